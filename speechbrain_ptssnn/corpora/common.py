@@ -1,0 +1,258 @@
+"""What every corpus reader returns, and the checks they share.
+
+A corpus is one module here: it defines ``CORPUS`` (a :class:`Corpus`), whose
+``read`` lists the utterances. Adding a corpus takes that one file and a
+folder in ``recipes/``.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+
+import soundfile
+
+from speechbrain_ptssnn import corpora
+from speechbrain_ptssnn.errors import InputError
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One labelled recording.
+
+    Arguments
+    ---------
+    id : str
+        Unique within the corpus; names the row in ``predictions.csv``.
+    wav : str
+        Path of the audio file.
+    speaker : str
+        Who speaks; the speaker-independent protocol splits by this.
+    label : str
+        One of the corpus's labels.
+    duration : float
+        Seconds.
+    """
+
+    id: str
+    wav: str
+    speaker: str
+    label: str
+    duration: float
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What the training needs to know of a corpus.
+
+    Arguments
+    ---------
+    name : str
+        As it is written in tables and result folders.
+    labels : tuple of str
+        In index order: label ``labels[k]`` is output neuron k.
+    read : callable
+        ``read(data_folder, complete=True)`` lists the :class:`Utterance` s,
+        sorted by id; ``complete`` asks for the published counts.
+    """
+
+    name: str
+    labels: tuple
+    read: Callable
+
+
+def find_corpus(name):
+    """The :class:`Corpus` called ``name``, in any case.
+
+    Arguments
+    ---------
+    name : str
+        The module's name in ``speechbrain_ptssnn.corpora``, e.g. "urdu".
+
+    Returns
+    -------
+    Corpus
+
+    Raises
+    ------
+    InputError
+        If there is no such corpus; the message lists those there are.
+
+    Example
+    -------
+    >>> find_corpus("URDU").labels
+    ('Angry', 'Happy', 'Neutral', 'Sad')
+    """
+    known = sorted(
+        module.name
+        for module in iter_modules(corpora.__path__)
+        if module.name not in ("common", "folds")
+    )
+    if name.lower() not in known:
+        raise InputError(f"unknown corpus {name!r}; there are {known}")
+    return import_module(f"{corpora.__name__}.{name.lower()}").CORPUS
+
+
+def audio_seconds(path, sample_rate=None, channels=None):
+    """Duration of an audio file, from its header, which is checked.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file.
+    sample_rate : int, optional
+        What the corpus was published with, in Hz; another rate is an error.
+    channels : int, optional
+        Likewise for the number of channels.
+
+    Returns
+    -------
+    float
+        Seconds.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, cut short in its header, or not in the
+        expected format.
+    """
+    try:
+        info = soundfile.info(str(path))
+    except (soundfile.SoundFileError, OSError) as error:
+        raise InputError(
+            f"{path}: not readable as audio ({error}); the file is damaged, "
+            "empty or missing: copy it again"
+        ) from error
+    if info.frames == 0:
+        raise InputError(f"{path}: holds 0 samples; copy the file again")
+    if sample_rate not in (None, info.samplerate):
+        raise InputError(
+            f"{path}: sample rate is {info.samplerate} Hz, this corpus has "
+            f"{sample_rate} Hz; use the files as they were published"
+        )
+    if channels not in (None, info.channels):
+        raise InputError(
+            f"{path}: has {info.channels} channels, this corpus has "
+            f"{channels}; use the files as they were published"
+        )
+    return info.frames / info.samplerate
+
+
+def check_folder(corpus, data_folder, layout, source):
+    """Returns ``data_folder`` as a Path, or says what is expected there.
+
+    Arguments
+    ---------
+    corpus : str
+        The corpus's name, for the message.
+    data_folder : str or Path or None
+        What the user gave as ``--data_folder``.
+    layout : str
+        What the folder must hold, e.g. "Angry/, Happy/, Neutral/ and Sad/".
+    source : str
+        Where the corpus is had.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    InputError
+        If there is no such folder.
+    """
+    hint = f"{corpus} needs a folder with {layout}; it is had from {source}"
+    if not data_folder:
+        raise InputError(f"--data_folder is not set: {hint}")
+    folder = Path(data_folder)
+    if not folder.is_dir():
+        raise InputError(f"--data_folder={folder} is not a folder: {hint}")
+    return folder
+
+
+def check_counts(corpus, utterances, expected, hint):
+    """Compares the number of utterances per label with the published one.
+
+    Arguments
+    ---------
+    corpus : str
+        The corpus's name, for the message.
+    utterances : list of Utterance
+        What was found.
+    expected : dict
+        Label to count.
+    hint : str
+        What the folder should hold and where the corpus is had.
+
+    Raises
+    ------
+    InputError
+        If a count differs.
+
+    Example
+    -------
+    >>> check_counts("URDU", [], {"Angry": 100}, "see recipes/URDU/README.md")
+    Traceback (most recent call last):
+    speechbrain_ptssnn.errors.InputError: URDU: found {'Angry': 0}, expected \
+{'Angry': 100}; see recipes/URDU/README.md
+    """
+    counts = Counter(utterance.label for utterance in utterances)
+    found = {label: counts[label] for label in expected}
+    if found != expected:
+        raise InputError(
+            f"{corpus}: found {found}, expected {expected}; {hint}"
+        )
+
+
+def check_utterances(corpus, utterances):
+    """Refuses what no training can use: duplicates and unknown labels.
+
+    Arguments
+    ---------
+    corpus : Corpus
+        Whose labels are allowed.
+    utterances : list of Utterance
+        What its reader returned.
+
+    Raises
+    ------
+    InputError
+        If there is no utterance, an id occurs twice or a label is unknown.
+    """
+    if not utterances:
+        raise InputError(f"{corpus.name}: no utterance was found")
+    seen = {}
+    for utterance in utterances:
+        if utterance.id in seen:
+            raise InputError(
+                f"{corpus.name}: id {utterance.id!r} occurs twice, in "
+                f"{seen[utterance.id]} and {utterance.wav}; remove one"
+            )
+        seen[utterance.id] = utterance.wav
+        if utterance.label not in corpus.labels:
+            raise InputError(
+                f"{utterance.wav}: label {utterance.label!r} is not one of "
+                f"{list(corpus.labels)}"
+            )
+
+
+def write_manifest(path, utterances):
+    """Writes SpeechBrain's JSON manifest, ``{id: {wav, speaker, ...}}``.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file; ``DynamicItemDataset.from_json`` reads it.
+    utterances : list of Utterance
+        Its rows, in this order.
+    """
+    rows = {}
+    for utterance in utterances:
+        row = asdict(utterance)
+        rows[row.pop("id")] = row
+    Path(path).write_text(
+        json.dumps(rows, indent=1, ensure_ascii=False), encoding="utf-8"
+    )

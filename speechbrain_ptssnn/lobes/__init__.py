@@ -1,0 +1,1 @@
+"""Whole models: the paper's head and its baselines."""

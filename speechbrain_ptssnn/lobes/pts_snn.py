@@ -1,0 +1,311 @@
+"""PTS-SNN, the paper's figure 2, read from top to bottom."""
+
+import torch
+
+from speechbrain_ptssnn.nnet.attention import SpikingSparseLinearAttention
+from speechbrain_ptssnn.nnet.calibration import HomeostaticBiasGenerator
+from speechbrain_ptssnn.nnet.masking import frame_mask, masked_mean
+from speechbrain_ptssnn.nnet.normalization import (
+    MaskedBatchNorm,
+    SoftSaturation,
+)
+from speechbrain_ptssnn.nnet.plif import PLIF
+from speechbrain_ptssnn.nnet.temporal_shift import TemporalShift
+
+
+class SpikingShiftBlock(torch.nn.Module):
+    r"""One residual block of the encoder: PLIF(BN(W shift(h) + b)) (eq. 6).
+
+    Arguments
+    ---------
+    input_size : int
+        Channels in.
+    output_size : int
+        Channels out.
+    shift : torch.nn.Module
+        The temporal shift.
+    shortcut : str
+        "membrane" adds a bias-free projection of h to the current, so that
+        the output stays binary; "spike" adds it after the neurons; "none"
+        leaves it out. Own choice: the paper says "residual" and no more.
+    decay_reset : bool
+        See :class:`~speechbrain_ptssnn.nnet.plif.PLIF`.
+
+    Raises
+    ------
+    ValueError
+        If ``shortcut`` is none of the three.
+
+    Example
+    -------
+    >>> block = SpikingShiftBlock(4, 3, TemporalShift(0.25))
+    >>> block(torch.rand(2, 5, 4)).shape
+    torch.Size([2, 5, 3])
+    """
+
+    def __init__(
+        self,
+        input_size,
+        output_size,
+        shift,
+        shortcut="membrane",
+        decay_reset=False,
+    ):
+        super().__init__()
+        if shortcut not in ("membrane", "spike", "none"):
+            raise ValueError(
+                "shortcut must be 'membrane', 'spike' or 'none', got "
+                f"{shortcut!r}"
+            )
+        self.shortcut = shortcut
+        self.shift = shift
+        self.linear = torch.nn.Linear(input_size, output_size)
+        self.norm = MaskedBatchNorm(output_size)
+        self.plif = PLIF(output_size, decay_reset=decay_reset)
+        if shortcut != "none":
+            self.projection = torch.nn.Linear(
+                input_size, output_size, bias=False
+            )
+
+    def forward(self, h, lengths=None):
+        """h is [batch, time, input_size], the result [batch, time,
+        output_size]; padded frames of both are 0.
+        """
+        current = self.norm(self.linear(self.shift(h)), lengths)
+        if self.shortcut == "membrane":
+            current = current + self.projection(h)
+        spikes = self.plif(current, lengths)
+        if self.shortcut == "spike":
+            return spikes + self.projection(h)
+        return spikes
+
+
+class TemporalShiftSpikingEncoder(torch.nn.Module):
+    r"""Two residual spiking blocks with temporal shift (eq. 6, figure 3).
+
+    Causal, unless the shift is two-sided.
+
+    Arguments
+    ---------
+    input_size : int
+        Channels of the (saturated) features.
+    hidden_size : int
+        Channels after the first block.
+    output_size : int
+        Channels after the second.
+    shift_fraction : float
+        Share of channels that the shift delays by one frame.
+    two_sided_shift : bool
+        Whether as many channels are shifted from the future.
+    shortcut : str
+        "membrane", "spike" or "none"; see :class:`SpikingShiftBlock`.
+    decay_reset : bool
+        See :class:`~speechbrain_ptssnn.nnet.plif.PLIF`.
+
+    Example
+    -------
+    >>> encoder = TemporalShiftSpikingEncoder(768)
+    >>> encoder(torch.randn(2, 10, 768)).shape
+    torch.Size([2, 10, 256])
+    """
+
+    def __init__(
+        self,
+        input_size,
+        hidden_size=512,
+        output_size=256,
+        shift_fraction=0.25,
+        two_sided_shift=False,
+        shortcut="membrane",
+        decay_reset=False,
+    ):
+        super().__init__()
+        sizes = [input_size, hidden_size, output_size]
+        self.blocks = torch.nn.ModuleList(
+            SpikingShiftBlock(
+                n_in,
+                n_out,
+                TemporalShift(shift_fraction, two_sided_shift),
+                shortcut,
+                decay_reset,
+            )
+            for n_in, n_out in zip(sizes, sizes[1:], strict=False)
+        )
+
+    def forward(self, x, lengths=None):
+        """Encodes features into spikes.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            [batch, time, input_size].
+        lengths : torch.Tensor, optional
+            Relative lengths, [batch].
+
+        Returns
+        -------
+        torch.Tensor
+            [batch, time, output_size], padded frames 0.
+        """
+        mask = frame_mask(lengths, x.shape[1])
+        if mask is not None:
+            x = x * mask
+        for block in self.blocks:
+            x = block(x, lengths)
+        return x
+
+
+class PLIFClassifier(torch.nn.Module):
+    r"""Spiking back end: neurons that take the calibrated current, then one
+    output neuron per class whose mean rate over the valid frames decides
+    (eq. 4, 13).
+
+    Arguments
+    ---------
+    input_size : int
+        Channels in, and neurons of the calibrated layer.
+    n_classes : int
+        Output neurons.
+    decay_reset : bool
+        See :class:`~speechbrain_ptssnn.nnet.plif.PLIF`.
+
+    Example
+    -------
+    >>> PLIFClassifier(8, 4)(torch.randn(2, 10, 8)).shape
+    torch.Size([2, 4])
+    """
+
+    def __init__(self, input_size, n_classes, decay_reset=False):
+        super().__init__()
+        self.hidden = PLIF(input_size, decay_reset=decay_reset)
+        self.linear = torch.nn.Linear(input_size, n_classes)
+        self.output = PLIF(n_classes, decay_reset=decay_reset)
+
+    def forward(self, x, lengths=None):
+        """Mean firing rates of the output neurons.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Current, [batch, time, input_size].
+        lengths : torch.Tensor, optional
+            Relative lengths, [batch].
+
+        Returns
+        -------
+        torch.Tensor
+            [batch, n_classes], in [0, 1].
+        """
+        spikes = self.hidden(x, lengths)
+        spikes = self.output(self.linear(spikes), lengths)
+        return masked_mean(spikes, lengths)
+
+
+class PTSSNN(torch.nn.Module):
+    r"""Prompt-tuned temporal-shift spiking neural network (arXiv:2602.08240).
+
+    Arguments
+    ---------
+    input_size : int
+        Channels of the frozen backbone's features.
+    n_classes : int
+        Emotions.
+    hidden_size : int
+        Channels between the two encoder blocks.
+    size : int
+        Channels of encoder output, attention and bias.
+    shift_fraction : float
+        Share of channels that the temporal shift delays.
+    two_sided_shift : bool
+        Whether as many are shifted from the future; not causal then.
+    shortcut : str
+        "membrane", "spike" or "none".
+    n_prompts : int
+        Soft prompts (figure 4a: 1 to 6).
+    key_size : int, optional
+        Columns of Q and K; ``size // 4`` by default.
+    bias_hidden : int
+        Bottleneck of the bias generator.
+    kappa : float
+        Bound of the bias voltage (figure 4b: 0.4 to 1.0).
+    saturation : float
+        Scale of eq. 5.
+    decay_reset : bool
+        Whether PLIF resets are decayed, as in SpikingJelly.
+
+    Raises
+    ------
+    ValueError
+        If the features have another size than ``input_size``.
+
+    Example
+    -------
+    >>> head = PTSSNN()
+    >>> head(torch.randn(2, 50, 768), torch.tensor([1.0, 0.5])).shape
+    torch.Size([2, 4])
+    >>> sum(p.numel() for p in head.parameters())
+    1187916
+    """
+
+    def __init__(
+        self,
+        input_size=768,
+        n_classes=4,
+        hidden_size=512,
+        size=256,
+        shift_fraction=0.25,
+        two_sided_shift=False,
+        shortcut="membrane",
+        n_prompts=5,
+        key_size=None,
+        bias_hidden=64,
+        kappa=0.5,
+        saturation=0.1,
+        decay_reset=False,
+    ):
+        super().__init__()
+        self.input_size = input_size
+        self.saturation = SoftSaturation(input_size, saturation)
+        self.encoder = TemporalShiftSpikingEncoder(
+            input_size,
+            hidden_size,
+            size,
+            shift_fraction,
+            two_sided_shift,
+            shortcut,
+            decay_reset,
+        )
+        self.attention = SpikingSparseLinearAttention(size, n_prompts, key_size)
+        self.bias_generator = HomeostaticBiasGenerator(size, bias_hidden, kappa)
+        self.classifier = PLIFClassifier(size, n_classes, decay_reset)
+
+    def forward(self, feats, lengths=None):
+        """Classifies utterances.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            [batch, time, input_size].
+        lengths : torch.Tensor, optional
+            Relative lengths, [batch].
+
+        Returns
+        -------
+        torch.Tensor
+            Mean firing rates, [batch, n_classes], in [0, 1].
+        """
+        check_feature_size(self, feats)
+        encoded = self.encoder(self.saturation(feats), lengths)
+        prompts, features = self.attention(encoded, lengths)
+        v_bias = self.bias_generator(prompts)
+        return self.classifier(features + v_bias.unsqueeze(1), lengths)
+
+
+def check_feature_size(head, feats):
+    """Raises ValueError unless feats is [batch, time, head.input_size]."""
+    if feats.ndim != 3 or feats.shape[-1] != head.input_size:
+        raise ValueError(
+            f"{type(head).__name__} needs features [batch, time, "
+            f"{head.input_size}], got {list(feats.shape)}; set input_size to "
+            "the backbone's output_size"
+        )

@@ -1,0 +1,93 @@
+"""Spiking sparse linear attention with soft prompts (eq. 7 to 9)."""
+
+import torch
+
+from speechbrain_ptssnn.nnet.masking import frame_counts, frame_mask
+from speechbrain_ptssnn.nnet.normalization import MaskedBatchNorm
+from speechbrain_ptssnn.nnet.surrogate import spike
+
+
+class SpikingSparseLinearAttention(torch.nn.Module):
+    r"""Lets prompts and frames exchange context at a cost linear in time.
+
+    S = spike([P; X]) (eq. 7, 8); Q, K, V = S W_q, S W_k, S W_v, without bias;
+    output = Q (softmax(K)^T V) (eq. 9), where softmax runs over the valid
+    tokens, column by column, and the product in brackets comes first. The
+    single-step PLIF of eq. 8 starts from membrane 0, so it is a threshold and
+    its decay plays no part.
+
+    Source: eq. 7 to 9, arXiv:2405.11621 for the one-step spikes. Differs:
+    own choices: Q and K have ``key_size`` columns; the frames' output is
+    batch-normalised, which puts the current of the next neurons on the scale
+    of their threshold (without it they stay silent).
+
+    Arguments
+    ---------
+    size : int
+        Channels of frames and prompts.
+    n_prompts : int
+        Learnable tokens in front of the frames (figure 4a: 1 to 6).
+    key_size : int, optional
+        Columns of Q and K; ``size // 4`` by default. The paper's D x D
+        context is ``key_size=size``.
+    v_threshold : float
+        Threshold of eq. 8. Prompts start around it, so that half of each
+        fires: silent prompts would carry no context.
+    alpha : float
+        Steepness of the surrogate gradient.
+
+    Example
+    -------
+    >>> attention = SpikingSparseLinearAttention(8, n_prompts=5)
+    >>> prompts, features = attention(torch.ones(2, 7, 8))
+    >>> prompts.shape, features.shape
+    (torch.Size([2, 5, 8]), torch.Size([2, 7, 8]))
+    """
+
+    def __init__(
+        self, size, n_prompts=5, key_size=None, v_threshold=1.0, alpha=5.0
+    ):
+        super().__init__()
+        if n_prompts < 1:
+            raise ValueError(f"n_prompts must be at least 1, got {n_prompts}")
+        key_size = size // 4 if key_size is None else key_size
+        self.v_threshold = v_threshold
+        self.alpha = alpha
+        self.prompts = torch.nn.Parameter(
+            torch.normal(v_threshold, 0.5, (n_prompts, size))
+        )
+        self.query = torch.nn.Linear(size, key_size, bias=False)
+        self.key = torch.nn.Linear(size, key_size, bias=False)
+        self.value = torch.nn.Linear(size, size, bias=False)
+        self.norm = MaskedBatchNorm(size)
+
+    def forward(self, x, lengths=None):
+        """Attends over prompts and frames together.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            [batch, time, size].
+        lengths : torch.Tensor, optional
+            Relative lengths, [batch].
+
+        Returns
+        -------
+        prompts : torch.Tensor
+            [batch, n_prompts, size].
+        features : torch.Tensor
+            [batch, time, size]; padded frames hold no meaning.
+        """
+        n_prompts = len(self.prompts)
+        tokens = torch.cat([self.prompts.expand(len(x), -1, -1), x], dim=1)
+        spikes = spike(tokens - self.v_threshold, self.alpha)
+        key = self.key(spikes)
+        if lengths is not None:
+            counts = n_prompts + frame_counts(lengths, x.shape[1])
+            mask = frame_mask(counts / tokens.shape[1], tokens.shape[1])
+            if mask is not None:
+                key = key.masked_fill(~mask, -torch.inf)
+        context = key.softmax(1).transpose(1, 2) @ self.value(spikes)
+        output = self.query(spikes) @ context
+        prompts, features = output.split([n_prompts, x.shape[1]], dim=1)
+        return prompts, self.norm(features, lengths)

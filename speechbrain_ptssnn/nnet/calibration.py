@@ -1,0 +1,39 @@
+"""The homeostatic bias generator (eq. 10 to 12)."""
+
+import torch
+
+
+class HomeostaticBiasGenerator(torch.nn.Module):
+    r"""Turns the prompts' context into a bias voltage per channel.
+
+    c = mean of the prompts (eq. 10); v_bias = kappa * tanh(W_up ReLU(W_down c
+    + b_1) + b_2) (eq. 11). W_up and b_2 start at 0, so v_bias does (eq. 12).
+
+    Arguments
+    ---------
+    size : int
+        Channels of prompts and bias.
+    hidden : int
+        Width of the bottleneck, D_h in eq. 11.
+    kappa : float
+        Bound of the bias voltage, in units of the threshold (figure 4b: 0.4
+        to 1.0).
+
+    Example
+    -------
+    >>> HomeostaticBiasGenerator(8, 4)(torch.ones(2, 5, 8)).abs().max().item()
+    0.0
+    """
+
+    def __init__(self, size, hidden, kappa=0.5):
+        super().__init__()
+        self.kappa = kappa
+        self.down = torch.nn.Linear(size, hidden)
+        self.up = torch.nn.Linear(hidden, size)
+        torch.nn.init.zeros_(self.up.weight)
+        torch.nn.init.zeros_(self.up.bias)
+
+    def forward(self, prompts):
+        """Prompts are [batch, n_prompts, size], the bias is [batch, size]."""
+        context = prompts.mean(1)
+        return self.kappa * torch.tanh(self.up(torch.relu(self.down(context))))

@@ -1,0 +1,163 @@
+"""Normalisations that see valid frames only."""
+
+import torch
+from torch.nn import functional
+
+from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.nnet.masking import frame_mask
+
+
+class SoftSaturation(torch.nn.Module):
+    r"""Bounds the features smoothly: tanh(scale * LayerNorm(x)) (eq. 5).
+
+    Arguments
+    ---------
+    size : int
+        Channels.
+    scale : float
+        The paper's xi, 0.1.
+
+    Example
+    -------
+    >>> SoftSaturation(2)(torch.tensor([[[-3.0, 3.0]]])).round(decimals=3)
+    tensor([[[-0.1000,  0.1000]]], grad_fn=<RoundBackward1>)
+    """
+
+    def __init__(self, size, scale=0.1):
+        super().__init__()
+        self.scale = scale
+        self.norm = torch.nn.LayerNorm(size)
+
+    def forward(self, x):
+        """x and the result are [batch, time, size]."""
+        return torch.tanh(self.scale * self.norm(x))
+
+
+class MaskedBatchNorm(torch.nn.Module):
+    r"""BatchNorm over batch and time whose statistics ignore padding.
+
+    Equal to ``torch.nn.BatchNorm1d`` on the valid frames laid end to end.
+    It is no subclass of it, so that SpeechBrain's DDP does not turn it into a
+    ``SyncBatchNorm``, which knows no mask and no CPU.
+
+    Arguments
+    ---------
+    size : int
+        Channels.
+    momentum : float
+        Weight of the batch in the running statistics.
+    eps : float
+        Added to the variance.
+
+    Example
+    -------
+    >>> norm = MaskedBatchNorm(1)
+    >>> x = torch.tensor([[[1.0], [3.0], [99.0]]])
+    >>> norm(x, torch.tensor([2 / 3]))[0, :2, 0].detach().round().tolist()
+    [-1.0, 1.0]
+    """
+
+    def __init__(self, size, momentum=0.1, eps=1e-5):
+        super().__init__()
+        self.momentum = momentum
+        self.eps = eps
+        self.weight = torch.nn.Parameter(torch.ones(size))
+        self.bias = torch.nn.Parameter(torch.zeros(size))
+        self.register_buffer("running_mean", torch.zeros(size))
+        self.register_buffer("running_var", torch.ones(size))
+
+    def forward(self, x, lengths=None):
+        """Normalises each channel.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            [batch, time, size].
+        lengths : torch.Tensor, optional
+            Relative lengths, [batch].
+
+        Returns
+        -------
+        torch.Tensor
+            [batch, time, size]; padded frames hold no meaning.
+        """
+        mask = frame_mask(lengths, x.shape[1]) if self.training else None
+        if mask is None:
+            return functional.batch_norm(
+                x.transpose(1, 2),
+                self.running_mean,
+                self.running_var,
+                self.weight,
+                self.bias,
+                self.training,
+                self.momentum,
+                self.eps,
+            ).transpose(1, 2)
+        n = mask.sum()
+        mean = x.masked_fill(~mask, 0).sum((0, 1)) / n
+        centred = x - mean
+        var = centred.square().masked_fill(~mask, 0).sum((0, 1)) / n
+        with torch.no_grad():
+            unbiased = var * n / (n - 1).clamp(min=1)
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(unbiased, self.momentum)
+        return centred * (self.weight * (var + self.eps).rsqrt()) + self.bias
+
+
+class FeatureNorm(torch.nn.Module):
+    r"""Standardises features with statistics of the training fold.
+
+    Until :meth:`fit` is called it changes nothing. Per-utterance statistics
+    are no option here: they would remove the level, an emotion cue.
+
+    Arguments
+    ---------
+    size : int
+        Channels.
+
+    Example
+    -------
+    >>> norm = FeatureNorm(1)
+    >>> norm.fit([torch.tensor([[1.0], [3.0]]), torch.tensor([[1.0], [3.0]])])
+    >>> norm(torch.tensor([[[3.0]]])).item()
+    1.0
+    """
+
+    def __init__(self, size):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("std", torch.ones(size))
+
+    @torch.no_grad()
+    def fit(self, features):
+        """Takes mean and standard deviation, over all frames, per channel.
+
+        Arguments
+        ---------
+        features : iterable of torch.Tensor
+            One [time, size] an utterance.
+
+        Raises
+        ------
+        InputError
+            If a value is not finite or there is no frame.
+        """
+        n, total, squares = 0, 0, 0
+        for utterance in features:
+            frames = utterance.double()
+            n += len(frames)
+            total = total + frames.sum(0)
+            squares = squares + frames.square().sum(0)
+        if n == 0:
+            raise InputError("no training frame to take statistics from")
+        mean = total / n
+        # A constant channel would be divided by 0.
+        std = (squares / n - mean.square()).clamp(min=1e-10).sqrt()
+        if not torch.isfinite(std).all():
+            raise InputError("training features are not finite")
+        self.mean.copy_(mean)
+        self.std.copy_(std)
+
+    def forward(self, x):
+        """x and the result are [batch, time, size]."""
+        return (x - self.mean) / self.std
