@@ -13,8 +13,6 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
-import soundfile
-
 from speechbrain_ptssnn import corpora
 from speechbrain_ptssnn.errors import InputError
 
@@ -94,51 +92,6 @@ def find_corpus(name):
     if name.lower() not in known:
         raise InputError(f"unknown corpus {name!r}; there are {known}")
     return import_module(f"{corpora.__name__}.{name.lower()}").CORPUS
-
-
-def audio_seconds(path, sample_rate=None, channels=None):
-    """Duration of an audio file, from its header, which is checked.
-
-    Arguments
-    ---------
-    path : str or Path
-        The file.
-    sample_rate : int, optional
-        What the corpus was published with, in Hz; another rate is an error.
-    channels : int, optional
-        Likewise for the number of channels.
-
-    Returns
-    -------
-    float
-        Seconds.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, empty, cut short in its header, or not in the
-        expected format.
-    """
-    try:
-        info = soundfile.info(str(path))
-    except (soundfile.SoundFileError, OSError) as error:
-        raise InputError(
-            f"{path}: not readable as audio ({error}); the file is damaged, "
-            "empty or missing: copy it again"
-        ) from error
-    if info.frames == 0:
-        raise InputError(f"{path}: holds 0 samples; copy the file again")
-    if sample_rate not in (None, info.samplerate):
-        raise InputError(
-            f"{path}: sample rate is {info.samplerate} Hz, this corpus has "
-            f"{sample_rate} Hz; use the files as they were published"
-        )
-    if channels not in (None, info.channels):
-        raise InputError(
-            f"{path}: has {info.channels} channels, this corpus has "
-            f"{channels}; use the files as they were published"
-        )
-    return info.frames / info.samplerate
 
 
 def check_folder(corpus, data_folder, layout, source):

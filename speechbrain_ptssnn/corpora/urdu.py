@@ -10,10 +10,10 @@ knowing the label.
 
 import re
 
+from speechbrain_ptssnn.audio import audio_seconds
 from speechbrain_ptssnn.corpora.common import (
     Corpus,
     Utterance,
-    audio_seconds,
     check_counts,
     check_folder,
 )

@@ -1,5 +1,7 @@
 """PTS-SNN, the paper's figure 2, read from top to bottom."""
 
+from itertools import pairwise
+
 import torch
 
 from speechbrain_ptssnn.nnet.attention import SpikingSparseLinearAttention
@@ -68,7 +70,7 @@ class SpikingShiftBlock(torch.nn.Module):
             )
 
     def forward(self, h, lengths=None):
-        """h is [batch, time, input_size], the result [batch, time,
+        """Maps h, [batch, time, input_size], to spikes, [batch, time,
         output_size]; padded frames of both are 0.
         """
         current = self.norm(self.linear(self.shift(h)), lengths)
@@ -129,7 +131,7 @@ class TemporalShiftSpikingEncoder(torch.nn.Module):
                 shortcut,
                 decay_reset,
             )
-            for n_in, n_out in zip(sizes, sizes[1:], strict=False)
+            for n_in, n_out in pairwise(sizes)
         )
 
     def forward(self, x, lengths=None):
@@ -244,7 +246,7 @@ class PTSSNN(torch.nn.Module):
     >>> head(torch.randn(2, 50, 768), torch.tensor([1.0, 0.5])).shape
     torch.Size([2, 4])
     >>> sum(p.numel() for p in head.parameters())
-    1187916
+    1187656
     """
 
     def __init__(

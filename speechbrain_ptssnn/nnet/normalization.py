@@ -29,7 +29,7 @@ class SoftSaturation(torch.nn.Module):
         self.norm = torch.nn.LayerNorm(size)
 
     def forward(self, x):
-        """x and the result are [batch, time, size]."""
+        """Takes and returns [batch, time, size]."""
         return torch.tanh(self.scale * self.norm(x))
 
 
@@ -159,5 +159,5 @@ class FeatureNorm(torch.nn.Module):
         self.std.copy_(std)
 
     def forward(self, x):
-        """x and the result are [batch, time, size]."""
+        """Takes and returns [batch, time, size]."""
         return (x - self.mean) / self.std
