@@ -4,7 +4,7 @@ import torch
 
 from speechbrain_ptssnn.nnet.masking import frame_counts, frame_mask
 from speechbrain_ptssnn.nnet.normalization import MaskedBatchNorm
-from speechbrain_ptssnn.nnet.surrogate import spike
+from speechbrain_ptssnn.nnet.plif import SingleStepPLIF
 
 
 class SpikingSparseLinearAttention(torch.nn.Module):
@@ -51,8 +51,7 @@ class SpikingSparseLinearAttention(torch.nn.Module):
         if n_prompts < 1:
             raise ValueError(f"n_prompts must be at least 1, got {n_prompts}")
         key_size = size // 4 if key_size is None else key_size
-        self.v_threshold = v_threshold
-        self.alpha = alpha
+        self.plif = SingleStepPLIF(v_threshold, alpha)
         self.prompts = torch.nn.Parameter(
             torch.normal(v_threshold, 0.5, (n_prompts, size))
         )
@@ -80,13 +79,15 @@ class SpikingSparseLinearAttention(torch.nn.Module):
         """
         n_prompts = len(self.prompts)
         tokens = torch.cat([self.prompts.expand(len(x), -1, -1), x], dim=1)
-        spikes = spike(tokens - self.v_threshold, self.alpha)
-        key = self.key(spikes)
+        token_lengths = None
         if lengths is not None:
             counts = n_prompts + frame_counts(lengths, x.shape[1])
-            mask = frame_mask(counts / tokens.shape[1], tokens.shape[1])
-            if mask is not None:
-                key = key.masked_fill(~mask, -torch.inf)
+            token_lengths = counts / tokens.shape[1]
+        spikes = self.plif(tokens, token_lengths)
+        key = self.key(spikes)
+        mask = frame_mask(token_lengths, tokens.shape[1])
+        if mask is not None:
+            key = key.masked_fill(~mask, -torch.inf)
         context = key.softmax(1).transpose(1, 2) @ self.value(spikes)
         output = self.query(spikes) @ context
         prompts, features = output.split([n_prompts, x.shape[1]], dim=1)

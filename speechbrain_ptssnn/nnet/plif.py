@@ -108,6 +108,39 @@ class PLIF(torch.nn.Module):
             s = spike(membrane - self.v_threshold, self.alpha)
             reset = self.v_threshold * (s.detach() if self.detach_reset else s)
             spikes.append(s)
-        spikes = torch.stack(spikes, dim=1)
-        mask = frame_mask(lengths, current.shape[1])
-        return spikes if mask is None else spikes * mask
+        return _silence_padding(torch.stack(spikes, dim=1), lengths)
+
+
+class SingleStepPLIF(torch.nn.Module):
+    r"""PLIF neurons that start from rest at every frame (eq. 8).
+
+    With membrane 0 before and one step only, eq. 1 leaves u = i: a threshold
+    whose decay plays no part, so that it has no parameter.
+
+    Arguments
+    ---------
+    v_threshold : float
+        Firing threshold.
+    alpha : float
+        Steepness of the surrogate gradient.
+
+    Example
+    -------
+    >>> SingleStepPLIF()(torch.tensor([[[0.9, 1.0]]])).tolist()
+    [[[0.0, 1.0]]]
+    """
+
+    def __init__(self, v_threshold=1.0, alpha=5.0):
+        super().__init__()
+        self.v_threshold = v_threshold
+        self.alpha = alpha
+
+    def forward(self, current, lengths=None):
+        """As :meth:`PLIF.forward`, for any number of neurons."""
+        spikes = spike(current - self.v_threshold, self.alpha)
+        return _silence_padding(spikes, lengths)
+
+
+def _silence_padding(spikes, lengths):
+    mask = frame_mask(lengths, spikes.shape[1])
+    return spikes if mask is None else spikes * mask

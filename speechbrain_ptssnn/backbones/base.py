@@ -1,0 +1,82 @@
+"""What every frozen front-end has in common."""
+
+import torch
+
+from speechbrain_ptssnn.errors import InputError
+
+
+class Backbone(torch.nn.Module):
+    r"""A front-end that stays frozen and in eval mode whatever is called.
+
+    A subclass sets ``output_size``, defines :meth:`extract` and
+    :meth:`fingerprint`, and ends its constructor with :meth:`freeze`.
+
+    Arguments
+    ---------
+    sample_rate : int
+        Rate of the waveforms, in Hz.
+    frame_rate : float
+        Frames per second of the features.
+    min_samples : int
+        The shortest waveform that gives one frame.
+    """
+
+    def __init__(self, sample_rate, frame_rate, min_samples):
+        super().__init__()
+        self.sample_rate = sample_rate
+        self.frame_rate = frame_rate
+        self.min_samples = min_samples
+
+    def freeze(self):
+        """Takes every parameter out of training; eval mode, for good."""
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode=True):
+        """Stays in eval mode: ``Brain.fit`` calls this every epoch, and
+        dropout and LayerDrop would come back on.
+        """
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, wav):
+        """Features of one utterance; there is no padding to leak in.
+
+        Arguments
+        ---------
+        wav : torch.Tensor
+            [samples], at ``sample_rate``.
+
+        Returns
+        -------
+        torch.Tensor
+            [time, output_size], float32.
+
+        Raises
+        ------
+        InputError
+            If the waveform is too short for one frame or a feature is not
+            finite.
+        """
+        if wav.ndim != 1:
+            raise InputError(
+                f"a backbone takes one waveform [samples], got "
+                f"{list(wav.shape)}"
+            )
+        if len(wav) < self.min_samples:
+            raise InputError(
+                f"too short for one frame: {len(wav)} samples, at least "
+                f"{self.min_samples} are needed at {self.sample_rate} Hz"
+            )
+        features = self.extract(wav).float()
+        if not torch.isfinite(features).all():
+            raise InputError("the backbone's features are not finite")
+        return features
+
+    def extract(self, wav):
+        """Maps [samples] to [time, output_size]; a subclass defines it."""
+        raise NotImplementedError
+
+    def fingerprint(self):
+        """A string that changes with whatever changes the features."""
+        raise NotImplementedError

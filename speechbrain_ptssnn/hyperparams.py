@@ -1,0 +1,110 @@
+"""Puts one run's YAML together: head file, backbone file, protocol file."""
+
+from io import StringIO
+from pathlib import Path
+
+from hyperpyyaml import load_hyperpyyaml, resolve_references
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from speechbrain_ptssnn.errors import InputError
+
+
+class Hyperparams:
+    r"""A run's settings, before the objects in them are built.
+
+    ``base: FILE`` in the head's file takes all other keys from that file.
+    ``backbone: NAME`` and ``protocol: NAME`` are replaced by the keys of
+    ``backbones/NAME.yaml`` (beside the head's file; or NAME is a path) and of
+    ``protocols/NAME.yaml`` (in the recipe's folder).
+
+    Arguments
+    ---------
+    path : str or Path
+        The head's file, e.g. hparams/pts_snn.yaml.
+    overrides : str
+        YAML of the command line's ``--key=value``.
+    recipe_folder : str or Path
+        Holds ``protocols/``.
+    **fixed
+        Keys that the recipe sets, e.g. corpus and n_classes.
+
+    Raises
+    ------
+    InputError
+        If a file or key does not exist; the message lists those there are.
+    """
+
+    def __init__(self, path, overrides, recipe_folder, **fixed):
+        path = Path(path)
+        self.document = _load(path)
+        if "base" in self.document:
+            changes = self.document
+            self.document = _load(path.parent / changes.pop("base"))
+            self.document.update(changes)
+        self.overrides = {**(YAML(typ="safe").load(overrides) or {}), **fixed}
+        self.backbone_name = self._choose("backbone", path.parent / "backbones")
+        self.protocol_name = self._choose(
+            "protocol", Path(recipe_folder) / "protocols"
+        )
+        unknown = sorted(set(self.overrides) - set(self.document))
+        if unknown:
+            raise InputError(
+                f"unknown key {unknown[0]!r}; {path} has "
+                f"{sorted(key for key in self.document if key[0] != '_')}"
+            )
+
+    def _choose(self, key, folder):
+        name = self.overrides.pop(key, self.document[key])
+        file = Path(str(name))
+        if file.suffix != ".yaml":
+            file = folder / f"{name}.yaml"
+        if not file.is_file():
+            known = sorted(each.stem for each in folder.glob("*.yaml"))
+            raise InputError(
+                f"unknown {key} {name!r}; {folder} has {known}, and the path "
+                "of a YAML file of yours will do"
+            )
+        for index, item in enumerate(_load(file).items()):
+            # In front, so that references find them built.
+            self.document.pop(item[0], None)
+            self.document.ca.items.pop(item[0], None)  # its comment
+            self.document.insert(index, *item)
+        return file.stem
+
+    def text(self):
+        """The whole document, references resolved and overrides applied."""
+        try:
+            return resolve_references(
+                _dump(self.document), self.overrides
+            ).read()
+        except (ValueError, KeyError) as error:
+            raise InputError(f"hyperparameters: {error}") from error
+
+    def build(self):
+        """Builds every object.
+
+        Returns
+        -------
+        dict
+            Key to value or object.
+        """
+        try:
+            return load_hyperpyyaml(_dump(self.document), dict(self.overrides))
+        except TypeError as error:  # an argument that no constructor knows
+            raise InputError(f"hyperparameters: {error}") from error
+
+
+def _load(path):
+    try:
+        return YAML().load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, YAMLError) as error:
+        raise InputError(
+            f"{path}: can not be read as YAML ({error})"
+        ) from error
+
+
+def _dump(document):
+    stream = StringIO()
+    YAML().dump(document, stream)
+    return stream.getvalue()

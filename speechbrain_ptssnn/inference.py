@@ -1,0 +1,176 @@
+"""Bundles: folders that SpeechBrain's stock ``EncoderClassifier`` loads."""
+
+import os
+import shutil
+from io import StringIO
+
+import torch
+from ruamel.yaml import YAML
+from speechbrain.dataio.encoder import CategoricalEncoder
+from torch.nn.utils.rnn import pad_sequence
+
+from speechbrain_ptssnn.files import write_text
+
+TEMPLATE = """\
+# Written by speechbrain_ptssnn. Load this folder, here or moved elsewhere:
+#   from speechbrain.inference import EncoderClassifier
+#   classifier = EncoderClassifier.from_hparams(source="<this folder>")
+{objects}
+normalizer: !new:speechbrain_ptssnn.nnet.normalization.FeatureNorm
+    size: {input_size}
+
+# The stock class hands lengths to two of its four slots only, so one of these
+# holds the whole chain from waveform to rates.
+compute_features: !new:torch.nn.Identity
+mean_var_norm: !new:speechbrain_ptssnn.inference.PassWaveform
+embedding_model: !new:speechbrain_ptssnn.inference.UtteranceEncoder
+    backbone: !ref <backbone>
+    normalizer: !ref <normalizer>
+    head: !ref <head>
+classifier: !new:torch.nn.LogSoftmax
+    dim: -1
+modules:
+    compute_features: !ref <compute_features>
+    mean_var_norm: !ref <mean_var_norm>
+    embedding_model: !ref <embedding_model>
+    classifier: !ref <classifier>
+
+sample_rate: {sample_rate}
+audio_normalizer: !new:speechbrain_ptssnn.audio.MonoAudio
+    sample_rate: !ref <sample_rate>
+label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
+pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
+    loadables:
+        head: !ref <head>
+        normalizer: !ref <normalizer>
+        label_encoder: !ref <label_encoder>
+"""
+
+
+class PassWaveform(torch.nn.Module):
+    """Fills the stock class's ``mean_var_norm`` slot, which must take lengths.
+
+    Example
+    -------
+    >>> PassWaveform()(torch.ones(1, 2), torch.ones(1)).tolist()
+    [[1.0, 1.0]]
+    """
+
+    def forward(self, wavs, wav_lens):
+        """Gives the waveforms back."""
+        return wavs
+
+
+class UtteranceEncoder(torch.nn.Module):
+    r"""From padded waveforms to the head's rates, padding-exact.
+
+    The backbone sees each utterance alone, without its padding; the head
+    masks what it pads itself.
+
+    Arguments
+    ---------
+    backbone : Backbone
+        The frozen front-end.
+    normalizer : FeatureNorm
+        With the training fold's statistics.
+    head : torch.nn.Module
+        The trained head.
+
+    Example
+    -------
+    >>> from speechbrain_ptssnn.backbones import Fbank
+    >>> from speechbrain_ptssnn.nnet.normalization import FeatureNorm
+    >>> encoder = UtteranceEncoder(Fbank(), FeatureNorm(160), PTSSNN(160))
+    >>> encoder(torch.randn(2, 16000), torch.tensor([1.0, 0.5])).shape
+    torch.Size([2, 1, 4])
+    """
+
+    def __init__(self, backbone, normalizer, head):
+        super().__init__()
+        self.backbone = backbone
+        self.normalizer = normalizer
+        self.head = head
+
+    def forward(self, wavs, wav_lens):
+        """Encodes a batch.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            [batch, samples], at the backbone's sample rate.
+        wav_lens : torch.Tensor
+            Relative lengths, [batch], in (0, 1].
+
+        Returns
+        -------
+        torch.Tensor
+            The head's mean firing rates (or logits), [batch, 1, classes].
+        """
+        counts = (wav_lens * wavs.shape[1]).round().long().tolist()
+        features = [
+            self.normalizer(self.backbone(wav[:n]))
+            for wav, n in zip(wavs, counts, strict=True)
+        ]
+        frames = torch.tensor([len(f) for f in features], device=wavs.device)
+        padded = pad_sequence(features, batch_first=True)
+        rates = self.head(padded, frames / padded.shape[1])
+        return rates.unsqueeze(1)
+
+
+def save_bundle(folder, text, backbone, normalizer, head, labels):
+    """Writes a folder that ``EncoderClassifier.from_hparams`` loads.
+
+    Arguments
+    ---------
+    folder : Path
+        Is replaced.
+    text : str
+        The run's resolved YAML, which says how backbone and head are built.
+    backbone : Backbone
+        The front-end; a local model's weights are put into the bundle, a hub
+        model is referred to by its id.
+    normalizer : FeatureNorm
+        Fitted.
+    head : torch.nn.Module
+        Trained.
+    labels : sequence of str
+        In index order.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    run = YAML().load(text)
+    objects = {"backbone": run["backbone"], "head": run["head"]}
+    objects["head"]["input_size"] = backbone.output_size
+    template = TEMPLATE
+    if getattr(backbone, "is_local", False):
+        objects["backbone"]["source"] = None
+        template += "        backbone: !ref <backbone>\n"
+        _link_or_save(backbone, folder)
+    stream = StringIO()
+    YAML().dump(objects, stream)
+    torch.save(head.state_dict(), folder / "head.ckpt")
+    torch.save(normalizer.state_dict(), folder / "normalizer.ckpt")
+    encoder = CategoricalEncoder()
+    for label in labels:
+        encoder.add_label(label)
+    encoder.expect_len(len(labels))
+    encoder.save(folder / "label_encoder.ckpt")
+    write_text(
+        folder / "hyperparams.yaml",
+        template.format(
+            objects=stream.getvalue(),
+            input_size=backbone.output_size,
+            sample_rate=backbone.sample_rate,
+        ),
+    )
+
+
+def _link_or_save(backbone, folder):
+    # All folds' bundles hold the same frozen weights: one file, many names.
+    for other in sorted(folder.parent.parent.glob("*/model/backbone.ckpt")):
+        try:
+            os.link(other, folder / "backbone.ckpt")
+            return
+        except OSError:
+            break
+    backbone.save(folder / "backbone.ckpt")

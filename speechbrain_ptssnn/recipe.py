@@ -1,0 +1,332 @@
+"""The training, written once: every recipe calls :func:`main`.
+
+prepare, features, folds, then for each fold: train, select on validation,
+test once; at last the summary. What is finished is never done again.
+"""
+
+import copy
+import hashlib
+import json
+import os
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+from speechbrain.core import DEFAULT_LOG_CONFIG
+from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain.utils.data_pipeline import provides, takes
+from speechbrain.utils.distributed import (
+    ddp_init_group,
+    infer_device,
+    run_on_main,
+)
+from speechbrain.utils.epoch_loop import EpochCounter
+from speechbrain.utils.logger import get_environment_description, setup_logging
+from speechbrain.utils.run_opts import RunOptions
+
+import speechbrain_ptssnn
+from speechbrain_ptssnn.brain import SERBrain, best_validation
+from speechbrain_ptssnn.checkpoints import CompleteCheckpointer
+from speechbrain_ptssnn.corpora.common import (
+    check_utterances,
+    find_corpus,
+    write_manifest,
+)
+from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.features import FeatureStore
+from speechbrain_ptssnn.files import write_text
+from speechbrain_ptssnn.hyperparams import Hyperparams
+from speechbrain_ptssnn.inference import save_bundle
+from speechbrain_ptssnn.summary import summarize, table, write_predictions
+
+# What may differ between two calls that continue one run.
+FREE_KEYS = ("data_folder", "results_folder", "features_folder", "fold")
+
+
+def main(corpus, recipe_file, argv=None):
+    """What ``recipes/<CORPUS>/train.py`` calls.
+
+    Arguments
+    ---------
+    corpus : str
+        The corpus's name.
+    recipe_file : str
+        The calling script; ``protocols/`` lies beside it.
+    argv : list of str, optional
+        Command line; ``sys.argv[1:]`` by default.
+    """
+    try:
+        run(corpus, Path(recipe_file).parent, argv)
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+def run(corpus, recipe_folder, argv=None):
+    """Trains and tests the folds that are asked for and not yet done.
+
+    Arguments
+    ---------
+    corpus : str
+        The corpus's name.
+    recipe_folder : Path
+        Holds ``protocols/``.
+    argv : list of str, optional
+        Command line.
+
+    Returns
+    -------
+    dict or None
+        The run's summary; None on other processes than the first.
+
+    Raises
+    ------
+    InputError
+        If data or settings are not usable.
+    """
+    param_file, run_opts, overrides = RunOptions.from_command_line_args(argv)
+    if "RANK" in os.environ and not torch.cuda.is_available():
+        run_opts = replace(
+            run_opts,
+            distributed_backend="gloo",
+            overridden_args=run_opts.overridden_args | {"distributed_backend"},
+        )
+    ddp_init_group(run_opts)
+    corpus = find_corpus(corpus)
+    settings = Hyperparams(
+        param_file,
+        overrides,
+        recipe_folder,
+        corpus=corpus.name,
+        n_classes=len(corpus.labels),
+    )
+    hparams = settings.build()
+    text = settings.text()
+    backbone_name = hparams.get("backbone_name", settings.backbone_name)
+    facts = {
+        "corpus": corpus.name,
+        "protocol": settings.protocol_name,
+        "backbone": backbone_name,
+        "model": hparams["model"],
+        "seed": hparams["seed"],
+        "folds": hparams["protocol"].n_folds,
+    }
+    numbers = _fold_numbers(hparams["fold"], hparams["protocol"].n_folds)
+
+    utterances = run_on_main(
+        corpus.read, [hparams["data_folder"], hparams["complete"]]
+    )
+    check_utterances(corpus, utterances)
+    folds = hparams["protocol"].split(utterances)
+    backbone = hparams["backbone"].to(run_opts.device or infer_device())
+    store = FeatureStore(hparams["features_folder"], backbone, utterances)
+
+    folder = Path(hparams["results_folder"]).joinpath(
+        *(str(facts[key]) for key in list(facts)[:5])
+    )
+    run_on_main(_open_folder, [folder, text, store, utterances, folds])
+    run_on_main(store.fill, [not run_opts.noprogressbar])
+    by_id = {u.id: u for u in utterances}
+    for number in numbers:
+        if not (folder / f"fold_{number}" / "result.json").exists():
+            _run_fold(
+                number,
+                folds[number - 1],
+                folder / f"fold_{number}",
+                hparams,
+                text,
+                corpus.labels,
+                by_id,
+                store,
+                run_opts,
+            )
+    trainable = sum(
+        p.numel() for p in hparams["head"].parameters() if p.requires_grad
+    )
+    return run_on_main(
+        _finish,
+        [folder, corpus.labels, {**facts, "trainable_params": trainable}],
+    )
+
+
+def _fold_numbers(fold, n_folds):
+    if fold == "all":
+        return list(range(1, n_folds + 1))
+    if fold in range(1, n_folds + 1):
+        return [fold]
+    raise InputError(f"fold must be 'all' or 1 to {n_folds}, got {fold!r}")
+
+
+def _open_folder(folder, text, store, utterances, folds):
+    """Writes what the run is made of, or refuses to mix two runs."""
+    settings = {
+        "hyperparams": _top_level(text),
+        "backbone": store.fingerprint,
+        "data": _fingerprint(store, utterances),
+        "folds": _hash([asdict(fold) for fold in folds]),
+        "processes": int(os.environ.get("WORLD_SIZE", 1)),
+        "version": speechbrain_ptssnn.__version__,
+    }
+    path = folder / "settings.json"
+    if path.exists():
+        _refuse_other(path, json.loads(path.read_text()), settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    setup_logging(
+        DEFAULT_LOG_CONFIG,
+        {"handlers": {"file_handler": {"filename": str(folder / "log.txt")}}},
+    )
+    write_text(folder / "hyperparams.yaml", text)
+    write_text(folder / "env.log", get_environment_description())
+    write_manifest(folder / "manifest.json", utterances)
+    write_text(
+        folder / "folds.json",
+        json.dumps({k + 1: asdict(fold) for k, fold in enumerate(folds)}),
+    )
+    write_text(path, json.dumps(settings, indent=2))
+
+
+def _refuse_other(path, old, new):
+    for key in new:
+        if old.get(key) == new[key]:
+            continue
+        what = key
+        if key == "hyperparams":
+            names = set(old[key]) | set(new[key])
+            what = ", ".join(
+                f"{name}={new[key].get(name)!r} (there: {old[key].get(name)!r})"
+                for name in sorted(names)
+                if old[key].get(name) != new[key].get(name)
+            )
+        raise InputError(
+            f"{path.parent} was made with other settings: {what}; choose "
+            "another --results_folder or remove that folder"
+        )
+
+
+def _top_level(text):
+    """The resolved YAML's values, as text, by top-level key."""
+    values = {}
+    for line in text.splitlines():
+        code = line.split(" #")[0].rstrip()
+        if not code or code.startswith("#"):
+            continue
+        if not code[0].isspace():
+            key, _, code = code.partition(":")
+            values[key] = ""
+        values[key] = f"{values[key]} {code.strip()}".strip()
+    return {k: v for k, v in values.items() if k not in FREE_KEYS}
+
+
+def _fingerprint(store, utterances):
+    return _hash(
+        [
+            (u.id, u.speaker, u.label, store.audio_fingerprint(u.id))
+            for u in utterances
+        ]
+    )
+
+
+def _hash(value):
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+
+
+def _dataset(ids, by_id, labels, store):
+    rows = {name: {"target": labels.index(by_id[name].label)} for name in ids}
+    dataset = DynamicItemDataset(rows)
+
+    @takes("id")
+    @provides("feats")
+    def load(name):
+        return store[name]
+
+    dataset.add_dynamic_item(load)
+    dataset.set_output_keys(["id", "feats", "target"])
+    return dataset
+
+
+def _run_fold(
+    number, fold, folder, hparams, text, labels, by_id, store, run_opts
+):
+    """Trains, selects and tests one fold; ``result.json`` ends it."""
+    head = copy.deepcopy(hparams["head"])
+    normalizer = copy.deepcopy(hparams["normalizer"])
+    if hparams["normalize_features"]:
+        normalizer.fit(store[name] for name in fold.train)
+    epochs = EpochCounter(hparams["number_of_epochs"])
+    checkpointer = CompleteCheckpointer(
+        folder / "save",
+        {"head": head, "normalizer": normalizer, "epoch": epochs},
+    )
+    brain = SERBrain(
+        modules={"head": head, "normalizer": normalizer},
+        opt_class=hparams["opt_class"],
+        hparams={**hparams, "folder": folder},
+        run_opts=run_opts,
+        checkpointer=checkpointer,
+    )
+    train, valid, test = (
+        _dataset(ids, by_id, labels, store)
+        for ids in (fold.train, fold.valid, fold.test)
+    )
+    processes = int(os.environ.get("WORLD_SIZE", 1))
+    if hparams["batch_size"] % processes:
+        raise InputError(
+            f"batch_size={hparams['batch_size']} can not be shared by "
+            f"{processes} processes; choose a multiple"
+        )
+    brain.fit(
+        epochs,
+        train,
+        valid,
+        train_loader_kwargs={
+            "batch_size": hparams["batch_size"] // processes,
+            "shuffle": True,
+        },
+        valid_loader_kwargs={"batch_size": hparams["batch_size"]},
+    )
+    brain.evaluate(
+        test, test_loader_kwargs={"batch_size": hparams["batch_size"]}
+    )
+
+    run_on_main(
+        _write_fold,
+        [number, folder, brain, text, labels, by_id, store.backbone],
+    )
+
+
+def _write_fold(number, folder, brain, text, labels, by_id, backbone):
+    outcome = brain.outcome
+    rows = []
+    for name, posteriors in outcome.pop("posteriors").items():
+        row = {
+            "id": name,
+            "speaker": by_id[name].speaker,
+            "label": by_id[name].label,
+            "prediction": labels[posteriors.index(max(posteriors))],
+        }
+        for label, posterior in zip(labels, posteriors, strict=True):
+            row[f"p_{label}"] = f"{posterior:.7f}"
+        rows.append(row)
+    write_predictions(folder / "predictions.csv", rows, labels)
+    save_bundle(
+        folder / "model",
+        text,
+        backbone,
+        brain.raw_modules.normalizer,
+        brain.checkpointer.recoverables["head"],
+        labels,
+    )
+    brain.checkpointer.delete_checkpoints(
+        importance_keys=[best_validation], num_to_keep=1
+    )
+    result = {"fold": number, "epoch": brain.best_epoch, **outcome}
+    write_text(folder / "result.json", json.dumps(result, indent=2))
+
+
+def _finish(folder, labels, facts):
+    summary = summarize(folder, labels, **facts)
+    print(f"\n{table(summary)}\n\nresults: {folder}")
+    return summary

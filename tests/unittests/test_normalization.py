@@ -1,0 +1,124 @@
+"""Normalisations, against torch's and NumPy's on the valid frames."""
+
+import numpy as np
+import pytest
+import torch
+
+from speechbrain_ptssnn import SoftSaturation
+from speechbrain_ptssnn.nnet.normalization import FeatureNorm, MaskedBatchNorm
+
+COUNTS = [9, 4, 1]
+
+
+def valid(x):
+    """The valid frames, end to end."""
+    return torch.cat([row[:n] for row, n in zip(x, COUNTS, strict=True)])
+
+
+@pytest.mark.parametrize("padding", [0.0, 1e3])
+def test_batch_norm_is_torchs_on_the_valid_frames(padding):
+    torch.manual_seed(0)
+    ours, theirs = MaskedBatchNorm(5), torch.nn.BatchNorm1d(5)
+    weight, bias = torch.rand(5) + 0.5, torch.randn(5)
+    for norm in (ours, theirs):
+        norm.weight.data, norm.bias.data = weight.clone(), bias.clone()
+    lengths = torch.tensor(COUNTS) / 9
+    x = torch.randn(3, 9, 5) * 3 + 2
+    for row, n in zip(x, COUNTS, strict=True):
+        row[n:] = padding
+    x.requires_grad_()
+    upstream = torch.randn(3, 9, 5)
+
+    for _ in range(3):
+        y, expected = valid(ours(x, lengths)), theirs(valid(x))
+        torch.testing.assert_close(y, expected)
+    gradients = [
+        torch.autograd.grad((out * valid(upstream)).sum(), [x, *parameters])
+        for out, parameters in (
+            (y, ours.parameters()),
+            (expected, theirs.parameters()),
+        )
+    ]
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(ours.running_mean, theirs.running_mean)
+    torch.testing.assert_close(ours.running_var, theirs.running_var)
+
+    ours.eval(), theirs.eval()
+    torch.testing.assert_close(valid(ours(x, lengths)), theirs(valid(x)))
+
+
+@pytest.mark.parametrize("lengths", [None, torch.ones(3)])
+def test_batch_norm_without_padding_is_torchs(lengths):
+    ours, theirs = MaskedBatchNorm(5), torch.nn.BatchNorm1d(5)
+    x = torch.randn(3, 9, 5)
+    expected = theirs(x.flatten(0, 1)).view_as(x)
+    torch.testing.assert_close(ours(x, lengths), expected)
+    torch.testing.assert_close(ours.running_var, theirs.running_var)
+
+
+def test_batch_norm_is_left_alone_by_sync_conversion():
+    norm = torch.nn.Sequential(MaskedBatchNorm(2))
+    converted = torch.nn.SyncBatchNorm.convert_sync_batchnorm(norm)
+    assert type(converted[0]) is MaskedBatchNorm
+
+
+@pytest.mark.parametrize("scale", [0.1, 0.7])
+def test_soft_saturation_is_tanh_of_a_scaled_layer_norm(scale):
+    x = np.random.default_rng(0).normal(5, 40, (2, 3, 16))
+    centred = x - x.mean(-1, keepdims=True)
+    variance = centred.__pow__(2).mean(-1, keepdims=True)
+    expected = np.tanh(scale * centred / np.sqrt(variance + 1e-5))
+    y = SoftSaturation(16, scale).double()(torch.from_numpy(x))
+    np.testing.assert_allclose(y.detach().numpy(), expected, atol=1e-12)
+
+
+def test_soft_saturation_bounds_outliers():
+    x = torch.randn(1, 4, 64)
+    x[0, 0, 0] = 1e6
+    y = SoftSaturation(64)(x)
+    # LayerNorm of 64 channels is at most sqrt(63), tanh(0.1 * 7.94) = 0.66.
+    assert y.isfinite().all()
+    assert y.abs().max() < 0.67
+
+
+def test_feature_norm_standardises_over_all_training_frames():
+    features = [torch.randn(n, 4) * 5 + 300 for n in (7, 30, 1)]
+    norm = FeatureNorm(4)
+    assert torch.equal(norm(features[0]), features[0])
+    norm.fit(iter(features))
+    frames = torch.cat(features).double().numpy()
+    expected = (frames - frames.mean(0)) / frames.std(0)
+    out = torch.cat([norm(x) for x in features])
+    np.testing.assert_allclose(out.numpy(), expected, atol=1e-3)
+
+
+def test_feature_norm_is_in_the_checkpoint_but_not_trained():
+    norm, other = FeatureNorm(2), FeatureNorm(2)
+    norm.fit([torch.randn(5, 2)])
+    other.load_state_dict(norm.state_dict())
+    x = torch.randn(1, 3, 2)
+    assert torch.equal(norm(x), other(x))
+    assert not list(norm.parameters())
+
+
+def test_feature_norm_of_a_constant_channel_is_finite():
+    norm = FeatureNorm(1)
+    norm.fit([torch.full((5, 1), 3.0)])
+    assert norm(torch.full((1, 1, 1), 3.0)).item() == 0.0
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        ([], "no training frame"),
+        ([torch.zeros(0, 2)], "no training frame"),
+        ([torch.tensor([[1.0, float("nan")]])], "finite"),
+        ([torch.tensor([[float("inf"), 1.0]])], "finite"),
+    ],
+)
+def test_feature_norm_refuses_what_has_no_statistics(features, message):
+    norm = FeatureNorm(2)
+    with pytest.raises(ValueError, match=message):
+        norm.fit(features)
+    assert norm.mean.eq(0).all()
+    assert norm.std.eq(1).all()

@@ -1,0 +1,165 @@
+"""PLIF (eq. 1, 2): by hand, a NumPy loop with its own backward pass, and
+SpikingJelly's neuron.
+"""
+
+import numpy as np
+import pytest
+import torch
+from spikingjelly.activation_based import surrogate
+from spikingjelly.activation_based.neuron import ParametricLIFNode
+
+from speechbrain_ptssnn import PLIF
+
+
+def random_current(*shape, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator) * 0.8 + 0.4
+
+
+# tau = 0.5, V_th = 1; the current is 1, 0.25, 0.5, 1.5, 1.
+# eq. 1:         u = 1, 0.5+0.25-1 = -0.25, 0.375, 1.6875, 0.84375+1-1
+# reset decayed: u = 1, 0.5(1-1)+0.25 = 0.25, 0.625, 1.8125, 0.40625+1
+@pytest.mark.parametrize(
+    ("decay_reset", "expected"),
+    [(False, [1.0, 0.0, 0.0, 1.0, 0.0]), (True, [1.0, 0.0, 0.0, 1.0, 1.0])],
+)
+def test_spikes_are_those_worked_by_hand(decay_reset, expected):
+    current = torch.tensor([1.0, 0.25, 0.5, 1.5, 1.0]).reshape(1, 5, 1)
+    spikes = PLIF(1, decay_reset=decay_reset)(current)
+    assert spikes.flatten().tolist() == expected
+
+
+@pytest.mark.parametrize("v_threshold", [1.0, 0.7])
+@pytest.mark.parametrize("detach_reset", [True, False])
+@pytest.mark.parametrize("decay_reset", [True, False])
+def test_spikes_and_gradients_equal_a_numpy_loop(
+    decay_reset, detach_reset, v_threshold, numpy_plif
+):
+    alpha = 5.0
+    neuron = PLIF(
+        4,
+        v_threshold=v_threshold,
+        alpha=alpha,
+        detach_reset=detach_reset,
+        decay_reset=decay_reset,
+    ).double()
+    with torch.no_grad():
+        neuron.w.copy_(torch.tensor([-2.0, -0.3, 0.8, 2.5]))
+    current = random_current(3, 40, 4).double().requires_grad_()
+    weights = random_current(3, 40, 4, seed=1).double()
+    spikes = neuron(current)
+    (spikes * weights).sum().backward()
+
+    tau = 1 / (1 + np.exp(-neuron.w.detach().numpy()))
+    s, u = numpy_plif(current.detach().numpy(), tau, v_threshold, decay_reset)
+    assert np.array_equal(spikes.detach().numpy(), s)
+
+    fire = 1 / (1 + np.exp(-alpha * (u - v_threshold)))
+    slope = alpha * fire * (1 - fire)
+    back_through_reset = 0 if detach_reset else v_threshold
+    back_through_reset = back_through_reset * (tau if decay_reset else 1)
+    d_current, d_tau, d_u = np.zeros_like(u), 0, np.zeros_like(u[:, 0])
+    for t in reversed(range(u.shape[1])):
+        d_s = weights[:, t].numpy() - back_through_reset * d_u
+        d_u = d_s * slope[:, t] + tau * d_u
+        d_current[:, t] = d_u
+        if t > 0:
+            decayed = u[:, t - 1] - decay_reset * v_threshold * s[:, t - 1]
+            d_tau = d_tau + (d_u * decayed).sum(0)
+    np.testing.assert_allclose(current.grad.numpy(), d_current, atol=1e-10)
+    d_w = d_tau * tau * (1 - tau)
+    np.testing.assert_allclose(neuron.w.grad.numpy(), d_w, atol=1e-10)
+
+
+@pytest.mark.parametrize("detach_reset", [True, False])
+@pytest.mark.parametrize("decay", [0.1, 0.3, 0.5, 0.8, 0.95])
+def test_decayed_reset_is_spikingjelly_bit_for_bit(decay, detach_reset):
+    ours = PLIF(6, decay=decay, detach_reset=detach_reset, decay_reset=True)
+    # Its sigmoid(w) is the leak, 1 / tau = 1 - decay, so its w is -ours.
+    theirs = ParametricLIFNode(
+        init_tau=1 / (1 - decay),
+        decay_input=False,
+        v_reset=None,
+        surrogate_function=surrogate.Sigmoid(alpha=5.0),
+        detach_reset=detach_reset,
+        step_mode="m",
+    )
+    current = random_current(4, 100, 6).requires_grad_()
+    their_current = current.detach().clone().requires_grad_()
+    weights = random_current(4, 100, 6, seed=1)
+
+    spikes = ours(current)
+    their_spikes = theirs(their_current.transpose(0, 1)).transpose(0, 1)
+    assert 0.05 < spikes.mean() < 0.95
+    assert torch.equal(spikes, their_spikes)
+
+    # Means, so that the one decay they share has a gradient of order 1.
+    (spikes * weights).mean().backward()
+    (their_spikes * weights).mean().backward()
+    torch.testing.assert_close(
+        current.grad, their_current.grad, rtol=1e-5, atol=1e-5
+    )
+    torch.testing.assert_close(
+        ours.w.grad.sum(), -theirs.w.grad, rtol=1e-5, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("decay", [0.01, 0.37, 0.5, 0.99])
+def test_each_neuron_has_one_decay_sigmoid_of_w(decay):
+    (w,) = PLIF(3, decay=decay).parameters()
+    torch.testing.assert_close(w.sigmoid(), torch.full((3,), decay))
+
+
+def test_a_decay_moves_its_own_neuron_only():
+    neuron, current = PLIF(2), random_current(2, 50, 2)
+    before = neuron(current)
+    with torch.no_grad():
+        neuron.w[1] = 4.0
+    after = neuron(current)
+    assert torch.equal(before[..., 0], after[..., 0])
+    assert not torch.equal(before[..., 1], after[..., 1])
+
+
+def test_spikes_are_exactly_zero_or_one():
+    spikes = PLIF(5)(random_current(2, 30, 5) * 100)
+    assert set(spikes.unique().tolist()) == {0.0, 1.0}
+    assert spikes.dtype == torch.float32
+
+
+def test_no_state_survives_a_call():
+    neuron, current = PLIF(5), random_current(2, 30, 5)
+    first = neuron(current)
+    neuron(current * 10)
+    assert torch.equal(neuron(current), first)
+    assert torch.equal(neuron(current[:1, :7]), first[:1, :7])
+    assert set(neuron.state_dict()) == {"w"}
+
+
+def test_frames_beyond_the_lengths_never_spike():
+    neuron, current = PLIF(5), random_current(3, 20, 5) + 2
+    spikes = neuron(current, torch.tensor([1.0, 0.5, 0.05]))
+    free = neuron(current)
+    for row, n in enumerate([20, 10, 1]):
+        assert torch.equal(spikes[row, :n], free[row, :n])
+        assert spikes[row, n:].sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"decay": 0.0}, r"decay .*\(0, 1\).* 0.0"),
+        ({"decay": 1.0}, r"decay .*\(0, 1\).* 1.0"),
+        ({"decay": -0.5}, r"decay .*\(0, 1\).* -0.5"),
+        ({"v_threshold": 0.0}, r"v_threshold .*> 0.* 0.0"),
+        ({"v_threshold": -1.0}, r"v_threshold .*> 0.* -1.0"),
+    ],
+)
+def test_arguments_out_of_range_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        PLIF(3, **arguments)
+
+
+@pytest.mark.parametrize("shape", [(2, 10, 4), (10, 3), (1, 2, 10, 3)])
+def test_a_current_of_another_shape_is_named(shape):
+    with pytest.raises(ValueError, match=str(shape[-1])):
+        PLIF(3)(torch.zeros(shape))
