@@ -27,6 +27,11 @@ class SERBrain(sb.Brain):
     After :meth:`evaluate`, ``outcome`` holds what the test gave.
     """
 
+    @property
+    def head(self):
+        """The head itself, without the wrapper of distributed training."""
+        return getattr(self.modules.head, "module", self.modules.head)
+
     def compute_forward(self, batch, stage):
         """Rates (or logits) of a batch, [batch, classes]."""
         batch = batch.to(self.device)
@@ -50,10 +55,8 @@ class SERBrain(sb.Brain):
     def on_fit_start(self):
         """Recovers, then opens the logs where they were left."""
         super().on_fit_start()
+        self.text_log = FileTrainLogger(self.hparams.folder / "train_log.txt")
         if if_main_process():
-            self.text_log = FileTrainLogger(
-                self.hparams.folder / "train_log.txt"
-            )
             self.tensorboard = SummaryWriter(
                 self.hparams.folder / "tensorboard"
             )
@@ -67,7 +70,7 @@ class SERBrain(sb.Brain):
             torch.manual_seed(self.hparams.seed * 100_003 + epoch)
             return
         self.ids, self.targets, self.outputs = [], [], []
-        self.firing = FiringRates(self.raw_modules.head)
+        self.firing = FiringRates(self.head)
         self.firing.__enter__()
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
@@ -90,8 +93,7 @@ class SERBrain(sb.Brain):
                 zip(self.ids, outputs.softmax(-1).tolist(), strict=True)
             )
             return
-        if if_main_process():
-            self._log(epoch, rates)
+        self._log(epoch, rates)
         self.checkpointer.save_and_keep_only(
             meta={"epoch": epoch, **self.outcome},
             importance_keys=[ckpt_recency, best_validation],
@@ -134,6 +136,8 @@ class SERBrain(sb.Brain):
                     100 * stats["silent"],
                     100 * stats["saturated"],
                 )
+        if not if_main_process():
+            return
         scalars = {"lr": lr, "loss/train": self.train_loss}
         scalars |= {f"{k}/valid": v for k, v in self.outcome.items()}
         scalars |= {f"firing/{k}": v for k, v in flat.items()}

@@ -39,6 +39,9 @@ sample_rate: {sample_rate}
 audio_normalizer: !new:speechbrain_ptssnn.audio.MonoAudio
     sample_rate: !ref <sample_rate>
 label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
+expect_len: !apply:speechbrain.dataio.encoder.CategoricalEncoder.expect_len
+    - !ref <label_encoder>
+    - {n_classes}
 pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
     loadables:
         head: !ref <head>
@@ -153,7 +156,6 @@ def save_bundle(folder, text, backbone, normalizer, head, labels):
     encoder = CategoricalEncoder()
     for label in labels:
         encoder.add_label(label)
-    encoder.expect_len(len(labels))
     encoder.save(folder / "label_encoder.ckpt")
     write_text(
         folder / "hyperparams.yaml",
@@ -161,6 +163,7 @@ def save_bundle(folder, text, backbone, normalizer, head, labels):
             objects=stream.getvalue(),
             input_size=backbone.output_size,
             sample_rate=backbone.sample_rate,
+            n_classes=len(labels),
         ),
     )
 

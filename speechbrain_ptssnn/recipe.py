@@ -315,8 +315,8 @@ def _write_fold(number, folder, brain, text, labels, by_id, backbone):
         folder / "model",
         text,
         backbone,
-        brain.raw_modules.normalizer,
-        brain.checkpointer.recoverables["head"],
+        brain.modules.normalizer,
+        brain.head,
         labels,
     )
     brain.checkpointer.delete_checkpoints(

@@ -4,6 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+
+# These tensors are tiny: a second thread only waits, up to 40 times as long
+# where the cores are shared.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,18 @@ import math
 from pathlib import Path
 
 import torch
-from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver
+from speechbrain.utils.checkpoints import (
+    mark_as_saver,
+    mark_as_transfer,
+    register_checkpoint_hooks,
+)
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
 
 from speechbrain_ptssnn.backbones.base import Backbone
 from speechbrain_ptssnn.errors import InputError
 
 
+@register_checkpoint_hooks
 class HuggingFace(Backbone):
     r"""Hidden states of a speech model in the Hugging Face format.
 
@@ -126,8 +131,8 @@ class HuggingFace(Backbone):
             path,
         )
 
-    @mark_as_loader
-    def load(self, path, end_of_epoch=False):
+    @mark_as_transfer
+    def load(self, path):
         """Reads what :meth:`save` wrote."""
         saved = torch.load(path, map_location="cpu", weights_only=True)
         model = AutoModel.from_config(AutoConfig.for_model(**saved["config"]))

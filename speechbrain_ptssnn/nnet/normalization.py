@@ -36,16 +36,20 @@ class SoftSaturation(torch.nn.Module):
 class MaskedBatchNorm(torch.nn.Module):
     r"""BatchNorm over batch and time whose statistics ignore padding.
 
-    Equal to ``torch.nn.BatchNorm1d`` on the valid frames laid end to end.
-    It is no subclass of it, so that SpeechBrain's DDP does not turn it into a
-    ``SyncBatchNorm``, which knows no mask and no CPU.
+    Equal to ``torch.nn.BatchNorm1d`` on the valid frames laid end to end, but
+    that the first batches count alike in the running statistics (own choice:
+    from their start values they would take some fifty batches to arrive, and
+    until then the neurons stay silent in evaluation). It is no subclass of
+    it, so that SpeechBrain's DDP does not turn it into a ``SyncBatchNorm``,
+    which knows no mask and no CPU.
 
     Arguments
     ---------
     size : int
         Channels.
     momentum : float
-        Weight of the batch in the running statistics.
+        Weight of the batch in the running statistics, once 1 / momentum
+        batches were seen.
     eps : float
         Added to the variance.
 
@@ -65,6 +69,7 @@ class MaskedBatchNorm(torch.nn.Module):
         self.bias = torch.nn.Parameter(torch.zeros(size))
         self.register_buffer("running_mean", torch.zeros(size))
         self.register_buffer("running_var", torch.ones(size))
+        self.register_buffer("batches_seen", torch.tensor(0))
 
     def forward(self, x, lengths=None):
         """Normalises each channel.
@@ -82,6 +87,10 @@ class MaskedBatchNorm(torch.nn.Module):
             [batch, time, size]; padded frames hold no meaning.
         """
         mask = frame_mask(lengths, x.shape[1]) if self.training else None
+        momentum = self.momentum
+        if self.training:
+            self.batches_seen += 1
+            momentum = max(momentum, 1 / self.batches_seen.item())
         if mask is None:
             return functional.batch_norm(
                 x.transpose(1, 2),
@@ -90,7 +99,7 @@ class MaskedBatchNorm(torch.nn.Module):
                 self.weight,
                 self.bias,
                 self.training,
-                self.momentum,
+                momentum,
                 self.eps,
             ).transpose(1, 2)
         n = mask.sum()
@@ -99,8 +108,8 @@ class MaskedBatchNorm(torch.nn.Module):
         var = centred.square().masked_fill(~mask, 0).sum((0, 1)) / n
         with torch.no_grad():
             unbiased = var * n / (n - 1).clamp(min=1)
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(unbiased, self.momentum)
+            self.running_mean.lerp_(mean, momentum)
+            self.running_var.lerp_(unbiased, momentum)
         return centred * (self.weight * (var + self.eps).rsqrt()) + self.bias
 
 

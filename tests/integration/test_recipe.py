@@ -1,0 +1,188 @@
+import csv
+import json
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from speechbrain.inference import EncoderClassifier
+
+from conftest import BACKBONES
+
+LABELS = ["Angry", "Happy", "Neutral", "Sad"]
+
+
+def check_bundle(folder, corpus, moved):
+    """The moved bundle repeats the run's posteriors, alone and in a batch."""
+    with open(folder / "predictions.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    shutil.move(folder / "model", moved)
+    classifier = EncoderClassifier.from_hparams(source=str(moved))
+    wavs = []
+    for row in rows:
+        path = str(corpus / row["label"] / f"{row['id']}.wav")
+        log_posteriors, _, _, text = classifier.classify_file(path)
+        wavs.append(classifier.load_audio(path))
+        expected = [float(row[f"p_{label}"]) for label in LABELS]
+        assert text == [row["prediction"]]
+        assert log_posteriors[0].exp().tolist() == pytest.approx(
+            expected, abs=1e-5
+        )
+    batch = torch.nn.utils.rnn.pad_sequence(wavs, batch_first=True)
+    lengths = torch.tensor([len(wav) / batch.shape[1] for wav in wavs])
+    together = classifier.classify_batch(batch, lengths)[0]
+    alone = torch.cat([classifier.classify_batch(wav)[0] for wav in wavs])
+    assert torch.allclose(together, alone, atol=1e-5)
+    assert classifier.encode_batch(batch, lengths).shape == (len(wavs), 1, 4)
+
+
+@pytest.mark.parametrize("head", ["pts_snn", "vanilla_snn", "linear_probe"])
+def test_a_run_leaves_what_it_promises(head, recipe, mini_urdu):
+    run = recipe.run(head=head)
+    assert run.folder == Path(
+        recipe.path, "results", "URDU", "utterance", "fbank", head, "1"
+    )
+    assert {"corpus", "protocol", "backbone", "model", "seed", "folds"} < set(
+        run.summary
+    )
+    assert run.summary["n_utterances"] == 40
+    assert run.summary["labels"] == LABELS
+    assert sum(map(sum, run.summary["confusion"])) == 40
+    hits = sum(row[k] for k, row in enumerate(run.summary["confusion"]))
+    assert run.summary["WA"] == pytest.approx(hits / 40)
+    spiking = {"pts_snn": 5, "vanilla_snn": 2, "linear_probe": 0}[head]
+    assert len(run.summary["firing_rates"]) == spiking
+    for k in (1, 2):
+        fold = run.folder / f"fold_{k}"
+        assert (fold / "train_log.txt").read_text().count("epoch:") == 2
+        assert any((fold / "tensorboard").iterdir())
+        assert len(list((fold / "save").glob("CKPT*"))) == 1
+    check_bundle(fold, mini_urdu, recipe.path / "moved")
+
+
+@pytest.mark.parametrize("kind", BACKBONES)
+def test_hugging_face_backbones_train_and_classify(
+    kind, recipe, mini_urdu, make_backbone
+):
+    run = recipe.run(backbone="huggingface", hub=make_backbone(kind))
+    assert run.summary["backbone"] == f"tiny-{kind}"
+    weights = [run.folder / f"fold_{k}/model/backbone.ckpt" for k in (1, 2)]
+    assert weights[0].samefile(weights[1])
+    check_bundle(run.folder / "fold_1", mini_urdu, recipe.path / "moved")
+
+
+def test_unseen_speakers_stay_unseen(recipe):
+    run = recipe.run(head="linear_probe", unit="speaker")
+    folds = json.loads((run.folder / "folds.json").read_text())
+    manifest = json.loads((run.folder / "manifest.json").read_text())
+    for fold in folds.values():
+        train, valid, test = (
+            {manifest[name]["speaker"] for name in fold[part]}
+            for part in ("train", "valid", "test")
+        )
+        assert not (train & valid or train & test or valid & test)
+
+
+def test_one_fold_at_a_time_gives_the_same_run(recipe):
+    whole = recipe.run(head="linear_probe").predictions
+    for fold in (2, 1):
+        run = recipe.run(
+            head="linear_probe",
+            fold=fold,
+            results_folder=recipe.path / "other",
+        )
+    assert run.predictions == whole
+
+
+def test_a_finished_run_is_not_run_again(recipe):
+    run = recipe.run(head="linear_probe")
+    results = [run.folder / f"fold_{k}/result.json" for k in (1, 2)]
+    times = [path.stat().st_mtime_ns for path in results]
+    assert recipe.run(head="linear_probe").predictions == run.predictions
+    assert [path.stat().st_mtime_ns for path in results] == times
+
+
+def wait_for(process, found):
+    """Until a file shows how far the run is; fails if it ends before."""
+    while process.poll() is None:
+        if found():
+            return
+        time.sleep(0.005)
+    pytest.fail(
+        f"the run ended before it could be killed: {process.stdout.read()}"
+    )
+
+
+def test_killed_in_three_places_gives_the_same_predictions(recipe):
+    whole = recipe.run(number_of_epochs=4).predictions
+    killed = recipe.path / "killed"
+    for pattern in ("settings.json", "fold_1/save/*/CKPT.yaml", "fold_2/save"):
+        process = recipe.start(number_of_epochs=4, results_folder=killed)
+        wait_for(process, lambda pattern=pattern: any(killed.rglob(pattern)))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    process = recipe.start(number_of_epochs=4, results_folder=killed)
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    assert recipe.outcome("killed").predictions == whole
+
+
+def test_two_processes_make_the_same_folds_and_a_whole_result(recipe):
+    alone = recipe.run()
+    process = recipe.start(
+        "-m",
+        "torch.distributed.run",
+        "--nproc_per_node=2",
+        results_folder=recipe.path / "two",
+    )
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    two = recipe.outcome("two")
+    assert two.summary["n_utterances"] == 40
+    for name in ("folds.json", "manifest.json"):
+        assert (two.folder / name).read_text() == (
+            alone.folder / name
+        ).read_text()
+    check = EncoderClassifier.from_hparams(
+        source=str(two.folder / "fold_1" / "model")
+    )
+    assert check.classify_batch(torch.randn(16000))[0].shape == (1, 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"backbone": "fbnk"}, r"unknown backbone 'fbnk'.*'fbank'"),
+        ({"protocol": "spaeker"}, r"unknown protocol.*'random', 'speaker'"),
+        ({"data_folder": "nowhere"}, r"data_folder=nowhere.*Angry/.*github"),
+        ({"data_folder": ""}, "data_folder is not set"),
+        ({"complete": True}, r"URDU: found .*10.*, expected .*100"),
+        ({"number_of_epoch": 3}, "unknown key 'number_of_epoch'"),
+        ({"fold": 3}, "fold must be 'all' or 1 to 2, got 3"),
+        ({"head": "no_such_head"}, r"no_such_head\.yaml"),
+        ({"backbone": "huggingface", "hub": "/nowhere"}, "'/nowhere' can not"),
+    ],
+)
+def test_bad_settings_end_in_one_sentence(options, message, recipe):
+    with pytest.raises(SystemExit, match=message) as error:
+        recipe.run(**options)
+    assert "\n" not in str(error.value)
+    assert not (recipe.path / "results").exists()
+
+
+def test_another_setting_is_not_mixed_in(recipe):
+    run = recipe.run(head="linear_probe")
+    with pytest.raises(SystemExit, match=r"other settings: lr='0\.1'"):
+        recipe.run(head="linear_probe", lr=0.1)
+    assert recipe.run(head="linear_probe").predictions == run.predictions
+
+
+def test_a_damaged_file_stops_the_run_before_training(recipe, mini_urdu):
+    corpus = shutil.copytree(mini_urdu, recipe.path / "damaged")
+    wav = min(corpus.rglob("*.wav"))
+    wav.write_bytes(b"")
+    with pytest.raises(SystemExit, match=wav.name):
+        recipe.run(data_folder=corpus)
+    assert not any(recipe.path.rglob("fold_*"))
