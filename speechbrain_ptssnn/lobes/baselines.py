@@ -7,6 +7,7 @@ from speechbrain_ptssnn.lobes.pts_snn import (
     check_feature_size,
 )
 from speechbrain_ptssnn.nnet.masking import masked_mean
+from speechbrain_ptssnn.nnet.plif import PLIF
 
 
 class VanillaSNN(torch.nn.Module):
@@ -22,6 +23,8 @@ class VanillaSNN(torch.nn.Module):
         Emotions.
     size : int
         Hidden spiking neurons.
+    plif : callable
+        ``plif(n_neurons)`` makes a layer of neurons.
 
     Example
     -------
@@ -29,11 +32,11 @@ class VanillaSNN(torch.nn.Module):
     torch.Size([2, 4])
     """
 
-    def __init__(self, input_size=768, n_classes=4, size=256):
+    def __init__(self, input_size=768, n_classes=4, size=256, plif=PLIF):
         super().__init__()
         self.input_size = input_size
         self.linear = torch.nn.Linear(input_size, size)
-        self.classifier = PLIFClassifier(size, n_classes)
+        self.classifier = PLIFClassifier(size, n_classes, plif)
 
     def forward(self, feats, lengths=None):
         """As :meth:`PTSSNN.forward`: mean firing rates, [batch, n_classes]."""

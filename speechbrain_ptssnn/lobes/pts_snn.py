@@ -11,7 +11,7 @@ from speechbrain_ptssnn.nnet.normalization import (
     MaskedBatchNorm,
     SoftSaturation,
 )
-from speechbrain_ptssnn.nnet.plif import PLIF
+from speechbrain_ptssnn.nnet.plif import PLIF, SingleStepPLIF
 from speechbrain_ptssnn.nnet.temporal_shift import TemporalShift
 
 
@@ -30,8 +30,8 @@ class SpikingShiftBlock(torch.nn.Module):
         "membrane" adds a bias-free projection of h to the current, so that
         the output stays binary; "spike" adds it after the neurons; "none"
         leaves it out. Own choice: the paper says "residual" and no more.
-    decay_reset : bool
-        See :class:`~speechbrain_ptssnn.nnet.plif.PLIF`.
+    plif : callable
+        ``plif(n_neurons)`` makes a layer of neurons.
 
     Raises
     ------
@@ -51,7 +51,7 @@ class SpikingShiftBlock(torch.nn.Module):
         output_size,
         shift,
         shortcut="membrane",
-        decay_reset=False,
+        plif=PLIF,
     ):
         super().__init__()
         if shortcut not in ("membrane", "spike", "none"):
@@ -63,7 +63,7 @@ class SpikingShiftBlock(torch.nn.Module):
         self.shift = shift
         self.linear = torch.nn.Linear(input_size, output_size)
         self.norm = MaskedBatchNorm(output_size)
-        self.plif = PLIF(output_size, decay_reset=decay_reset)
+        self.plif = plif(output_size)
         if shortcut != "none":
             self.projection = torch.nn.Linear(
                 input_size, output_size, bias=False
@@ -101,8 +101,8 @@ class TemporalShiftSpikingEncoder(torch.nn.Module):
         Whether as many channels are shifted from the future.
     shortcut : str
         "membrane", "spike" or "none"; see :class:`SpikingShiftBlock`.
-    decay_reset : bool
-        See :class:`~speechbrain_ptssnn.nnet.plif.PLIF`.
+    plif : callable
+        ``plif(n_neurons)`` makes a layer of neurons.
 
     Example
     -------
@@ -119,7 +119,7 @@ class TemporalShiftSpikingEncoder(torch.nn.Module):
         shift_fraction=0.25,
         two_sided_shift=False,
         shortcut="membrane",
-        decay_reset=False,
+        plif=PLIF,
     ):
         super().__init__()
         sizes = [input_size, hidden_size, output_size]
@@ -129,7 +129,7 @@ class TemporalShiftSpikingEncoder(torch.nn.Module):
                 n_out,
                 TemporalShift(shift_fraction, two_sided_shift),
                 shortcut,
-                decay_reset,
+                plif,
             )
             for n_in, n_out in pairwise(sizes)
         )
@@ -168,8 +168,8 @@ class PLIFClassifier(torch.nn.Module):
         Channels in, and neurons of the calibrated layer.
     n_classes : int
         Output neurons.
-    decay_reset : bool
-        See :class:`~speechbrain_ptssnn.nnet.plif.PLIF`.
+    plif : callable
+        ``plif(n_neurons)`` makes a layer of neurons.
 
     Example
     -------
@@ -177,11 +177,11 @@ class PLIFClassifier(torch.nn.Module):
     torch.Size([2, 4])
     """
 
-    def __init__(self, input_size, n_classes, decay_reset=False):
+    def __init__(self, input_size, n_classes, plif=PLIF):
         super().__init__()
-        self.hidden = PLIF(input_size, decay_reset=decay_reset)
+        self.hidden = plif(input_size)
         self.linear = torch.nn.Linear(input_size, n_classes)
-        self.output = PLIF(n_classes, decay_reset=decay_reset)
+        self.output = plif(n_classes)
 
     def forward(self, x, lengths=None):
         """Mean firing rates of the output neurons.
@@ -232,8 +232,11 @@ class PTSSNN(torch.nn.Module):
         Bound of the bias voltage (figure 4b: 0.4 to 1.0).
     saturation : float
         Scale of eq. 5.
-    decay_reset : bool
-        Whether PLIF resets are decayed, as in SpikingJelly.
+    plif : callable
+        ``plif(n_neurons)`` makes a layer of neurons; the YAML gives
+        :class:`~speechbrain_ptssnn.nnet.plif.PLIF` with its numbers.
+    token_plif : callable
+        ``token_plif()`` makes the attention's single-step neurons.
 
     Raises
     ------
@@ -263,7 +266,8 @@ class PTSSNN(torch.nn.Module):
         bias_hidden=64,
         kappa=0.5,
         saturation=0.1,
-        decay_reset=False,
+        plif=PLIF,
+        token_plif=SingleStepPLIF,
     ):
         super().__init__()
         self.input_size = input_size
@@ -275,11 +279,13 @@ class PTSSNN(torch.nn.Module):
             shift_fraction,
             two_sided_shift,
             shortcut,
-            decay_reset,
+            plif,
         )
-        self.attention = SpikingSparseLinearAttention(size, n_prompts, key_size)
+        self.attention = SpikingSparseLinearAttention(
+            size, n_prompts, key_size, token_plif
+        )
         self.bias_generator = HomeostaticBiasGenerator(size, bias_hidden, kappa)
-        self.classifier = PLIFClassifier(size, n_classes, decay_reset)
+        self.classifier = PLIFClassifier(size, n_classes, plif)
 
     def forward(self, feats, lengths=None):
         """Classifies utterances.

@@ -30,11 +30,10 @@ class SpikingSparseLinearAttention(torch.nn.Module):
     key_size : int, optional
         Columns of Q and K; ``size // 4`` by default. The paper's D x D
         context is ``key_size=size``.
-    v_threshold : float
-        Threshold of eq. 8. Prompts start around it, so that half of each
-        fires: silent prompts would carry no context.
-    alpha : float
-        Steepness of the surrogate gradient.
+    plif : callable
+        ``plif()`` makes the single-step neurons of eq. 8. Prompts start
+        around their threshold, so that half of each fires: silent prompts
+        would carry no context.
 
     Example
     -------
@@ -44,16 +43,14 @@ class SpikingSparseLinearAttention(torch.nn.Module):
     (torch.Size([2, 5, 8]), torch.Size([2, 7, 8]))
     """
 
-    def __init__(
-        self, size, n_prompts=5, key_size=None, v_threshold=1.0, alpha=5.0
-    ):
+    def __init__(self, size, n_prompts=5, key_size=None, plif=SingleStepPLIF):
         super().__init__()
         if n_prompts < 1:
             raise ValueError(f"n_prompts must be at least 1, got {n_prompts}")
         key_size = size // 4 if key_size is None else key_size
-        self.plif = SingleStepPLIF(v_threshold, alpha)
+        self.plif = plif()
         self.prompts = torch.nn.Parameter(
-            torch.normal(v_threshold, 0.5, (n_prompts, size))
+            torch.normal(self.plif.v_threshold, 0.5, (n_prompts, size))
         )
         self.query = torch.nn.Linear(size, key_size, bias=False)
         self.key = torch.nn.Linear(size, key_size, bias=False)

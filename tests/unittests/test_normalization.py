@@ -8,6 +8,7 @@ from speechbrain_ptssnn import SoftSaturation
 from speechbrain_ptssnn.nnet.normalization import FeatureNorm, MaskedBatchNorm
 
 COUNTS = [9, 4, 1]
+LENGTHS = torch.tensor(COUNTS) / 9
 
 
 def valid(x):
@@ -15,45 +16,73 @@ def valid(x):
     return torch.cat([row[:n] for row, n in zip(x, COUNTS, strict=True)])
 
 
-@pytest.mark.parametrize("padding", [0.0, 1e3])
-def test_batch_norm_is_torchs_on_the_valid_frames(padding):
+def batch_norms():
+    """Ours, and torch's with the same weights."""
     torch.manual_seed(0)
-    ours, theirs = MaskedBatchNorm(5), torch.nn.BatchNorm1d(5)
-    weight, bias = torch.rand(5) + 0.5, torch.randn(5)
+    ours, theirs = MaskedBatchNorm(5), torch.nn.BatchNorm1d(5, momentum=None)
     for norm in (ours, theirs):
-        norm.weight.data, norm.bias.data = weight.clone(), bias.clone()
-    lengths = torch.tensor(COUNTS) / 9
+        norm.weight.data = torch.linspace(0.5, 1.5, 5)
+        norm.bias.data = torch.linspace(-1, 1, 5)
+    return ours, theirs
+
+
+def padded(padding=0.0):
     x = torch.randn(3, 9, 5) * 3 + 2
     for row, n in zip(x, COUNTS, strict=True):
         row[n:] = padding
-    x.requires_grad_()
-    upstream = torch.randn(3, 9, 5)
+    return x
 
-    for _ in range(3):
-        y, expected = valid(ours(x, lengths)), theirs(valid(x))
-        torch.testing.assert_close(y, expected)
+
+@pytest.mark.parametrize("padding", [0.0, 1e3])
+def test_batch_norm_is_torchs_on_the_valid_frames(padding):
+    ours, theirs = batch_norms()
+    x, upstream = padded(padding).requires_grad_(), torch.randn(3, 9, 5)
+    y, expected = valid(ours(x, LENGTHS)), theirs(valid(x))
+    torch.testing.assert_close(y, expected)
     gradients = [
-        torch.autograd.grad((out * valid(upstream)).sum(), [x, *parameters])
-        for out, parameters in (
-            (y, ours.parameters()),
-            (expected, theirs.parameters()),
+        torch.autograd.grad(
+            (out * valid(upstream)).sum(), [x, *norm.parameters()]
         )
+        for out, norm in ((y, ours), (expected, theirs))
     ]
     torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(ours.running_mean, theirs.running_mean)
-    torch.testing.assert_close(ours.running_var, theirs.running_var)
-
     ours.eval(), theirs.eval()
-    torch.testing.assert_close(valid(ours(x, lengths)), theirs(valid(x)))
+    torch.testing.assert_close(valid(ours(x, LENGTHS)), theirs(valid(x)))
 
 
 @pytest.mark.parametrize("lengths", [None, torch.ones(3)])
 def test_batch_norm_without_padding_is_torchs(lengths):
-    ours, theirs = MaskedBatchNorm(5), torch.nn.BatchNorm1d(5)
+    ours, theirs = batch_norms()
     x = torch.randn(3, 9, 5)
     expected = theirs(x.flatten(0, 1)).view_as(x)
     torch.testing.assert_close(ours(x, lengths), expected)
     torch.testing.assert_close(ours.running_var, theirs.running_var)
+
+
+def test_running_statistics_average_the_first_batches_then_follow():
+    # torch's momentum=None is the plain average; 1 / 10 is the default.
+    ours, theirs = batch_norms()
+    for step in range(14):
+        x = padded(1e3) * (step + 1)
+        theirs.momentum = None if step < 10 else 0.1
+        ours(x, LENGTHS), theirs(valid(x))
+        torch.testing.assert_close(ours.running_mean, theirs.running_mean)
+        torch.testing.assert_close(ours.running_var, theirs.running_var)
+
+
+def test_running_statistics_resume_from_a_checkpoint_and_rest_in_eval():
+    ours, _ = batch_norms()
+    for _ in range(3):
+        ours(padded(), LENGTHS)
+    resumed = MaskedBatchNorm(5)
+    resumed.load_state_dict(ours.state_dict())
+    resumed.eval()(padded(), LENGTHS)
+    resumed.train()
+    x = padded()
+    ours(x, LENGTHS), resumed(x, LENGTHS)
+    torch.testing.assert_close(
+        resumed.state_dict(), ours.state_dict(), rtol=0, atol=0
+    )
 
 
 def test_batch_norm_is_left_alone_by_sync_conversion():
@@ -66,7 +95,7 @@ def test_batch_norm_is_left_alone_by_sync_conversion():
 def test_soft_saturation_is_tanh_of_a_scaled_layer_norm(scale):
     x = np.random.default_rng(0).normal(5, 40, (2, 3, 16))
     centred = x - x.mean(-1, keepdims=True)
-    variance = centred.__pow__(2).mean(-1, keepdims=True)
+    variance = (centred**2).mean(-1, keepdims=True)
     expected = np.tanh(scale * centred / np.sqrt(variance + 1e-5))
     y = SoftSaturation(16, scale).double()(torch.from_numpy(x))
     np.testing.assert_allclose(y.detach().numpy(), expected, atol=1e-12)
