@@ -2,12 +2,15 @@
 (Q softmax(K)^T) V in float64.
 """
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from speechbrain_ptssnn import SpikingSparseLinearAttention
+from speechbrain_ptssnn.nnet.plif import SingleStepPLIF
 
 V_THRESHOLD = 1.0
 
@@ -111,6 +114,20 @@ def test_fresh_prompts_fire_about_half():
     attention = SpikingSparseLinearAttention(256)
     rate = (attention.prompts >= V_THRESHOLD).float().mean(1)
     assert ((rate > 0.35) & (rate < 0.65)).all()
+
+
+@pytest.mark.parametrize("v_threshold", [0.5, 2.0])
+def test_tokens_spike_from_the_threshold_given(v_threshold):
+    torch.manual_seed(0)
+    attention = SpikingSparseLinearAttention(
+        64, plif=partial(SingleStepPLIF, v_threshold, alpha=5.0)
+    )
+    rate = (attention.prompts >= v_threshold).float().mean()
+    assert 0.4 < rate < 0.6
+    below = attention.eval()(torch.full((1, 3, 64), v_threshold - 1e-3))[1]
+    at = attention(torch.full((1, 3, 64), v_threshold))[1]
+    assert below.eq(0).all()
+    assert at.ne(0).any()
 
 
 def test_no_prompts_is_an_error():

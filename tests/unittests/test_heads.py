@@ -1,7 +1,7 @@
 """What must hold for every head, whatever is inside."""
 
 import copy
-from functools import cache
+from functools import cache, partial
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ HEADS = {
     "spike": (PTSSNN, {**SMALL, "shortcut": "spike"}),
     "none": (PTSSNN, {**SMALL, "shortcut": "none"}),
     "two-sided": (PTSSNN, {**SMALL, "two_sided_shift": True}),
-    "decay_reset": (PTSSNN, {**SMALL, "decay_reset": True}),
+    "decay_reset": (PTSSNN, {**SMALL, "plif": partial(PLIF, decay_reset=True)}),
     "vanilla": (VanillaSNN, {"size": 16}),
     "linear": (LinearProbe, {"size": 16}),
 }
@@ -228,12 +228,43 @@ def test_features_of_another_size_are_named(head, shape):
         head(torch.zeros(shape))
 
 
-@pytest.mark.parametrize("name", HEADS)
-def test_a_head_is_built_from_yaml(name):
-    head, arguments = HEADS[name]
-    settings = {"input_size": SIZE, "n_classes": 6, **arguments}
+@pytest.mark.parametrize(
+    ("head", "settings"),
+    [
+        (PTSSNN, {**SMALL, "shortcut": "spike", "n_prompts": 2}),
+        (VanillaSNN, {"size": 16}),
+        (LinearProbe, {"size": 16}),
+    ],
+)
+def test_a_head_is_built_from_yaml(head, settings):
+    settings = {"input_size": SIZE, "n_classes": 6, **settings}
     lines = "".join(f"    {k}: {v}\n" for k, v in settings.items())
     built = load_hyperpyyaml(
         f"head: !new:speechbrain_ptssnn.{head.__name__}\n{lines}"
     )["head"]
     assert built(*batch(utterances())).shape == (4, 6)
+
+
+@pytest.mark.parametrize(("head", "layers"), [("PTSSNN", 4), ("VanillaSNN", 2)])
+def test_every_neuron_takes_its_numbers_from_yaml(head, layers):
+    numbers = {
+        "decay": 0.25,
+        "v_threshold": 0.5,
+        "alpha": 3.0,
+        "detach_reset": False,
+        "decay_reset": True,
+    }
+    lines = "".join(f"    {k}: {v}\n" for k, v in numbers.items())
+    built = load_hyperpyyaml(
+        f"plif: !name:speechbrain_ptssnn.PLIF\n{lines}"
+        f"head: !new:speechbrain_ptssnn.{head}\n"
+        f"    input_size: {SIZE}\n    plif: !ref <plif>\n"
+    )["head"]
+    plifs = [m for m in built.modules() if isinstance(m, PLIF)]
+    assert len(plifs) == layers
+    numbers.pop("decay")
+    for plif in plifs:
+        assert {k: getattr(plif, k) for k in numbers} == numbers
+        torch.testing.assert_close(
+            plif.w.sigmoid(), torch.full_like(plif.w, 0.25)
+        )

@@ -9,6 +9,7 @@ from spikingjelly.activation_based import surrogate
 from spikingjelly.activation_based.neuron import ParametricLIFNode
 
 from speechbrain_ptssnn import PLIF
+from speechbrain_ptssnn.nnet.plif import SingleStepPLIF
 
 
 def random_current(*shape, seed=0):
@@ -175,3 +176,19 @@ def test_arguments_out_of_range_are_named(arguments, message):
 def test_a_current_of_another_shape_is_named(shape):
     with pytest.raises(ValueError, match=str(shape[-1])):
         PLIF(3)(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("v_threshold", [1.0, 0.7])
+def test_single_steps_are_plif_on_each_frame_alone(v_threshold):
+    current = random_current(3, 20, 5).requires_grad_()
+    spikes = SingleStepPLIF(v_threshold)(current)
+    frames = PLIF(5, v_threshold=v_threshold)(current.reshape(60, 1, 5))
+    assert torch.equal(spikes, frames.view_as(spikes))
+    torch.testing.assert_close(
+        torch.autograd.grad(spikes.sum(), current),
+        torch.autograd.grad(frames.sum(), current),
+    )
+    masked = SingleStepPLIF(v_threshold)(current, torch.tensor([1, 0.5, 0.05]))
+    assert torch.equal(masked[1, :10], spikes[1, :10])
+    assert masked[1, 10:].sum() == masked[2, 1:].sum() == 0
+    assert not SingleStepPLIF().state_dict()

@@ -1,11 +1,14 @@
 """Encoder, back end and whole head: equations by NumPy, and sizes."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
 import speechbrain_ptssnn
 from speechbrain_ptssnn import (
+    PLIF,
     PTSSNN,
     PLIFClassifier,
     TemporalShiftSpikingEncoder,
@@ -33,6 +36,10 @@ def weights_of(module):
     return {k: v.numpy() for k, v in module.state_dict().items()}
 
 
+def neurons(decay_reset):
+    return partial(PLIF, decay_reset=decay_reset)
+
+
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
@@ -42,7 +49,7 @@ def sigmoid(x):
 def test_encoder_is_equation_6(shortcut, decay_reset, numpy_plif):
     encoder = randomise(
         TemporalShiftSpikingEncoder(
-            8, 12, 6, shortcut=shortcut, decay_reset=decay_reset
+            8, 12, 6, shortcut=shortcut, plif=neurons(decay_reset)
         )
     )
     h = np.random.default_rng(0).normal(0.5, 1, (2, 20, 8))
@@ -120,7 +127,7 @@ def test_padded_frames_of_the_encoder_are_zero():
 def test_classifier_counts_spikes_over_the_valid_frames(
     decay_reset, numpy_plif
 ):
-    classifier = randomise(PLIFClassifier(12, 3, decay_reset))
+    classifier = randomise(PLIFClassifier(12, 3, neurons(decay_reset)))
     counts = [40, 25, 1]
     x = np.random.default_rng(0).normal(0.8, 1, (3, 40, 12))
     lengths = torch.tensor(counts) / 40

@@ -1,0 +1,81 @@
+"""Recipes differ by name only, every YAML builds, README names everything."""
+
+from pathlib import Path
+
+import pytest
+
+from speechbrain_ptssnn.corpora.common import find_corpus
+from speechbrain_ptssnn.hyperparams import Hyperparams
+
+ROOT = Path(__file__).resolve().parents[2]
+CORPORA = sorted(path.parent.name for path in ROOT.glob("recipes/*/train.py"))
+BACKBONES = sorted(path.stem for path in ROOT.glob("hparams/backbones/*.yaml"))
+HEADS = sorted(path.name for path in ROOT.glob("hparams/*.yaml"))
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_recipes_differ_by_name_only(corpus):
+    script = (ROOT / "recipes" / corpus / "train.py").read_text()
+    reference = (ROOT / "recipes" / CORPORA[0] / "train.py").read_text()
+    assert script.replace(corpus, CORPORA[0]) == reference
+    assert find_corpus(corpus).name == corpus
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("corpus", CORPORA)
+@pytest.mark.parametrize("protocol", ["random", "speaker"])
+def test_every_yaml_builds(head, corpus, protocol):
+    hparams = Hyperparams(
+        ROOT / "hparams" / head,
+        f"protocol: {protocol}",
+        ROOT / "recipes" / corpus,
+        corpus=corpus,
+        n_classes=4,
+    ).build()
+    assert hparams["model"] == head.removesuffix(".yaml")
+    assert hparams["head"].input_size == hparams["backbone"].output_size
+    assert hparams["protocol"].n_folds >= 2
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_every_backbone_builds(backbone, make_backbone):
+    overrides = f"backbone: {backbone}"
+    if backbone == "huggingface":
+        overrides += f"\nhub: {make_backbone('wav2vec2')}"
+    hparams = Hyperparams(
+        ROOT / "hparams" / "pts_snn.yaml",
+        overrides,
+        ROOT / "recipes" / CORPORA[0],
+        corpus=CORPORA[0],
+        n_classes=4,
+    ).build()
+    assert hparams["head"].input_size == hparams["backbone"].output_size
+
+
+def test_defaults_of_the_yaml_are_those_of_the_head():
+    from speechbrain_ptssnn import PTSSNN
+
+    hparams = Hyperparams(
+        ROOT / "hparams" / "pts_snn.yaml",
+        "",
+        ROOT / "recipes" / CORPORA[0],
+        corpus=CORPORA[0],
+        n_classes=4,
+    ).build()
+    built, default = hparams["head"], PTSSNN(160)
+    assert repr(built) == repr(default)
+    plif = built.classifier.hidden
+    for name in ("v_threshold", "alpha", "detach_reset", "decay_reset"):
+        assert getattr(plif, name) == getattr(default.classifier.hidden, name)
+
+
+@pytest.mark.parametrize("name", [*CORPORA, *BACKBONES])
+def test_readme_names_every_corpus_and_backbone(name):
+    assert name in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_every_recipe_says_where_and_how(corpus):
+    text = (ROOT / "recipes" / corpus / "README.md").read_text()
+    for needed in ("train.py", "random", "speaker", ".wav"):
+        assert needed in text
