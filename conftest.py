@@ -23,6 +23,7 @@ BACKBONES = {
     "wav2vec2": ("Wav2Vec2", "group"),
     "hubert": ("Hubert", "layer"),
     "wavlm": ("WavLM", "group"),
+    "data2vec": ("Data2VecAudio", "layer"),
 }
 
 

@@ -53,6 +53,8 @@ class Hyperparams:
                 f"unknown key {unknown[0]!r}; {path} has "
                 f"{sorted(key for key in self.document if key[0] != '_')}"
             )
+        for key, value in self.overrides.items():
+            _check_kind(key, self.document[key], value)
 
     def _choose(self, key, folder):
         name = self.overrides.pop(key, self.document[key])
@@ -91,8 +93,19 @@ class Hyperparams:
         """
         try:
             return load_hyperpyyaml(_dump(self.document), dict(self.overrides))
-        except TypeError as error:  # an argument that no constructor knows
-            raise InputError(f"hyperparameters: {error}") from error
+        except InputError:
+            raise
+        except (TypeError, ValueError) as error:  # a constructor's refusal
+            reason = " ".join(str(part) for part in error.args)
+            raise InputError(f"hyperparameters: {reason}") from error
+
+
+def _check_kind(key, default, value):
+    for kind, name in ((bool, "True or False"), (int | float, "a number")):
+        if isinstance(default, kind):
+            if not isinstance(value, kind):
+                raise InputError(f"{key} must be {name}, got {value!r}")
+            return
 
 
 def _load(path):

@@ -22,7 +22,11 @@ from speechbrain.utils.distributed import (
     run_on_main,
 )
 from speechbrain.utils.epoch_loop import EpochCounter
-from speechbrain.utils.logger import get_environment_description, setup_logging
+from speechbrain.utils.logger import (
+    get_environment_description,
+    get_logger,
+    setup_logging,
+)
 from speechbrain.utils.run_opts import RunOptions
 
 import speechbrain_ptssnn
@@ -39,6 +43,8 @@ from speechbrain_ptssnn.files import write_text
 from speechbrain_ptssnn.hyperparams import Hyperparams
 from speechbrain_ptssnn.inference import save_bundle
 from speechbrain_ptssnn.summary import summarize, table, write_predictions
+
+logger = get_logger(__name__)
 
 # What may differ between two calls that continue one run.
 FREE_KEYS = ("data_folder", "results_folder", "features_folder", "fold")
@@ -60,6 +66,8 @@ def main(corpus, recipe_file, argv=None):
         run(corpus, Path(recipe_file).parent, argv)
     except InputError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the same command goes on from here")
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
@@ -105,6 +113,8 @@ def run(corpus, recipe_folder, argv=None):
     )
     hparams = settings.build()
     text = settings.text()
+    processes = int(os.environ.get("WORLD_SIZE", 1))
+    _check_numbers(hparams, processes)
     backbone_name = hparams.get("backbone_name", settings.backbone_name)
     facts = {
         "corpus": corpus.name,
@@ -131,18 +141,21 @@ def run(corpus, recipe_folder, argv=None):
     run_on_main(store.fill, [not run_opts.noprogressbar])
     by_id = {u.id: u for u in utterances}
     for number in numbers:
-        if not (folder / f"fold_{number}" / "result.json").exists():
-            _run_fold(
-                number,
-                folds[number - 1],
-                folder / f"fold_{number}",
-                hparams,
-                text,
-                corpus.labels,
-                by_id,
-                store,
-                run_opts,
-            )
+        if (folder / f"fold_{number}" / "result.json").exists():
+            logger.info("fold %d is done", number)
+            continue
+        logger.info("fold %d of %d", number, len(folds))
+        _run_fold(
+            number,
+            folds[number - 1],
+            folder / f"fold_{number}",
+            hparams,
+            text,
+            corpus.labels,
+            by_id,
+            store,
+            run_opts,
+        )
     trainable = sum(
         p.numel() for p in hparams["head"].parameters() if p.requires_grad
     )
@@ -150,6 +163,17 @@ def run(corpus, recipe_folder, argv=None):
         _finish,
         [folder, corpus.labels, {**facts, "trainable_params": trainable}],
     )
+
+
+def _check_numbers(hparams, processes):
+    for key in ("number_of_epochs", "batch_size"):
+        if hparams[key] < 1:
+            raise InputError(f"{key} must be at least 1, got {hparams[key]}")
+    if hparams["batch_size"] % processes:
+        raise InputError(
+            f"batch_size={hparams['batch_size']} can not be shared by "
+            f"{processes} processes; choose a multiple"
+        )
 
 
 def _fold_numbers(fold, n_folds):
@@ -272,11 +296,6 @@ def _run_fold(
         for ids in (fold.train, fold.valid, fold.test)
     )
     processes = int(os.environ.get("WORLD_SIZE", 1))
-    if hparams["batch_size"] % processes:
-        raise InputError(
-            f"batch_size={hparams['batch_size']} can not be shared by "
-            f"{processes} processes; choose a multiple"
-        )
     brain.fit(
         epochs,
         train,

@@ -160,6 +160,8 @@ def test_two_processes_make_the_same_folds_and_a_whole_result(recipe):
         ({"data_folder": ""}, "data_folder is not set"),
         ({"complete": True}, r"URDU: found .*10.*, expected .*100"),
         ({"number_of_epoch": 3}, "unknown key 'number_of_epoch'"),
+        ({"number_of_epochs": "ten"}, "number_of_epochs must be a number"),
+        ({"number_of_epochs": 0}, "number_of_epochs must be at least 1, got 0"),
         ({"fold": 3}, "fold must be 'all' or 1 to 2, got 3"),
         ({"head": "no_such_head"}, r"no_such_head\.yaml"),
         ({"backbone": "huggingface", "hub": "/nowhere"}, "'/nowhere' can not"),
