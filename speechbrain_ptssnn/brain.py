@@ -2,7 +2,6 @@
 
 import speechbrain as sb
 import torch
-from speechbrain.utils.checkpoints import ckpt_recency
 from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.train_logger import FileTrainLogger
@@ -12,11 +11,6 @@ from speechbrain_ptssnn.firing import FiringRates
 from speechbrain_ptssnn.metrics import unweighted_accuracy, weighted_accuracy
 
 logger = get_logger(__name__)
-
-
-def best_validation(checkpoint):
-    """What selects a checkpoint: validation UA, then the lower loss."""
-    return checkpoint.meta["UA"], -checkpoint.meta["loss"]
 
 
 class SERBrain(sb.Brain):
@@ -96,15 +90,15 @@ class SERBrain(sb.Brain):
         self._log(epoch, rates)
         self.checkpointer.save_and_keep_only(
             meta={"epoch": epoch, **self.outcome},
-            importance_keys=[ckpt_recency, best_validation],
+            min_keys=["loss"],
             verbosity=10,
         )
 
     def on_evaluate_start(self, max_key=None, min_key=None):
-        """Loads the checkpoint that validation selected."""
-        best = self.checkpointer.recover_if_possible(
-            importance_key=best_validation
-        )
+        """Loads the checkpoint with the lowest validation loss: on a few
+        dozen utterances WA and UA tie too often to select by.
+        """
+        best = self.checkpointer.recover_if_possible(min_key="loss")
         self.best_epoch = best.meta["epoch"]
 
     def _log(self, epoch, rates):
