@@ -153,7 +153,7 @@ def check_counts(corpus, utterances, expected, hint):
 {'Angry': 100}; see recipes/URDU/README.md
     """
     counts = Counter(utterance.label for utterance in utterances)
-    found = {label: counts[label] for label in expected}
+    found = {label: counts[label] for label in sorted({*counts, *expected})}
     if found != expected:
         raise InputError(
             f"{corpus}: found {found}, expected {expected}; {hint}"

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import torch
 
+from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.nnet.attention import SpikingSparseLinearAttention
 from speechbrain_ptssnn.nnet.calibration import HomeostaticBiasGenerator
 from speechbrain_ptssnn.nnet.masking import frame_mask, masked_mean
@@ -151,7 +152,7 @@ class TemporalShiftSpikingEncoder(torch.nn.Module):
         """
         mask = frame_mask(lengths, x.shape[1])
         if mask is not None:
-            x = x * mask
+            x = x.masked_fill(~mask, 0)
         for block in self.blocks:
             x = block(x, lengths)
         return x
@@ -241,7 +242,9 @@ class PTSSNN(torch.nn.Module):
     Raises
     ------
     ValueError
-        If the features have another size than ``input_size``.
+        If ``shortcut``, ``n_prompts`` or ``shift_fraction`` is not allowed.
+    InputError
+        If the features have another size than ``input_size``, or no frame.
 
     Example
     -------
@@ -310,9 +313,10 @@ class PTSSNN(torch.nn.Module):
 
 
 def check_feature_size(head, feats):
-    """Raises ValueError unless feats is [batch, time, head.input_size]."""
-    if feats.ndim != 3 or feats.shape[-1] != head.input_size:
-        raise ValueError(
+    """Raises InputError unless feats is [batch, time, head.input_size]."""
+    right = feats.ndim == 3 and feats.shape[-1] == head.input_size
+    if not right or feats.shape[1] == 0:
+        raise InputError(
             f"{type(head).__name__} needs features [batch, time, "
             f"{head.input_size}], got {list(feats.shape)}; set input_size to "
             "the backbone's output_size"

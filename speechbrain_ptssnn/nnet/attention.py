@@ -35,6 +35,11 @@ class SpikingSparseLinearAttention(torch.nn.Module):
         around their threshold, so that half of each fires: silent prompts
         would carry no context.
 
+    Raises
+    ------
+    ValueError
+        If ``n_prompts`` is below 1.
+
     Example
     -------
     >>> attention = SpikingSparseLinearAttention(8, n_prompts=5)

@@ -45,6 +45,11 @@ def frame_mask(lengths, n_frames):
     torch.Tensor or None
         Bool, [batch, time, 1].
 
+    Raises
+    ------
+    ValueError
+        If a length is not in (0, 1], as absolute lengths are not.
+
     Example
     -------
     >>> frame_mask(torch.tensor([1.0, 0.5]), 2)[..., 0].tolist()
@@ -54,6 +59,11 @@ def frame_mask(lengths, n_frames):
     """
     if lengths is None:
         return None
+    shortest, longest = (float(end) for end in lengths.aminmax())
+    if not 0 < shortest <= longest < 1 + 1e-4:
+        raise ValueError(
+            f"lengths are relative, in (0, 1], got {shortest:g} to {longest:g}"
+        )
     counts = frame_counts(lengths, n_frames)
     if bool((counts == n_frames).all()):
         return None

@@ -102,22 +102,25 @@ class MaskedBatchNorm(torch.nn.Module):
                 momentum,
                 self.eps,
             ).transpose(1, 2)
+        # In float32 under autocast too, as torch's batch norm does it.
         n = mask.sum()
-        mean = x.masked_fill(~mask, 0).sum((0, 1)) / n
-        centred = x - mean
+        mean = x.float().masked_fill(~mask, 0).sum((0, 1)) / n
+        centred = x.float() - mean
         var = centred.square().masked_fill(~mask, 0).sum((0, 1)) / n
         with torch.no_grad():
             unbiased = var * n / (n - 1).clamp(min=1)
             self.running_mean.lerp_(mean, momentum)
             self.running_var.lerp_(unbiased, momentum)
-        return centred * (self.weight * (var + self.eps).rsqrt()) + self.bias
+        scale = self.weight * (var + self.eps).rsqrt()
+        return (centred * scale + self.bias).to(x.dtype)
 
 
 class FeatureNorm(torch.nn.Module):
     r"""Standardises features with statistics of the training fold.
 
-    Until :meth:`fit` is called it changes nothing. Per-utterance statistics
-    are no option here: they would remove the level, an emotion cue.
+    Until :meth:`fit` is called it changes nothing. The statistics are the
+    fold's, not the utterance's, which would remove the level, an emotion cue
+    that the baselines see (PTS-SNN's LayerNorm removes it frame by frame).
 
     Arguments
     ---------

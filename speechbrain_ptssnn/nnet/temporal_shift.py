@@ -59,7 +59,7 @@ class TemporalShift(torch.nn.Module):
         torch.Tensor
             [batch, time, channels].
         """
-        n = int(self.fraction * x.shape[-1])
+        n = round(self.fraction * x.shape[-1])
         delayed = functional.pad(x[:, :-1, :n], (0, 0, 1, 0))
         if not self.two_sided:
             return torch.cat([delayed, x[..., n:]], dim=-1)
