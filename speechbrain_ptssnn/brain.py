@@ -13,6 +13,15 @@ from speechbrain_ptssnn.metrics import unweighted_accuracy, weighted_accuracy
 logger = get_logger(__name__)
 
 
+def best_validation(checkpoint):
+    """What selects a checkpoint: validation UA and, where it ties, the loss.
+
+    The loss alone would select the first epoch for unseen speakers: it rises
+    while the accuracy does, because wrong answers grow more certain.
+    """
+    return checkpoint.meta["UA"], -checkpoint.meta["loss"]
+
+
 class SERBrain(sb.Brain):
     r"""Trains a head on stored features and selects it on validation.
 
@@ -90,15 +99,15 @@ class SERBrain(sb.Brain):
         self._log(epoch, rates)
         self.checkpointer.save_and_keep_only(
             meta={"epoch": epoch, **self.outcome},
-            min_keys=["loss"],
+            importance_keys=[best_validation],
             verbosity=10,
         )
 
     def on_evaluate_start(self, max_key=None, min_key=None):
-        """Loads the checkpoint with the lowest validation loss: on a few
-        dozen utterances WA and UA tie too often to select by.
-        """
-        best = self.checkpointer.recover_if_possible(min_key="loss")
+        """Loads the checkpoint that validation selected."""
+        best = self.checkpointer.recover_if_possible(
+            importance_key=best_validation
+        )
         self.best_epoch = best.meta["epoch"]
 
     def _log(self, epoch, rates):

@@ -30,7 +30,7 @@ from speechbrain.utils.logger import (
 from speechbrain.utils.run_opts import RunOptions
 
 import speechbrain_ptssnn
-from speechbrain_ptssnn.brain import SERBrain
+from speechbrain_ptssnn.brain import SERBrain, best_validation
 from speechbrain_ptssnn.checkpoints import CompleteCheckpointer
 from speechbrain_ptssnn.corpora.common import (
     check_utterances,
@@ -338,7 +338,7 @@ def _write_fold(number, folder, brain, text, labels, by_id, backbone):
         brain.head,
         labels,
     )
-    brain.checkpointer.delete_checkpoints(min_keys=["loss"], importance_keys=[])
+    brain.checkpointer.delete_checkpoints(importance_keys=[best_validation])
     result = {"fold": number, "epoch": brain.best_epoch, **outcome}
     write_text(folder / "result.json", json.dumps(result, indent=2))
 

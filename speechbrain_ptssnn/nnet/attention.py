@@ -2,7 +2,7 @@
 
 import torch
 
-from speechbrain_ptssnn.nnet.masking import frame_counts, frame_mask
+from speechbrain_ptssnn.nnet.masking import frame_mask
 from speechbrain_ptssnn.nnet.normalization import MaskedBatchNorm
 from speechbrain_ptssnn.nnet.plif import SingleStepPLIF
 
@@ -79,18 +79,26 @@ class SpikingSparseLinearAttention(torch.nn.Module):
         features : torch.Tensor
             [batch, time, size]; padded frames hold no meaning.
         """
-        n_prompts = len(self.prompts)
-        tokens = torch.cat([self.prompts.expand(len(x), -1, -1), x], dim=1)
-        token_lengths = None
-        if lengths is not None:
-            counts = n_prompts + frame_counts(lengths, x.shape[1])
-            token_lengths = counts / tokens.shape[1]
-        spikes = self.plif(tokens, token_lengths)
-        key = self.key(spikes)
-        mask = frame_mask(token_lengths, tokens.shape[1])
+        # The prompts are the same for all utterances: what only they enter
+        # is computed once, and they are not laid in front of every one.
+        prompts = self.plif(self.prompts.unsqueeze(0)).squeeze(0)
+        spikes = self.plif(x, lengths)
+        prompt_key, key = self.key(prompts), self.key(spikes)
+        mask = frame_mask(lengths, x.shape[1])
         if mask is not None:
             key = key.masked_fill(~mask, -torch.inf)
-        context = key.softmax(1).transpose(1, 2) @ self.value(spikes)
-        output = self.query(spikes) @ context
-        prompts, features = output.split([n_prompts, x.shape[1]], dim=1)
-        return prompts, self.norm(features, lengths)
+        # Softmax over all tokens, prompts' and frames' exponentials apart.
+        top = torch.maximum(key.amax(1, True), prompt_key.amax(0))
+        prompt_key, key = (prompt_key - top).exp(), (key - top).exp()
+        context = key.transpose(1, 2) @ self.value(spikes)
+        context = context + prompt_key.transpose(1, 2) @ self.value(prompts)
+        total = key.sum(1) + prompt_key.sum(1)
+        context = context / total.unsqueeze(-1)
+        if self.training:
+            features = self.norm(self.query(spikes) @ context, lengths)
+        else:
+            scale, offset = self.norm.affine()
+            features = torch.baddbmm(
+                offset, self.query(spikes), context * scale
+            )
+        return self.query(prompts) @ context, features

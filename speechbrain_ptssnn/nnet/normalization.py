@@ -30,7 +30,12 @@ class SoftSaturation(torch.nn.Module):
 
     def forward(self, x):
         """Takes and returns [batch, time, size]."""
-        return torch.tanh(self.scale * self.norm(x))
+        weight, bias = (
+            self.scale * self.norm.weight,
+            self.scale * self.norm.bias,
+        )
+        shape, eps = self.norm.normalized_shape, self.norm.eps
+        return torch.tanh(functional.layer_norm(x, shape, weight, bias, eps))
 
 
 class MaskedBatchNorm(torch.nn.Module):
@@ -70,6 +75,11 @@ class MaskedBatchNorm(torch.nn.Module):
         self.register_buffer("running_mean", torch.zeros(size))
         self.register_buffer("running_var", torch.ones(size))
         self.register_buffer("batches_seen", torch.tensor(0))
+
+    def affine(self):
+        """What evaluation does to a channel, as (scale, offset), [size]."""
+        scale = self.weight * (self.running_var + self.eps).rsqrt()
+        return scale, self.bias - self.running_mean * scale
 
     def forward(self, x, lengths=None):
         """Normalises each channel.

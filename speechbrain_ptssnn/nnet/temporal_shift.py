@@ -59,9 +59,27 @@ class TemporalShift(torch.nn.Module):
         torch.Tensor
             [batch, time, channels].
         """
+        moved = self.moved(x)
+        n_moved = sum(part.shape[-1] for part in moved)
+        return torch.cat([*moved, x[..., n_moved:]], dim=-1)
+
+    def moved(self, x):
+        """The channels that shift, and they alone.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            [batch, time, channels].
+
+        Returns
+        -------
+        list of torch.Tensor
+            Delayed channels and, if two-sided, advanced ones: the first
+            channels of :meth:`forward`, in order.
+        """
         n = round(self.fraction * x.shape[-1])
-        delayed = functional.pad(x[:, :-1, :n], (0, 0, 1, 0))
-        if not self.two_sided:
-            return torch.cat([delayed, x[..., n:]], dim=-1)
-        advanced = functional.pad(x[:, 1:, n : 2 * n], (0, 0, 0, 1))
-        return torch.cat([delayed, advanced, x[..., 2 * n :]], dim=-1)
+        moved = [functional.pad(x[:, :-1, :n], (0, 0, 1, 0))]
+        if self.two_sided:
+            ahead = x[:, 1:, n : 2 * n]
+            moved.append(functional.pad(ahead, (0, 0, 0, 1)))
+        return moved

@@ -1,0 +1,41 @@
+"""One utterance through the head, in evaluation: ours, the same head from
+SpikingJelly's parts, its bare matrix products (the floor), and other heads.
+
+python benchmarks/head_inference.py [--frames 225]
+"""
+
+import torch
+from references import MatrixProducts, StockHead, TransformerLayer
+from timing import compare, parser, report
+
+from speechbrain_ptssnn import PTSSNN, LinearProbe
+
+if __name__ == "__main__":
+    arguments = parser(__doc__, "head_inference.json")
+    arguments.add_argument("--frames", type=int, default=225)
+    arguments.add_argument("--batch", type=int, default=1)
+    args = arguments.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    heads = {
+        "SpikingJelly assembly": StockHead(),
+        "bare matrix products": MatrixProducts(),
+        "PTSSNN": PTSSNN(),
+        "LinearProbe": LinearProbe(),
+        "transformer layer, equal size": TransformerLayer(),
+    }
+    feats = torch.randn(args.batch, args.frames, 768, device=args.device)
+    candidates = {}
+    for name, head in heads.items():
+        head.to(args.device)
+        if name != "bare matrix products":
+            for _ in range(20):  # running statistics that belong to the input
+                head.train()(feats)
+        head.eval()
+        candidates[name] = torch.no_grad()(lambda head=head: head(feats))
+    report(
+        f"head, [{args.batch}, {args.frames}, 768], evaluation",
+        compare(candidates, args.repeats),
+        "SpikingJelly assembly",
+        args.output,
+    )

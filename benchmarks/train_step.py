@@ -1,0 +1,57 @@
+"""One training step (forward, loss, backward, AdamW): ours, the same head
+from SpikingJelly's parts, its bare matrix products (the floor), others.
+
+python benchmarks/train_step.py [--batch 32 --frames 225]
+"""
+
+import torch
+from references import MatrixProducts, StockHead, TransformerLayer
+from timing import compare, parser, report
+
+from speechbrain_ptssnn import PTSSNN, FocalSmoothingLoss, LinearProbe
+
+
+def step(head, feats, targets, autocast=False):
+    """A function that trains the head by one step."""
+    loss = FocalSmoothingLoss()
+    optimizer = torch.optim.AdamW(head.train().parameters(), lr=2e-4)
+
+    def call():
+        with torch.autocast(feats.device.type, torch.bfloat16, autocast):
+            outputs = head(feats)
+            outputs = outputs.mean(1) if outputs.ndim == 3 else outputs
+            value = loss(outputs.float(), targets)
+        value.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return call
+
+
+if __name__ == "__main__":
+    arguments = parser(__doc__, "train_step.json")
+    arguments.add_argument("--frames", type=int, default=225)
+    arguments.add_argument("--batch", type=int, default=32)
+    args = arguments.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    feats = torch.randn(args.batch, args.frames, 768, device=args.device)
+    targets = torch.randint(4, (args.batch,), device=args.device)
+    heads = {
+        "SpikingJelly assembly": (StockHead(), False),
+        "bare matrix products": (MatrixProducts(), False),
+        "PTSSNN": (PTSSNN(), False),
+        "PTSSNN, bfloat16 products": (PTSSNN(), True),
+        "LinearProbe": (LinearProbe(), False),
+        "transformer layer, equal size": (TransformerLayer(), False),
+    }
+    candidates = {
+        name: step(head.to(args.device), feats, targets, autocast)
+        for name, (head, autocast) in heads.items()
+    }
+    report(
+        f"training step, [{args.batch}, {args.frames}, 768]",
+        compare(candidates, args.repeats),
+        "SpikingJelly assembly",
+        args.output,
+    )
