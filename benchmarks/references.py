@@ -97,6 +97,8 @@ class MatrixProducts(nn.Module):
     def forward(self, feats):
         w = self.weights
         linear = nn.functional.linear
+        if self.training:  # the head's first norm asks for this gradient
+            feats = feats.detach().requires_grad_()
         first, shortcut = linear(feats, w[0]), linear(feats, w[1])
         second, shortcut2 = linear(first, w[2]), linear(shortcut, w[3])
         query, key = linear(second, w[4]), linear(shortcut2, w[5])

@@ -113,6 +113,11 @@ def run(corpus, recipe_folder, argv=None):
     )
     hparams = settings.build()
     text = settings.text()
+    device = run_opts.device or infer_device()
+    if "precision" in run_opts.overridden_args:  # SpeechBrain's own option
+        hparams["precision"] = run_opts.precision
+    hparams["precision"] = _precision(hparams["precision"], device)
+    logger.info("training's matrix products: %s", hparams["precision"])
     processes = int(os.environ.get("WORLD_SIZE", 1))
     _check_numbers(hparams, processes)
     backbone_name = hparams.get("backbone_name", settings.backbone_name)
@@ -131,13 +136,16 @@ def run(corpus, recipe_folder, argv=None):
     )
     check_utterances(corpus, utterances)
     folds = hparams["protocol"].split(utterances)
-    backbone = hparams["backbone"].to(run_opts.device or infer_device())
+    backbone = hparams["backbone"].to(device)
     store = FeatureStore(hparams["features_folder"], backbone, utterances)
 
     folder = Path(hparams["results_folder"]).joinpath(
         *(str(facts[key]) for key in list(facts)[:5])
     )
-    run_on_main(_open_folder, [folder, text, store, utterances, folds])
+    run_on_main(
+        _open_folder,
+        [folder, text, store, utterances, folds, hparams["precision"]],
+    )
     run_on_main(store.fill, [not run_opts.noprogressbar])
     by_id = {u.id: u for u in utterances}
     for number in numbers:
@@ -176,6 +184,17 @@ def _check_numbers(hparams, processes):
         )
 
 
+def _precision(wanted, device):
+    """The road that training's matrix products take."""
+    if wanted != "auto":
+        return wanted
+    if "cuda" in device:
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    has = torch.cpu.get_capabilities()
+    fast = has.get("avx512_bf16") or has.get("amx_bf16")
+    return "bf16" if fast else "fp32"
+
+
 def _fold_numbers(fold, n_folds):
     if fold == "all":
         return list(range(1, n_folds + 1))
@@ -184,13 +203,14 @@ def _fold_numbers(fold, n_folds):
     raise InputError(f"fold must be 'all' or 1 to {n_folds}, got {fold!r}")
 
 
-def _open_folder(folder, text, store, utterances, folds):
+def _open_folder(folder, text, store, utterances, folds, precision):
     """Writes what the run is made of, or refuses to mix two runs."""
     settings = {
         "hyperparams": _top_level(text),
         "backbone": store.fingerprint,
         "data": _fingerprint(store, utterances),
         "folds": _hash([asdict(fold) for fold in folds]),
+        "precision": precision,
         "processes": int(os.environ.get("WORLD_SIZE", 1)),
         "version": speechbrain_ptssnn.__version__,
     }

@@ -83,7 +83,10 @@ class SpikingSparseLinearAttention(torch.nn.Module):
         # is computed once, and they are not laid in front of every one.
         prompts = self.plif(self.prompts.unsqueeze(0)).squeeze(0)
         spikes = self.plif(x, lengths)
-        prompt_key, key = self.key(prompts), self.key(spikes)
+        # Exponentials in the parameters' type, under autocast too.
+        prompt_key, key = (
+            self.key(each).to(self.prompts.dtype) for each in (prompts, spikes)
+        )
         mask = frame_mask(lengths, x.shape[1])
         if mask is not None:
             key = key.masked_fill(~mask, -torch.inf)

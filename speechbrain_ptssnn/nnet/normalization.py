@@ -94,35 +94,35 @@ class MaskedBatchNorm(torch.nn.Module):
         Returns
         -------
         torch.Tensor
-            [batch, time, size]; padded frames hold no meaning.
+            [batch, time, size]; padded frames are 0 in training and hold no
+            meaning in evaluation.
         """
-        mask = frame_mask(lengths, x.shape[1]) if self.training else None
         momentum = self.momentum
         if self.training:
             self.batches_seen += 1
             momentum = max(momentum, 1 / self.batches_seen.item())
-        if mask is None:
-            return functional.batch_norm(
-                x.transpose(1, 2),
-                self.running_mean,
-                self.running_var,
-                self.weight,
-                self.bias,
-                self.training,
-                momentum,
-                self.eps,
-            ).transpose(1, 2)
-        # In float32 under autocast too, as torch's batch norm does it.
-        n = mask.sum()
-        mean = x.float().masked_fill(~mask, 0).sum((0, 1)) / n
-        centred = x.float() - mean
-        var = centred.square().masked_fill(~mask, 0).sum((0, 1)) / n
-        with torch.no_grad():
-            unbiased = var * n / (n - 1).clamp(min=1)
-            self.running_mean.lerp_(mean, momentum)
-            self.running_var.lerp_(unbiased, momentum)
-        scale = self.weight * (var + self.eps).rsqrt()
-        return (centred * scale + self.bias).to(x.dtype)
+        mask = frame_mask(lengths, x.shape[1]) if self.training else None
+        # As rows, [frames, size]: torch's batch norm takes tens of times as
+        # long over [batch, size, time].
+        frames = x.reshape(-1, x.shape[-1])
+        if mask is not None:
+            valid = mask.flatten().nonzero().squeeze(1)
+            frames = frames.index_select(0, valid)
+        y = functional.batch_norm(
+            frames,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training,
+            momentum,
+            self.eps,
+        )
+        if mask is not None:
+            y = y.new_zeros(x.numel() // x.shape[-1], x.shape[-1]).index_copy(
+                0, valid, y
+            )
+        return y.view(x.shape)
 
 
 class FeatureNorm(torch.nn.Module):

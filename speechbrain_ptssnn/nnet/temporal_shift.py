@@ -59,9 +59,8 @@ class TemporalShift(torch.nn.Module):
         torch.Tensor
             [batch, time, channels].
         """
-        moved = self.moved(x)
-        n_moved = sum(part.shape[-1] for part in moved)
-        return torch.cat([*moved, x[..., n_moved:]], dim=-1)
+        *moving, rest = self._split(x)
+        return torch.cat([*self._move(moving), rest], dim=-1)
 
     def moved(self, x):
         """The channels that shift, and they alone.
@@ -77,9 +76,18 @@ class TemporalShift(torch.nn.Module):
             Delayed channels and, if two-sided, advanced ones: the first
             channels of :meth:`forward`, in order.
         """
+        return self._move(self._split(x)[:-1])
+
+    def _split(self, x):
+        # Split, whose gradient is one concatenation, not slices, each of
+        # whose gradients is a tensor of x's size.
         n = round(self.fraction * x.shape[-1])
-        moved = [functional.pad(x[:, :-1, :n], (0, 0, 1, 0))]
-        if self.two_sided:
-            ahead = x[:, 1:, n : 2 * n]
-            moved.append(functional.pad(ahead, (0, 0, 0, 1)))
-        return moved
+        sizes = [n, n] if self.two_sided else [n]
+        return x.split([*sizes, x.shape[-1] - sum(sizes)], dim=-1)
+
+    def _move(self, parts):
+        directions = (1, -1)  # a frame later, a frame earlier
+        return [
+            functional.pad(part, (0, 0, frames, -frames))
+            for part, frames in zip(parts, directions, strict=False)
+        ]
