@@ -4,7 +4,8 @@ import math
 
 import torch
 
-from speechbrain_ptssnn.nnet.masking import frame_mask
+from speechbrain_ptssnn.nnet.masking import frame_counts, frame_mask
+from speechbrain_ptssnn.nnet.plif_scan import plif_scan
 from speechbrain_ptssnn.nnet.surrogate import spike
 
 
@@ -93,22 +94,19 @@ class PLIF(torch.nn.Module):
                 f"PLIF needs a current [batch, time, {self.n_neurons}], got "
                 f"{list(current.shape)}"
             )
-        # The leak 1 - tau, not tau, multiplies: SpikingJelly's arithmetic,
-        # so that spikes agree to the last bit.
-        leak = torch.sigmoid(-self.w)
-        membrane = current.new_zeros(current.shape[0], self.n_neurons)
-        reset = torch.zeros_like(membrane)
-        spikes = []
-        for i in current.unbind(1):
-            if self.decay_reset:
-                membrane = membrane - reset
-                membrane = membrane - membrane * leak + i
-            else:
-                membrane = membrane - membrane * leak + i - reset
-            s = spike(membrane - self.v_threshold, self.alpha)
-            reset = self.v_threshold * (s.detach() if self.detach_reset else s)
-            spikes.append(s)
-        return _silence_padding(torch.stack(spikes, dim=1), lengths)
+        counts = None
+        if lengths is not None:
+            counts = frame_counts(lengths, current.shape[1])
+        spikes, _ = plif_scan(
+            current,
+            torch.sigmoid(-self.w),
+            counts=counts,
+            v_threshold=self.v_threshold,
+            alpha=self.alpha,
+            detach_reset=self.detach_reset,
+            decay_reset=self.decay_reset,
+        )
+        return spikes
 
 
 class SingleStepPLIF(torch.nn.Module):
@@ -138,9 +136,5 @@ class SingleStepPLIF(torch.nn.Module):
     def forward(self, current, lengths=None):
         """As :meth:`PLIF.forward`, for any number of neurons."""
         spikes = spike(current - self.v_threshold, self.alpha)
-        return _silence_padding(spikes, lengths)
-
-
-def _silence_padding(spikes, lengths):
-    mask = frame_mask(lengths, spikes.shape[1])
-    return spikes if mask is None else spikes * mask
+        mask = frame_mask(lengths, spikes.shape[1])
+        return spikes if mask is None else spikes * mask

@@ -1,9 +1,11 @@
 """The PLIF scan on CPU: one pass forward and one back, compiled by numba.
 
-The kernels release Python's lock and share their rows out to plain threads,
-as many as ``torch.get_num_threads()``. Numba's own ``prange`` would compile
-for seconds, and its threading layers end the process when two threads call
-them at once (workqueue) or when a forked process does (GNU OpenMP).
+The kernels release Python's lock, and as many plain threads as
+``torch.get_num_threads()`` share the utterances. Numba's own ``prange`` takes
+seconds more to compile, and its threading layers end the process when two
+threads enter them at once (workqueue) or a forked process does (GNU OpenMP).
+An utterance is never divided: half rows are read slower than whole ones, and
+225 frames take less time than the waking of a thread.
 """
 
 import functools
@@ -15,26 +17,26 @@ import numpy as np
 import torch
 from numba.extending import overload
 
-LN2 = np.float32(np.log(2))
+ZERO, ONE, LN2 = np.float32(0), np.float32(1), np.float32(np.log(2))
 # Added to a float32 below 2**22, it leaves the rounded value in the last bits;
 # 127 is a float32's exponent for 2**0.
 ROUND = np.float32(1.5 * 2**23 + 127)
-# A smaller share than this is not worth the waking of a thread (about 30 µs).
-MIN_ELEMENTS = 2**16
+# The slope there is as good as 0, and no subnormal number yet.
+FARTHEST = np.float32(80)
+# Per thread; about 60 µs of work, twice what it takes to wake one.
+MIN_ELEMENTS = 2**18
 
 
-def _jit(**options):
-    def decorate(function):
-        try:
-            return numba.njit(cache=True, **options)(function)
-        except RuntimeError:  # no folder, not even the user's, is writable
-            return numba.njit(**options)(function)
-
-    return decorate
+def _kernel(function):
+    """Compiles at the first call, for one type; the next process loads it."""
+    try:
+        return numba.njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # neither this folder nor the user's is writable
+        return numba.njit(nogil=True)(function)
 
 
 def _widen(x):
-    """A float32 of x, a float32 or the bits of a bfloat16."""
+    """A float32 of x, which is one or is the bits of a bfloat16."""
 
 
 def _narrow(x, like):
@@ -50,31 +52,53 @@ def _(x):
 
 @overload(_narrow)
 def _(x, like):
-    if like == numba.float32:
-        return lambda x, like: x
-
     def narrow(x, like):
         bits = np.float32(x).view(np.uint32)
         odd = (bits >> np.uint32(16)) & np.uint32(1)
         rounded = (bits + np.uint32(0x7FFF) + odd) >> np.uint32(16)
         return np.uint16(rounded if x == x else 0x7FC0)
 
-    return narrow
+    return (lambda x, like: x) if like == numba.float32 else narrow
 
 
-@_jit()
+@numba.njit(forceinline=True)
 def _step(membrane, leak, current, v_threshold, decay_reset):
     # As the reference, operation by operation: no fastmath, no fused
     # multiply-add, so that spikes are equal to the last bit.
-    reset = v_threshold if membrane >= v_threshold else np.float32(0)
+    reset = v_threshold if membrane >= v_threshold else ZERO
     if decay_reset:
         membrane = membrane - reset
         return membrane - membrane * leak + current
     return membrane - membrane * leak + current - reset
 
 
-@_jit(nogil=True)
+@numba.njit(forceinline=True, fastmath={"contract"}, error_model="numpy")
+def _slope(x, alpha):
+    """The derivative of sigmoid(alpha * x), relative error below 1e-5.
+
+    As alpha * e / (1 + e)^2 with e = exp(-alpha * abs(x)), which cannot
+    overflow. The exponential is 2^k * exp(r), abs(r) <= ln(2) / 2, in
+    operations that become vector instructions, as a call of expf does not.
+    """
+    z = alpha * abs(x)
+    z = FARTHEST if z > FARTHEST else z
+    shifted = ROUND - z * (ONE / LN2)
+    r = (ROUND - shifted) * LN2 - z
+    p = ONE + r * np.float32(1 / 6)
+    p = ONE + r * np.float32(1 / 5) * p
+    p = ONE + r * np.float32(1 / 4) * p
+    p = ONE + r * np.float32(1 / 3) * p
+    p = ONE + r * np.float32(1 / 2) * p
+    p = ONE + r * p
+    exponent = np.float32(shifted).view(np.uint32) << np.uint32(23)
+    e = p * np.uint32(exponent).view(np.float32)
+    return alpha * e / ((ONE + e) * (ONE + e))
+
+
+@_kernel
 def _forward(
+    worker,
+    workers,
     current,
     strides,
     leak,
@@ -82,15 +106,239 @@ def _forward(
     v_threshold,
     decay_reset,
     spikes,
-    membrane,
-    width,
-    first,
-    stride,
+    membranes,
 ):
     batch, time, neurons = spikes.shape
-    columns = -(-neurons // width)
-    silent = spikes.dtype.type(0)
-    for task in range(first, batch * columns, stride):
-        b, start = task // columns, task % columns * width
-        stop = min(start + width, neurons)
-        u, tau = membrane[b, start:stop], leak[start:stop]
+    for b in range(worker, batch, workers):
+        membrane = membranes[b]
+        for t in range(counts[b]):
+            row = b * strides[0] + t * strides[1]
+            i, s = current[row : row + neurons], spikes[b, t]
+            for n in range(neurons):
+                u = _step(
+                    membrane[n], leak[n], _widen(i[n]), v_threshold, decay_reset
+                )
+                membrane[n] = u
+                s[n] = _narrow(ONE if u >= v_threshold else ZERO, s[n])
+        for t in range(counts[b], time):
+            for n in range(neurons):
+                spikes[b, t, n] = 0
+
+
+@numba.njit
+def _recompute(before, leak, current, v_threshold, decay_reset, membrane):
+    for n in range(len(leak)):
+        membrane[n] = _step(
+            before[n], leak[n], _widen(current[n]), v_threshold, decay_reset
+        )
+
+
+# Frame by frame in a function of its own: inside _backward's loop LLVM checks
+# once for all frames whether arrays overlap, finds that it cannot tell, and
+# uses no vector instructions.
+@numba.njit
+def _step_back(
+    before,
+    membrane,
+    leak,
+    v_threshold,
+    alpha,
+    back,
+    decay_reset,
+    grad_spikes,
+    carry,
+    reset,
+    grad_current,
+    grad_leak,
+):
+    # From the last neuron to the first: memory is then read in one direction
+    # throughout, which the processor can foresee.
+    for n in range(len(leak) - 1, -1, -1):
+        d = _slope(membrane[n] - v_threshold, alpha)
+        d = d * (_widen(grad_spikes[n]) - reset[n]) + carry[n]
+        grad_current[n] = _narrow(d, grad_current[n])
+        v = before[n]
+        if decay_reset and v >= v_threshold:
+            v = v - v_threshold
+        grad_leak[n] -= d * v
+        carry[n] = d - d * leak[n]
+        reset[n] = back * (carry[n] if decay_reset else d)
+
+
+@_kernel
+def _backward(
+    worker,
+    workers,
+    current,
+    strides,
+    leak,
+    counts,
+    v_threshold,
+    decay_reset,
+    v_init,
+    alpha,
+    detach_reset,
+    grad_spikes,
+    grad_strides,
+    grad_membranes,
+    grad_current,
+    grad_leak,
+):
+    """With d[t] the gradient of the membrane u[t], g[t] of the spike s[t] and
+    S the surrogate's slope at u[t] - V,
+
+        d[t] = S * (g[t] - r[t]) + (1 - leak) * d[t+1],
+
+    where r[t] is what the reset takes at t+1: V * d[t+1], or
+    V * (1 - leak) * d[t+1] where the reset is decayed, or 0 where its
+    gradient is cut. d[t] is also the gradient of i[t], and -d[t] * u[t-1]
+    adds to the leak's (u[t-1] - V * s[t-1] where the reset is decayed).
+    The initial membrane is u[-1], with g[-1] = 0; a gradient of the final
+    membrane stands for (1 - leak) * d[t+1] at the last frame.
+    """
+    batch, time, neurons = grad_current.shape
+    kept = np.empty((time + 1, neurons), np.float32)
+    reset = np.empty(neurons, np.float32)
+    back = ZERO if detach_reset else v_threshold
+    for b in range(worker, batch, workers):
+        carry = grad_membranes[b]
+        for n in range(neurons):
+            kept[0, n] = v_init[b, n]
+            reset[n] = ZERO
+            grad_leak[b, n] = ZERO
+        for t in range(counts[b]):
+            row = b * strides[0] + t * strides[1]
+            _recompute(
+                kept[t],
+                leak,
+                current[row : row + neurons],
+                v_threshold,
+                decay_reset,
+                kept[t + 1],
+            )
+        for t in range(counts[b] - 1, -1, -1):
+            row = b * grad_strides[0] + t * grad_strides[1]
+            _step_back(
+                kept[t],
+                kept[t + 1],
+                leak,
+                v_threshold,
+                alpha,
+                back,
+                decay_reset,
+                grad_spikes[row : row + neurons],
+                carry,
+                reset,
+                grad_current[b, t],
+                grad_leak[b],
+            )
+        for n in range(neurons):
+            carry[n] -= _slope(kept[0, n] - v_threshold, alpha) * reset[n]
+        for t in range(counts[b], time):
+            for n in range(neurons):
+                grad_current[b, t, n] = 0
+
+
+@functools.cache
+def _pool():
+    return ThreadPoolExecutor(os.cpu_count(), "plif")
+
+
+# A forked process inherits the pool, but none of its threads.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+def _run(kernel, current, *arguments):
+    shares = min(len(current), 1 + current.numel() // MIN_ELEMENTS)
+    workers = max(1, min(torch.get_num_threads(), shares))
+    others = [
+        _pool().submit(kernel, worker, workers, *arguments)
+        for worker in range(1, workers)
+    ]
+    kernel(0, workers, *arguments)
+    for other in others:
+        other.result()
+
+
+def _numpy(x):
+    x = x.detach()
+    return (x.view(torch.uint16) if x.dtype == torch.bfloat16 else x).numpy()
+
+
+def _flat(x):
+    """All that x spans as one row, uncopied, and its two outer strides.
+
+    Arrays of unknown strides make slow code; rows cut out of a flat one are
+    fast, and one compilation serves every layout.
+    """
+    if x.dtype == torch.float16:
+        x = x.float()
+    if x.stride(2) != 1:
+        x = x.contiguous()
+    steps = zip(x.shape, x.stride(), strict=True)
+    span = 1 + sum((size - 1) * stride for size, stride in steps)
+    span = span if x.numel() else 0
+    return _numpy(x.as_strided((span,), (1,))), x.stride()[:2]
+
+
+def _empty_like(x):
+    dtype = torch.float32 if x.dtype == torch.float16 else x.dtype
+    return torch.empty(x.shape, dtype=dtype)
+
+
+def _inputs(current, leak, counts, v_threshold, decay_reset):
+    counts = counts.clamp(0, current.shape[1]).long()
+    return (
+        *_flat(current),
+        _numpy(leak.contiguous()),
+        _numpy(counts),
+        np.float32(v_threshold),
+        decay_reset,
+    )
+
+
+def forward(current, leak, v_init, counts, v_threshold, decay_reset):
+    """Spikes and final membrane; see :mod:`.plif_scan`."""
+    spikes = _empty_like(current)
+    membrane = v_init.clone(memory_format=torch.contiguous_format)
+    _run(
+        _forward,
+        current,
+        *_inputs(current, leak, counts, v_threshold, decay_reset),
+        _numpy(spikes),
+        _numpy(membrane),
+    )
+    return spikes.to(current.dtype), membrane
+
+
+def backward(
+    grad_spikes,
+    grad_membrane,
+    current,
+    leak,
+    v_init,
+    counts,
+    v_threshold,
+    alpha,
+    detach_reset,
+    decay_reset,
+):
+    """Gradients of the current, the leak and the initial membrane."""
+    grad_current = _empty_like(current)
+    grad_init = grad_membrane.clone(memory_format=torch.contiguous_format)
+    # A sum for each utterance, so that the number of threads changes nothing.
+    grad_leak = torch.empty(grad_init.shape)
+    _run(
+        _backward,
+        current,
+        *_inputs(current, leak, counts, v_threshold, decay_reset),
+        _numpy(v_init.contiguous()),
+        np.float32(alpha),
+        detach_reset,
+        *_flat(grad_spikes),
+        _numpy(grad_init),
+        _numpy(grad_current),
+        _numpy(grad_leak),
+    )
+    return grad_current.to(current.dtype), grad_leak.sum(0), grad_init

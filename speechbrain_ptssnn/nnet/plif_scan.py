@@ -1,0 +1,258 @@
+"""PLIF neurons over whole sequences (eq. 1, 2): the loop that defines them,
+and one operator that does it in one kernel, ``torch.ops.ptssnn.plif_scan``.
+"""
+
+import functools
+import importlib.util
+import warnings
+
+import torch
+
+from speechbrain_ptssnn.nnet.surrogate import spike
+
+try:  # a numba that refuses this NumPy also raises ImportError
+    from speechbrain_ptssnn.nnet import plif_numba
+except ImportError:
+    plif_numba = None
+HAS_TRITON = importlib.util.find_spec("triton") is not None
+FUSED_TYPES = (torch.float32, torch.bfloat16, torch.float16)
+
+
+def plif_scan(
+    current,
+    leak,
+    v_init=None,
+    counts=None,
+    v_threshold=1.0,
+    alpha=5.0,
+    detach_reset=True,
+    decay_reset=False,
+):
+    r"""Integrates a current over time in neurons that leak, fire and reset.
+
+    u[t] = u[t-1] - leak * u[t-1] + i[t] - v_threshold * s[t-1], or, with
+    ``decay_reset``, v = u[t-1] - v_threshold * s[t-1] and
+    u[t] = v - leak * v + i[t]; s[t] = 1 where u[t] >= v_threshold (eq. 1, 2).
+
+    The state is the membrane before its reset: s[t-1] follows from u[t-1],
+    so that a sequence cut anywhere, each part started from the final membrane
+    of the part before, gives the spikes of the whole bit for bit.
+
+    One kernel runs on CPU (numba) and on CUDA (Triton). The backward pass
+    keeps the current, and nothing of its own: membranes and spikes are
+    computed again, which costs less than to write and read them. Elsewhere,
+    and for float64, :func:`plif_scan_reference` runs. Membranes are float32
+    for every type of current but float64.
+
+    Arguments
+    ---------
+    current : torch.Tensor
+        [batch, time, neurons], of any strides; no copy is made where the
+        neurons lie side by side.
+    leak : torch.Tensor
+        What each neuron loses per frame, 1 - tau, [neurons], in (0, 1).
+    v_init : torch.Tensor, optional
+        Membranes to start from, [batch, neurons]; 0 by default.
+    counts : torch.Tensor, optional
+        Valid frames of each utterance, [batch], integer, 0 to time. Frames
+        beyond are not computed: no spike, no gradient.
+    v_threshold : float
+        Firing threshold, above 0.
+    alpha : float
+        Steepness of the sigmoid whose slope is the surrogate gradient.
+    detach_reset : bool
+        Whether the gradient skips the reset term.
+    decay_reset : bool
+        Whether the reset is decayed with the membrane.
+
+    Returns
+    -------
+    spikes : torch.Tensor
+        [batch, time, neurons], exactly 0.0 or 1.0, of the current's type.
+    membrane : torch.Tensor
+        At the last valid frame, before its reset, [batch, neurons].
+
+    Raises
+    ------
+    ValueError
+        If ``leak``, ``v_init`` or ``counts`` does not fit the current.
+
+    Example
+    -------
+    >>> current = torch.tensor([[[0.6], [0.6], [0.6], [0.6]]])
+    >>> spikes, membrane = plif_scan(current, torch.tensor([0.5]))
+    >>> spikes[0, :, 0].tolist()  # u = 0.6, 0.9, 1.05, 0.125
+    [0.0, 0.0, 1.0, 0.0]
+    >>> _, halfway = plif_scan(current[:, :2], torch.tensor([0.5]))
+    >>> plif_scan(current[:, 2:], torch.tensor([0.5]), halfway)[1] == membrane
+    tensor([[True]])
+    """
+    batch, time, neurons = current.shape
+    dtype = torch.promote_types(current.dtype, torch.float32)
+    if v_init is None:
+        v_init = current.new_zeros(batch, neurons, dtype=dtype)
+    if counts is None:
+        counts = torch.full((batch,), time, device=current.device)
+    # The kernels would read whatever lies in memory.
+    for name, tensor, shape in (
+        ("leak", leak, [neurons]),
+        ("v_init", v_init, [batch, neurons]),
+        ("counts", counts, [batch]),
+    ):
+        if list(tensor.shape) != shape:
+            raise ValueError(
+                f"{name} must be {shape} for a current "
+                f"{list(current.shape)}, got {list(tensor.shape)}"
+            )
+    scan = plif_scan_reference
+    if _is_fused(current):
+        scan = torch.ops.ptssnn.plif_scan
+    return scan(
+        current,
+        leak.to(dtype),
+        v_init.to(dtype),
+        counts,
+        v_threshold,
+        alpha,
+        detach_reset,
+        decay_reset,
+    )
+
+
+def plif_scan_reference(
+    current,
+    leak,
+    v_init,
+    counts,
+    v_threshold,
+    alpha,
+    detach_reset,
+    decay_reset,
+):
+    """The loop that :func:`plif_scan` agrees with: the definition.
+
+    Arguments
+    ---------
+    current, leak, v_init, counts : torch.Tensor
+        As in :func:`plif_scan`; ``leak`` and ``v_init`` are float32, or
+        float64 for a current in float64.
+    v_threshold, alpha : float
+        As there.
+    detach_reset, decay_reset : bool
+        As there.
+
+    Returns
+    -------
+    spikes, membrane : torch.Tensor
+        As there; spikes are equal to the last bit, gradients to 1e-5.
+
+    Example
+    -------
+    >>> current, leak = torch.randn(2, 9, 3), torch.rand(3)
+    >>> v_init, counts = torch.zeros(2, 3), torch.tensor([9, 4])
+    >>> spikes, _ = plif_scan_reference(
+    ...     current, leak, v_init, counts, 1.0, 5.0, True, False
+    ... )
+    >>> torch.equal(spikes, plif_scan(current, leak, v_init, counts)[0])
+    True
+    """
+    membrane, s = v_init, spike(v_init - v_threshold, alpha)
+    spikes = [torch.zeros_like(current[:, :0])]
+    for t, i in enumerate(current.unbind(1)):
+        reset = v_threshold * (s.detach() if detach_reset else s)
+        # The leak 1 - tau, not tau, multiplies: SpikingJelly's arithmetic,
+        # so that spikes agree to the last bit.
+        if decay_reset:
+            u = membrane - reset
+            u = u - u * leak + i
+        else:
+            u = membrane - membrane * leak + i - reset
+        s = spike(u - v_threshold, alpha)
+        valid = (t < counts)[:, None]
+        spikes.append((s * valid).to(current.dtype)[:, None])
+        membrane = torch.where(valid, u, membrane)
+    return torch.cat(spikes, 1), membrane
+
+
+def _is_fused(current):
+    if current.dtype not in FUSED_TYPES:
+        return False
+    kernels = {"cpu": plif_numba is not None, "cuda": HAS_TRITON}
+    fused = kernels.get(current.device.type, False)
+    if not fused:
+        _warn_once(current.device.type)
+    return fused
+
+
+@functools.cache
+def _warn_once(device):
+    warnings.warn(
+        f"PLIF runs as a plain loop on {device}, several times slower: its "
+        "kernels need numba (for cpu) or triton (for cuda)",
+        stacklevel=2,
+    )
+
+
+def _kernels(current):
+    if current.is_cuda:
+        from speechbrain_ptssnn.nnet import plif_triton
+
+        return plif_triton
+    return plif_numba
+
+
+# Not torch.library.custom_op: its first call imports the compiler, 1.3 s.
+_LIBRARY = torch.library.Library("ptssnn", "DEF")
+_OPTIONS = (
+    "Tensor current, Tensor leak, Tensor v_init, Tensor counts, "
+    "float v_threshold, float alpha, bool detach_reset, bool decay_reset"
+)
+_LIBRARY.define(f"plif_scan({_OPTIONS}) -> (Tensor, Tensor)")
+_LIBRARY.define(
+    "plif_scan_backward(Tensor grad_spikes, Tensor grad_membrane, "
+    f"{_OPTIONS}) -> (Tensor, Tensor, Tensor)"
+)
+
+
+@torch.library.impl("ptssnn::plif_scan", ("cpu", "cuda"), lib=_LIBRARY)
+def _forward(
+    current, leak, v_init, counts, v_threshold, alpha, detach_reset, decay_reset
+):
+    return _kernels(current).forward(
+        current, leak, v_init, counts, v_threshold, decay_reset
+    )
+
+
+@torch.library.impl("ptssnn::plif_scan_backward", ("cpu", "cuda"), lib=_LIBRARY)
+def _backward(grad_spikes, grad_membrane, current, *arguments):
+    return _kernels(current).backward(
+        grad_spikes, grad_membrane, current, *arguments
+    )
+
+
+@torch.library.register_fake("ptssnn::plif_scan", lib=_LIBRARY)
+def _(current, leak, v_init, *_):
+    return current.new_empty(current.shape), v_init.new_empty(v_init.shape)
+
+
+@torch.library.register_fake("ptssnn::plif_scan_backward", lib=_LIBRARY)
+def _(grad_spikes, grad_membrane, *tensors_and_options):
+    tensors = tensors_and_options[:3]  # current, leak, v_init
+    return tuple(tensor.new_empty(tensor.shape) for tensor in tensors)
+
+
+def _save(ctx, inputs, output):
+    ctx.save_for_backward(*inputs[:4])
+    ctx.options = inputs[4:]
+
+
+def _differentiate(ctx, grad_spikes, grad_membrane):
+    gradients = torch.ops.ptssnn.plif_scan_backward(
+        grad_spikes, grad_membrane, *ctx.saved_tensors, *ctx.options
+    )
+    return *gradients, *[None] * 5
+
+
+torch.library.register_autograd(
+    "ptssnn::plif_scan", _differentiate, setup_context=_save, lib=_LIBRARY
+)

@@ -1,0 +1,262 @@
+"""The PLIF scan on CUDA: one pass forward and one back, compiled by Triton.
+
+A program integrates BLOCK neurons of one utterance. It loads FRAMES frames at
+a time, so that as many loads are under way at once, and then steps through
+them in registers.
+"""
+
+import torch
+import triton
+import triton.language as tl
+
+BLOCK, FRAMES = 64, 16
+# Without fused multiply-add every operation is rounded as on the CPU, and
+# spikes are equal to the last bit.
+OPTIONS = {"num_warps": 2, "enable_fp_fusion": False}
+
+
+@triton.jit
+def _step(membrane, leak, current, v_threshold, decay_reset: tl.constexpr):
+    reset = tl.where(membrane >= v_threshold, v_threshold, 0.0)
+    if decay_reset:
+        membrane = membrane - reset
+        membrane = membrane - membrane * leak + current
+    else:
+        membrane = membrane - membrane * leak + current - reset
+    return membrane
+
+
+@triton.jit
+def _slope(x, alpha):
+    e = tl.exp(-alpha * tl.abs(x))
+    return alpha * e / ((1.0 + e) * (1.0 + e))
+
+
+@triton.jit
+def _load(row, stride, t, count, valid, FRAMES: tl.constexpr):
+    """FRAMES frames from t on, in float32, 0 beyond the valid ones."""
+    frames = ()
+    for k in tl.static_range(FRAMES):
+        mask = valid & (t + k < count)
+        frame = tl.load(row + k * stride, mask=mask, other=0.0)
+        # Triton knows no starred expressions.
+        frames = frames + (frame.to(tl.float32),)  # noqa: RUF005
+    return frames
+
+
+# Not to compile again for sequences of one frame or of a multiple of 16.
+@triton.jit(do_not_specialize=["time"])
+def _forward(
+    current,
+    stride_b,
+    stride_t,
+    leak,
+    counts,
+    v_threshold,
+    v_init,
+    spikes,
+    membrane,
+    time,
+    neurons,
+    decay_reset: tl.constexpr,
+    BLOCK: tl.constexpr,
+    FRAMES: tl.constexpr,
+):
+    # 64 bits, since a tensor may have more elements than 32 can count.
+    b = tl.program_id(0).to(tl.int64)
+    n = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    valid = n < neurons
+    count = tl.minimum(tl.load(counts + b), time)
+    loss = tl.load(leak + n, mask=valid, other=0.0)
+    u = tl.load(v_init + b * neurons + n, mask=valid, other=0.0)
+    i_row = current + b * stride_b + n
+    s_row = spikes + b * time * neurons + n
+    t = 0
+    while t < time:
+        i = _load(i_row, stride_t, t, count, valid, FRAMES)
+        for k in tl.static_range(FRAMES):
+            step = _step(u, loss, i[k], v_threshold, decay_reset)
+            u = tl.where(t + k < count, step, u)
+            s = (u >= v_threshold) & (t + k < count)
+            tl.store(s_row + k * neurons, s, mask=valid & (t + k < time))
+        i_row += FRAMES * stride_t
+        s_row += FRAMES * neurons
+        t += FRAMES
+    tl.store(membrane + b * neurons + n, u, mask=valid)
+
+
+@triton.jit(do_not_specialize=["time"])
+def _backward(
+    current,
+    stride_b,
+    stride_t,
+    leak,
+    counts,
+    v_threshold,
+    v_init,
+    alpha,
+    grad_spikes,
+    grad_stride_b,
+    grad_stride_t,
+    grad_membrane,
+    kept,
+    grad_current,
+    grad_leak,
+    grad_init,
+    time,
+    neurons,
+    detach_reset: tl.constexpr,
+    decay_reset: tl.constexpr,
+    BLOCK: tl.constexpr,
+    FRAMES: tl.constexpr,
+):
+    """The equation is at the backward kernel for the CPU. Membranes are
+    computed twice: once from the start, when every FRAMES-th is kept, and
+    from each of those, when they stay in registers.
+    """
+    b = tl.program_id(0).to(tl.int64)
+    n = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    valid = n < neurons
+    count = tl.minimum(tl.load(counts + b), time)
+    loss = tl.load(leak + n, mask=valid, other=0.0)
+    e = b * neurons + n
+    first = tl.load(v_init + e, mask=valid, other=0.0)
+    chunks = tl.cdiv(time, FRAMES)
+    i_row = current + b * stride_b + n
+    g_row = grad_spikes + b * grad_stride_b + n
+    d_row = grad_current + b * time * neurons + n
+    kept_row = kept + b * chunks * neurons + n
+
+    u = first
+    t = 0
+    while t < time:
+        tl.store(kept_row, u, mask=valid)
+        i = _load(i_row, stride_t, t, count, valid, FRAMES)
+        for k in tl.static_range(FRAMES):
+            u = _step(u, loss, i[k], v_threshold, decay_reset)
+        i_row += FRAMES * stride_t
+        kept_row += neurons
+        t += FRAMES
+    # Other threads of the program may load what one has stored.
+    tl.debug_barrier()
+
+    carry = tl.load(grad_membrane + e, mask=valid, other=0.0)
+    reset = tl.zeros_like(carry)
+    d_leak = tl.zeros_like(carry)
+    g_row += chunks.to(tl.int64) * FRAMES * grad_stride_t
+    d_row += chunks.to(tl.int64) * FRAMES * neurons
+    while t > 0:
+        t -= FRAMES
+        i_row -= FRAMES * stride_t
+        g_row -= FRAMES * grad_stride_t
+        d_row -= FRAMES * neurons
+        kept_row -= neurons
+        i = _load(i_row, stride_t, t, count, valid, FRAMES)
+        g = _load(g_row, grad_stride_t, t, count, valid, FRAMES)
+        us = (tl.load(kept_row, mask=valid, other=0.0),)
+        for k in tl.static_range(FRAMES):
+            after = _step(us[k], loss, i[k], v_threshold, decay_reset)
+            us = us + (after,)  # noqa: RUF005
+        for k in tl.static_range(FRAMES - 1, -1, -1):
+            slope = _slope(us[k + 1] - v_threshold, alpha)
+            d = slope * (g[k] - reset) + carry
+            active = t + k < count
+            before = us[k]
+            if decay_reset:
+                fired = before >= v_threshold
+                before -= tl.where(fired, v_threshold, 0.0)
+            d_leak = tl.where(active, d_leak - d * before, d_leak)
+            carry = tl.where(active, d - d * loss, carry)
+            if not detach_reset:
+                pull = v_threshold * (carry if decay_reset else d)
+                reset = tl.where(active, pull, reset)
+            tl.store(
+                d_row + k * neurons,
+                tl.where(active, d, 0.0),
+                mask=valid & (t + k < time),
+            )
+    carry -= _slope(first - v_threshold, alpha) * reset
+    tl.store(grad_leak + e, d_leak, mask=valid)
+    tl.store(grad_init + e, carry, mask=valid)
+
+
+def _launch(kernel, current, *arguments):
+    batch, _, neurons = current.shape
+    grid = (batch, triton.cdiv(neurons, BLOCK))
+    with torch.cuda.device_of(current):
+        if batch and neurons:
+            kernel[grid](*arguments, BLOCK=BLOCK, FRAMES=FRAMES, **OPTIONS)
+
+
+def _rows(x):
+    """The tensor, its neurons side by side, and its two outer strides."""
+    x = x if x.stride(2) == 1 else x.contiguous()
+    return x, *x.stride()[:2]
+
+
+def _inputs(current, leak, v_init, counts, v_threshold):
+    return (
+        *_rows(current),
+        leak.contiguous(),
+        counts,
+        v_threshold,
+        v_init.contiguous(),
+    )
+
+
+def forward(current, leak, v_init, counts, v_threshold, decay_reset):
+    """Spikes and final membrane; see :mod:`.plif_scan`."""
+    spikes = torch.empty(
+        current.shape, dtype=current.dtype, device=current.device
+    )
+    membrane = torch.empty(v_init.shape, device=v_init.device)
+    _launch(
+        _forward,
+        current,
+        *_inputs(current, leak, v_init, counts, v_threshold),
+        spikes,
+        membrane,
+        *current.shape[1:],
+        decay_reset,
+    )
+    return spikes, membrane
+
+
+def backward(
+    grad_spikes,
+    grad_membrane,
+    current,
+    leak,
+    v_init,
+    counts,
+    v_threshold,
+    alpha,
+    detach_reset,
+    decay_reset,
+):
+    """Gradients of the current, the leak and the initial membrane."""
+    batch, time, neurons = current.shape
+    grad_current = torch.empty(
+        current.shape, dtype=current.dtype, device=current.device
+    )
+    # A sum for each utterance: atomic additions would come in any order.
+    grad_leak = torch.empty(v_init.shape, device=v_init.device)
+    grad_init = torch.empty_like(grad_leak)
+    kept = grad_leak.new_empty(batch, triton.cdiv(time, FRAMES), neurons)
+    _launch(
+        _backward,
+        current,
+        *_inputs(current, leak, v_init, counts, v_threshold),
+        alpha,
+        *_rows(grad_spikes),
+        grad_membrane.contiguous(),
+        kept,
+        grad_current,
+        grad_leak,
+        grad_init,
+        time,
+        neurons,
+        detach_reset,
+        decay_reset,
+    )
+    return grad_current, grad_leak.sum(0), grad_init
