@@ -38,11 +38,12 @@ def plif_scan(
     so that a sequence cut anywhere, each part started from the final membrane
     of the part before, gives the spikes of the whole bit for bit.
 
-    One kernel runs on CPU (numba) and on CUDA (Triton). The backward pass
-    keeps the current, and nothing of its own: membranes and spikes are
-    computed again, which costs less than to write and read them. Elsewhere,
-    and for float64, :func:`plif_scan_reference` runs. Membranes are float32
-    for every type of current but float64.
+    One kernel runs on CPU (numba) and on CUDA (Triton); elsewhere, and for
+    float64, :func:`plif_scan_reference` does. For the backward pass the
+    current is kept, 4 bytes an element or 2 in half precision, and nothing
+    else: membranes and spikes are computed again, which costs less than to
+    write and read them. Membranes are float32 whatever the current is, but
+    for float64.
 
     Arguments
     ---------
@@ -194,7 +195,7 @@ def _warn_once(device):
 
 
 def _kernels(current):
-    if current.is_cuda:
+    if current.is_cuda:  # here, since triton is not on every machine
         from speechbrain_ptssnn.nnet import plif_triton
 
         return plif_triton
