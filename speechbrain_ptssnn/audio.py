@@ -63,8 +63,9 @@ def _check_not_cut(path):
         return
     promised = int.from_bytes(header[4:8], "little")
     size = Path(path).stat().st_size
-    # Streamed files promise the largest number there is.
-    if promised + 8 > size and promised < 0x7FFFFFFF:
+    # Streamed files promise the largest number there is; some writers leave
+    # out the last, padding byte.
+    if promised + 7 > size and promised < 0x7FFFFFFF:
         raise InputError(
             f"{path}: cut short, {size} of {promised + 8} bytes are there; "
             "copy the file again"

@@ -1,5 +1,7 @@
 """The training loop of one fold, on SpeechBrain's ``Brain``."""
 
+import math
+
 import speechbrain as sb
 import torch
 from speechbrain.utils.distributed import if_main_process
@@ -7,6 +9,7 @@ from speechbrain.utils.logger import get_logger
 from speechbrain.utils.train_logger import FileTrainLogger
 from torch.utils.tensorboard import SummaryWriter
 
+from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.firing import FiringRates
 from speechbrain_ptssnn.metrics import unweighted_accuracy, weighted_accuracy
 
@@ -83,9 +86,16 @@ class SERBrain(sb.Brain):
             return
         self.firing.__exit__()
         outputs = torch.cat(self.outputs)
+        # Not stage_loss, a mean of batch means that skips what is not finite.
+        loss = self.hparams.loss(outputs, torch.tensor(self.targets)).item()
+        if not (math.isfinite(loss) and torch.isfinite(outputs).all()):
+            raise InputError(
+                f"training diverged by epoch {epoch}: the validation loss is "
+                f"{loss}; lower --lr"
+            )
         predictions = outputs.argmax(-1).tolist()
         self.outcome = {
-            "loss": float(stage_loss),
+            "loss": loss,
             "WA": weighted_accuracy(self.targets, predictions),
             "UA": unweighted_accuracy(self.targets, predictions),
         }
@@ -108,6 +118,11 @@ class SERBrain(sb.Brain):
         best = self.checkpointer.recover_if_possible(
             importance_key=best_validation
         )
+        if best is None:
+            raise InputError(
+                f"{self.hparams.folder}: there is no checkpoint to test; "
+                "leave out --test_only"
+            )
         self.best_epoch = best.meta["epoch"]
 
     def _log(self, epoch, rates):

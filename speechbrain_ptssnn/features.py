@@ -108,7 +108,7 @@ class FeatureStore:
         try:
             # A file that was cut is smaller than its own header says.
             record = np.load(self.folder / self.records[name], mmap_mode="r")
-        except (OSError, ValueError):
+        except (OSError, ValueError, EOFError):
             return False
         return record.shape[1:] == (self.backbone.output_size,)
 

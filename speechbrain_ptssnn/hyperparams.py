@@ -1,5 +1,6 @@
 """Puts one run's YAML together: head file, backbone file, protocol file."""
 
+from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
 
@@ -42,7 +43,12 @@ class Hyperparams:
             changes = self.document
             self.document = _load(path.parent / changes.pop("base"))
             self.document.update(changes)
-        self.overrides = {**(YAML(typ="safe").load(overrides) or {}), **fixed}
+        try:
+            given = YAML(typ="safe").load(overrides) or {}
+        except YAMLError as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"command line: {reason}") from error
+        self.overrides = {**given, **fixed}
         self.backbone_name = self._choose("backbone", path.parent / "backbones")
         self.protocol_name = self._choose(
             "protocol", Path(recipe_folder) / "protocols"
@@ -53,8 +59,9 @@ class Hyperparams:
                 f"unknown key {unknown[0]!r}; {path} has "
                 f"{sorted(key for key in self.document if key[0] != '_')}"
             )
-        for key, value in self.overrides.items():
-            _check_kind(key, self.document[key], value)
+        for key in given.keys() & self.overrides.keys() - fixed.keys():
+            value = self.overrides[key]
+            self.overrides[key] = _as_kind(key, self.document[key], value)
 
     def _choose(self, key, folder):
         name = self.overrides.pop(key, self.document[key])
@@ -96,16 +103,26 @@ class Hyperparams:
         except InputError:
             raise
         except (TypeError, ValueError) as error:  # a constructor's refusal
-            reason = " ".join(str(part) for part in error.args)
+            reason = " ".join(" ".join(map(str, error.args)).split())
             raise InputError(f"hyperparameters: {reason}") from error
 
 
-def _check_kind(key, default, value):
-    for kind, name in ((bool, "True or False"), (int | float, "a number")):
-        if isinstance(default, kind):
-            if not isinstance(value, kind):
-                raise InputError(f"{key} must be {name}, got {value!r}")
-            return
+def _as_kind(key, default, value):
+    """The value as its default's kind, or a clear refusal."""
+    if isinstance(default, bool):
+        right, kind = isinstance(value, bool), "True or False"
+    elif isinstance(default, int):
+        right, kind = type(value) is int, "a whole number"
+    elif isinstance(default, float):
+        right, kind = type(value) in (int, float), "a number"
+    elif isinstance(default, Mapping):
+        right, kind = isinstance(value, Mapping), "like '{name: value}'"
+    else:
+        # A folder may be called 2026.
+        return str(value) if type(value) in (int, float) else value
+    if not right:
+        raise InputError(f"{key} must be {kind}, got {value!r}")
+    return value
 
 
 def _load(path):

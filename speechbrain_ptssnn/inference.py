@@ -10,6 +10,7 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from torch.nn.utils.rnn import pad_sequence
 
 from speechbrain_ptssnn.files import write_text
+from speechbrain_ptssnn.nnet.masking import frame_mask
 
 TEMPLATE = """\
 # Written by speechbrain_ptssnn. Load this folder, here or moved elsewhere:
@@ -109,6 +110,7 @@ class UtteranceEncoder(torch.nn.Module):
         torch.Tensor
             The head's mean firing rates (or logits), [batch, 1, classes].
         """
+        frame_mask(wav_lens, wavs.shape[1])  # refuses absolute lengths
         counts = (wav_lens * wavs.shape[1]).round().long().tolist()
         features = [
             self.normalizer(self.backbone(wav[:n]))
@@ -176,4 +178,6 @@ def _link_or_save(backbone, folder):
             return
         except OSError:
             break
-    backbone.save(folder / "backbone.ckpt")
+    partial = folder / "backbone.part"
+    backbone.save(partial)
+    os.replace(partial, folder / "backbone.ckpt")

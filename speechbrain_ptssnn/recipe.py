@@ -23,7 +23,6 @@ from speechbrain.utils.distributed import (
 )
 from speechbrain.utils.epoch_loop import EpochCounter
 from speechbrain.utils.logger import (
-    get_environment_description,
     get_logger,
     setup_logging,
 )
@@ -45,6 +44,17 @@ from speechbrain_ptssnn.inference import save_bundle
 from speechbrain_ptssnn.summary import summarize, table, write_predictions
 
 logger = get_logger(__name__)
+
+# SpeechBrain's own options that change what is trained or tested.
+RESULT_OPTIONS = (
+    "debug",
+    "eval_precision",
+    "grad_accumulation_factor",
+    "max_grad_norm",
+    "optimizer_step_limit",
+    "remove_vector_weight_decay",
+    "skip_nonfinite_grads",
+)
 
 # What may differ between two calls that continue one run.
 FREE_KEYS = ("data_folder", "results_folder", "features_folder", "fold")
@@ -95,6 +105,8 @@ def run(corpus, recipe_folder, argv=None):
     InputError
         If data or settings are not usable.
     """
+    argv = sys.argv[1:] if argv is None else argv
+    _check_arguments(argv)
     param_file, run_opts, overrides = RunOptions.from_command_line_args(argv)
     if "RANK" in os.environ and not torch.cuda.is_available():
         run_opts = replace(
@@ -117,6 +129,8 @@ def run(corpus, recipe_folder, argv=None):
     if "precision" in run_opts.overridden_args:  # SpeechBrain's own option
         hparams["precision"] = run_opts.precision
     hparams["precision"] = _precision(hparams["precision"], device)
+    options = {key: run_opts[key] for key in RESULT_OPTIONS}
+    options["precision"] = hparams["precision"]
     logger.info("training's matrix products: %s", hparams["precision"])
     processes = int(os.environ.get("WORLD_SIZE", 1))
     _check_numbers(hparams, processes)
@@ -144,7 +158,7 @@ def run(corpus, recipe_folder, argv=None):
     )
     run_on_main(
         _open_folder,
-        [folder, text, store, utterances, folds, hparams["precision"]],
+        [folder, text, store, utterances, folds, options],
     )
     run_on_main(store.fill, [not run_opts.noprogressbar])
     by_id = {u.id: u for u in utterances}
@@ -173,6 +187,27 @@ def run(corpus, recipe_folder, argv=None):
     )
 
 
+def _check_arguments(argv):
+    """SpeechBrain glues what it does not expect to the value before."""
+    seen = set()
+    takes_value = False
+    for argument in argv[1:]:
+        key, is_pair, value = argument.partition("=")
+        if not key.startswith("--"):
+            if not takes_value:
+                raise InputError(
+                    f"unexpected argument {argument!r}; write --key=value"
+                )
+            takes_value = False
+            continue
+        if key in seen:
+            raise InputError(f"{key} is given twice")
+        if "=" in value:
+            raise InputError(f"{argument}: a value can not hold '='")
+        seen.add(key)
+        takes_value = not is_pair
+
+
 def _check_numbers(hparams, processes):
     for key in ("number_of_epochs", "batch_size"):
         if hparams[key] < 1:
@@ -198,24 +233,24 @@ def _precision(wanted, device):
 def _fold_numbers(fold, n_folds):
     if fold == "all":
         return list(range(1, n_folds + 1))
-    if fold in range(1, n_folds + 1):
-        return [fold]
-    raise InputError(f"fold must be 'all' or 1 to {n_folds}, got {fold!r}")
+    if str(fold).isdigit() and 1 <= int(fold) <= n_folds:
+        return [int(fold)]
+    raise InputError(f"fold must be 'all' or 1 to {n_folds}, got {fold}")
 
 
-def _open_folder(folder, text, store, utterances, folds, precision):
+def _open_folder(folder, text, store, utterances, folds, options):
     """Writes what the run is made of, or refuses to mix two runs."""
     settings = {
         "hyperparams": _top_level(text),
         "backbone": store.fingerprint,
         "data": _fingerprint(store, utterances),
         "folds": _hash([asdict(fold) for fold in folds]),
-        "precision": precision,
+        "run options": options,
         "processes": int(os.environ.get("WORLD_SIZE", 1)),
         "version": speechbrain_ptssnn.__version__,
     }
     path = folder / "settings.json"
-    if path.exists():
+    if path.exists() and any(folder.glob("fold_*/save/*")):
         _refuse_other(path, json.loads(path.read_text()), settings)
     folder.mkdir(parents=True, exist_ok=True)
     setup_logging(
@@ -223,7 +258,6 @@ def _open_folder(folder, text, store, utterances, folds, precision):
         {"handlers": {"file_handler": {"filename": str(folder / "log.txt")}}},
     )
     write_text(folder / "hyperparams.yaml", text)
-    write_text(folder / "env.log", get_environment_description())
     write_manifest(folder / "manifest.json", utterances)
     write_text(
         folder / "folds.json",
@@ -236,14 +270,15 @@ def _refuse_other(path, old, new):
     for key in new:
         if old.get(key) == new[key]:
             continue
-        what = key
-        if key == "hyperparams":
-            names = set(old[key]) | set(new[key])
+        what = f"{key} differ" if key in ("data", "folds") else ""
+        if isinstance(new[key], dict):
+            there = old.get(key, {})
             what = ", ".join(
-                f"{name}={new[key].get(name)!r} (there: {old[key].get(name)!r})"
-                for name in sorted(names)
-                if old[key].get(name) != new[key].get(name)
+                f"{name}={new[key].get(name)!r} (there: {there.get(name)!r})"
+                for name in sorted({*there, *new[key]})
+                if there.get(name) != new[key].get(name)
             )
+        what = what or f"{key}={new[key]!r} (there: {old.get(key)!r})"
         raise InputError(
             f"{path.parent} was made with other settings: {what}; choose "
             "another --results_folder or remove that folder"

@@ -12,11 +12,11 @@ from statistics import mean, pstdev
 
 from sklearn.metrics import confusion_matrix, f1_score
 
+import speechbrain_ptssnn
 from speechbrain_ptssnn.files import write_text
 from speechbrain_ptssnn.metrics import unweighted_accuracy, weighted_accuracy
 
 PACKAGES = (
-    "speechbrain-ptssnn",
     "speechbrain",
     "torch",
     "torchaudio",
@@ -96,6 +96,7 @@ def summarize(folder, labels, **facts):
         "firing_rates": _mean_rates(results),
         "versions": {
             "python": platform.python_version(),
+            "speechbrain-ptssnn": speechbrain_ptssnn.__version__,
             **{name: version(name) for name in PACKAGES},
         },
         "git_revision": _git_revision(),
@@ -169,13 +170,19 @@ def _mean_rates(results):
 
 
 def _git_revision():
-    try:
+    file = Path(__file__)
+
+    def git(*arguments):
         return subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
+            ["git", *arguments],
+            cwd=file.parent,
             capture_output=True,
             text=True,
             check=True,
         ).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", file.name)
+        return git("describe", "--always", "--dirty", "--abbrev=40")
     except (OSError, subprocess.CalledProcessError):
         return None  # installed without its repository

@@ -1,10 +1,12 @@
 """Frozen wav2vec 2.0, HuBERT, WavLM or data2vec-audio from Hugging Face."""
 
 import hashlib
+import json
 import math
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from speechbrain.utils.checkpoints import (
     mark_as_saver,
     mark_as_transfer,
@@ -48,18 +50,31 @@ class HuggingFace(Backbone):
         if source is None:
             return
         try:
-            model = AutoModel.from_pretrained(source, revision=revision)
+            model, report = AutoModel.from_pretrained(
+                source, revision=revision, output_loading_info=True
+            )
             extractor = AutoFeatureExtractor.from_pretrained(
                 source, revision=revision
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError(
                 f"backbone {source!r} can not be loaded ({reason}); give a "
                 "hub id or a local folder with config.json, weights and "
                 "preprocessor_config.json"
             ) from error
-        self._adopt(model, extractor.do_normalize, extractor.sampling_rate)
+        # What masks spans in pre-training is all that may be missing.
+        missing = sorted(set(report["missing_keys"]) - {"masked_spec_embed"})
+        if missing:
+            raise InputError(
+                f"backbone {source!r} lacks {len(missing)} weights, e.g. "
+                f"{missing[0]}; they would be random: get the whole checkpoint"
+            )
+        self._adopt(
+            model,
+            getattr(extractor, "do_normalize", False),
+            extractor.sampling_rate,
+        )
 
     def _adopt(self, model, normalize, sample_rate):
         config = model.config
@@ -74,6 +89,9 @@ class HuggingFace(Backbone):
                 f"layer {self.layer} is not among the {n_layers + 1} hidden "
                 f"states of {self.source!r}"
             )
+        if hasattr(model, "masked_spec_embed"):
+            # Random where a checkpoint lacks it, and never used here.
+            model.masked_spec_embed.data.zero_()
         self.model = model
         self.normalize = normalize
         self.sample_rate = sample_rate
@@ -107,8 +125,12 @@ class HuggingFace(Backbone):
         return output.hidden_states[self.layer].squeeze(0)
 
     def fingerprint(self):
-        """Hash of the weights, with the settings."""
-        digest = hashlib.sha256()
+        """Hash of weights and configuration, with the settings."""
+        config = self.model.config.to_dict()
+        for name in ("_name_or_path", "transformers_version", "architectures"):
+            config.pop(name, None)
+        settings = json.dumps(config, sort_keys=True, default=str)
+        digest = hashlib.sha256(settings.encode())
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(name.encode())
             digest.update(tensor.cpu().contiguous().numpy().tobytes())

@@ -6,10 +6,17 @@ import time
 from pathlib import Path
 
 import pytest
+import soundfile
 import torch
 from speechbrain.inference import EncoderClassifier
 
 from conftest import BACKBONES
+from speechbrain_ptssnn import FocalSmoothingLoss
+from speechbrain_ptssnn.recipe import main
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "recipes" / "URDU" / "train.py"
+HPARAMS = ROOT / "hparams" / "linear_probe.yaml"
 
 LABELS = ["Angry", "Happy", "Neutral", "Sad"]
 
@@ -160,7 +167,10 @@ def test_two_processes_make_the_same_folds_and_a_whole_result(recipe):
         ({"data_folder": ""}, "data_folder is not set"),
         ({"complete": True}, r"URDU: found .*10.*, expected .*100"),
         ({"number_of_epoch": 3}, "unknown key 'number_of_epoch'"),
-        ({"number_of_epochs": "ten"}, "number_of_epochs must be a number"),
+        (
+            {"number_of_epochs": "ten"},
+            "number_of_epochs must be a whole number",
+        ),
         ({"number_of_epochs": 0}, "number_of_epochs must be at least 1, got 0"),
         ({"fold": 3}, "fold must be 'all' or 1 to 2, got 3"),
         ({"head": "no_such_head"}, r"no_such_head\.yaml"),
@@ -179,6 +189,60 @@ def test_another_setting_is_not_mixed_in(recipe):
     with pytest.raises(SystemExit, match=r"other settings: lr='0\.1'"):
         recipe.run(head="linear_probe", lr=0.1)
     assert recipe.run(head="linear_probe").predictions == run.predictions
+
+
+def test_a_run_option_that_changes_results_is_not_mixed_in(recipe):
+    recipe.run(head="linear_probe", fold=1)
+    with pytest.raises(SystemExit, match=r"max_grad_norm=0\.1 \(there: 5"):
+        recipe.run(head="linear_probe", max_grad_norm=0.1)
+
+
+def test_a_diverged_model_is_an_error_not_a_result(recipe):
+    with pytest.raises(SystemExit, match=r"diverged by epoch 1.*lower --lr"):
+        recipe.run(head="linear_probe", lr=1e30, max_grad_norm=-1)
+    assert not any(recipe.path.rglob("result.json"))
+
+
+def test_the_validation_loss_weighs_every_utterance_alike(recipe):
+    whole = recipe.run(head="linear_probe", batch_size=16, number_of_epochs=1)
+    result = json.loads((whole.folder / "fold_1/result.json").read_text())
+    with open(whole.folder / "fold_1/predictions.csv", newline="") as file:
+        rows = list(csv.DictReader(file))  # 20 utterances: batches of 16, 4
+    posteriors = torch.tensor(
+        [[float(row[f"p_{label}"]) for label in LABELS] for row in rows]
+    )
+    targets = torch.tensor([LABELS.index(row["label"]) for row in rows])
+    expected = FocalSmoothingLoss()(posteriors.log(), targets)
+    assert result["loss"] == pytest.approx(expected.item(), abs=1e-5)
+
+
+def test_a_mended_file_does_not_block_the_same_command(recipe, mini_urdu):
+    corpus = shutil.copytree(mini_urdu, recipe.path / "mended")
+    wav = min(corpus.rglob("*.wav"))
+    good = wav.read_bytes()
+    soundfile.write(wav, [0.1] * 100, 44100)
+    with pytest.raises(SystemExit, match="too short for one frame"):
+        recipe.run(head="linear_probe", data_folder=corpus)
+    wav.write_bytes(good)
+    run = recipe.run(head="linear_probe", data_folder=corpus)
+    assert run.summary["n_utterances"] == 40
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seed=1", "--seed=2"], "--seed is given twice"),
+        (["--seed=1", "stray"], "unexpected argument 'stray'"),
+        (["-seed=3"], "unexpected argument '-seed=3'"),
+        (["--results_folder=a=b"], "can not hold '='"),
+        (["--head={n_prompts: 3"], "command line: "),
+        (["--head=3"], "head must be like"),
+    ],
+)
+def test_a_mistyped_command_line_is_not_swallowed(arguments, message):
+    with pytest.raises(SystemExit, match=message) as error:
+        main("URDU", str(SCRIPT), [str(HPARAMS), *arguments])
+    assert "\n" not in str(error.value)
 
 
 def test_a_damaged_file_stops_the_run_before_training(recipe, mini_urdu):

@@ -1,7 +1,11 @@
+import json
+import shutil
+
 import pytest
 import speechbrain as sb
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 
 from conftest import BACKBONES
 from speechbrain_ptssnn.backbones import Fbank, HuggingFace
@@ -91,6 +95,30 @@ def test_fingerprint_changes_with_weights_and_layer(make_backbone):
     with torch.no_grad():
         next(backbone.parameters()).view(-1)[0] += 1
     assert backbone.fingerprint() != before
+
+
+def test_fingerprint_changes_with_the_configuration(make_backbone, tmp_path):
+    folder = shutil.copytree(make_backbone("wav2vec2"), tmp_path / "relu")
+    before = HuggingFace(str(folder)).fingerprint()
+    config = json.loads((folder / "config.json").read_text())
+    config["hidden_act"] = "relu"
+    (folder / "config.json").write_text(json.dumps(config))
+    assert HuggingFace(str(folder)).fingerprint() != before
+
+
+def test_weights_that_are_missing_are_named_not_made_up(
+    make_backbone, tmp_path
+):
+    folder = shutil.copytree(make_backbone("wav2vec2"), tmp_path / "part")
+    weights = load_file(folder / "model.safetensors")
+    del weights["masked_spec_embed"]  # many real checkpoints lack it
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    prints = {HuggingFace(str(folder)).fingerprint() for _ in range(2)}
+    assert len(prints) == 1
+    del weights["encoder.layer_norm.weight"]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(InputError, match=r"lacks 1 weights.*layer_norm"):
+        HuggingFace(str(folder))
 
 
 def test_shortest_waveform_gives_one_frame(backbone):

@@ -41,12 +41,13 @@ def test_changed_audio_and_settings_are_computed_again(utterances, tmp_path):
     assert other["0"].shape[1] == 80
 
 
-def test_a_record_cut_short_is_computed_again(utterances, tmp_path):
+@pytest.mark.parametrize("kept", [0, 50, -7])
+def test_a_record_cut_short_is_computed_again(kept, utterances, tmp_path):
     store = FeatureStore(tmp_path / "store", Fbank(), utterances)
     store.fill(False)
     record = store.folder / store.records["2"]
     whole = record.read_bytes()
-    record.write_bytes(whole[:-7])
+    record.write_bytes(whole[:kept])
     assert store.fill(False) == 1
     assert record.read_bytes() == whole
 
