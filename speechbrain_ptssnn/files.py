@@ -1,7 +1,15 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and folders with one owner."""
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
+
+from speechbrain_ptssnn.errors import InputError
+
+try:
+    import fcntl
+except ImportError:  # Windows: nothing guards there
+    fcntl = None
 
 
 def write_text(path, text):
@@ -25,3 +33,39 @@ def write_text(path, text):
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
+
+
+@contextmanager
+def only_process(folder):
+    """Keeps a second process out of a folder; ends with the process.
+
+    Arguments
+    ---------
+    folder : Path
+        Is made; its file ``lock`` is held.
+
+    Raises
+    ------
+    InputError
+        If another process holds it.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> with only_process(folder):
+    ...     with only_process(folder):
+    ...         pass
+    Traceback (most recent call last):
+    speechbrain_ptssnn.errors.InputError: ...: another process is at work ...
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as file:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise InputError(
+                    f"{folder}: another process is at work here; wait for it, "
+                    "or train other folds with --fold"
+                ) from error
+        yield

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.data_pipeline import provides, takes
 from speechbrain.utils.distributed import (
     ddp_init_group,
+    if_main_process,
     infer_device,
     run_on_main,
 )
@@ -38,7 +40,7 @@ from speechbrain_ptssnn.corpora.common import (
 )
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.features import FeatureStore
-from speechbrain_ptssnn.files import write_text
+from speechbrain_ptssnn.files import only_process, write_text
 from speechbrain_ptssnn.hyperparams import Hyperparams
 from speechbrain_ptssnn.inference import save_bundle
 from speechbrain_ptssnn.summary import summarize, table, write_predictions
@@ -75,7 +77,7 @@ def main(corpus, recipe_file, argv=None):
     try:
         run(corpus, Path(recipe_file).parent, argv)
     except InputError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {error}" if if_main_process() else 1)
     except KeyboardInterrupt:
         sys.exit("interrupted; the same command goes on from here")
     finally:
@@ -145,7 +147,7 @@ def run(corpus, recipe_folder, argv=None):
     }
     numbers = _fold_numbers(hparams["fold"], hparams["protocol"].n_folds)
 
-    utterances = run_on_main(
+    utterances = _on_main(
         corpus.read, [hparams["data_folder"], hparams["complete"]]
     )
     check_utterances(corpus, utterances)
@@ -156,28 +158,30 @@ def run(corpus, recipe_folder, argv=None):
     folder = Path(hparams["results_folder"]).joinpath(
         *(str(facts[key]) for key in list(facts)[:5])
     )
-    run_on_main(
+    _on_main(
         _open_folder,
         [folder, text, store, utterances, folds, options],
     )
-    run_on_main(store.fill, [not run_opts.noprogressbar])
+    _on_main(store.fill, [not run_opts.noprogressbar])
     by_id = {u.id: u for u in utterances}
     for number in numbers:
         if (folder / f"fold_{number}" / "result.json").exists():
             logger.info("fold %d is done", number)
             continue
         logger.info("fold %d of %d", number, len(folds))
-        _run_fold(
-            number,
-            folds[number - 1],
-            folder / f"fold_{number}",
-            hparams,
-            text,
-            corpus.labels,
-            by_id,
-            store,
-            run_opts,
-        )
+        fold_folder = folder / f"fold_{number}"
+        with only_process(fold_folder) if if_main_process() else nullcontext():
+            _run_fold(
+                number,
+                folds[number - 1],
+                fold_folder,
+                hparams,
+                text,
+                corpus.labels,
+                by_id,
+                store,
+                run_opts,
+            )
     trainable = sum(
         p.numel() for p in hparams["head"].parameters() if p.requires_grad
     )
@@ -185,6 +189,21 @@ def run(corpus, recipe_folder, argv=None):
         _finish,
         [folder, corpus.labels, {**facts, "trainable_params": trainable}],
     )
+
+
+def _on_main(function, arguments):
+    """``run_on_main``, but every process learns of an InputError."""
+
+    def attempt():
+        try:
+            return function(*arguments)
+        except InputError as error:
+            return error
+
+    result = run_on_main(attempt)
+    if isinstance(result, InputError):
+        raise result
+    return result
 
 
 def _check_arguments(argv):

@@ -12,6 +12,7 @@ from speechbrain.inference import EncoderClassifier
 
 from conftest import BACKBONES
 from speechbrain_ptssnn import FocalSmoothingLoss
+from speechbrain_ptssnn.files import only_process
 from speechbrain_ptssnn.recipe import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -243,6 +244,16 @@ def test_a_mistyped_command_line_is_not_swallowed(arguments, message):
     with pytest.raises(SystemExit, match=message) as error:
         main("URDU", str(SCRIPT), [str(HPARAMS), *arguments])
     assert "\n" not in str(error.value)
+
+
+def test_a_fold_belongs_to_one_process_at_a_time(recipe):
+    run = recipe.run(head="linear_probe", fold=1)
+    with (
+        only_process(run.folder / "fold_2"),
+        pytest.raises(SystemExit, match="fold_2: another process"),
+    ):
+        recipe.run(head="linear_probe")
+    assert recipe.run(head="linear_probe").summary["folds_done"] == [1, 2]
 
 
 def test_a_damaged_file_stops_the_run_before_training(recipe, mini_urdu):
