@@ -8,6 +8,7 @@ from torch.nn import functional
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.nnet.attention import SpikingSparseLinearAttention
 from speechbrain_ptssnn.nnet.calibration import HomeostaticBiasGenerator
+from speechbrain_ptssnn.nnet.folding import Folding, learns
 from speechbrain_ptssnn.nnet.masking import frame_mask, masked_mean
 from speechbrain_ptssnn.nnet.normalization import (
     MaskedBatchNorm,
@@ -66,7 +67,7 @@ class SpikingShiftBlock(torch.nn.Module):
         self.linear = torch.nn.Linear(input_size, output_size)
         self.norm = MaskedBatchNorm(output_size)
         self.plif = plif(output_size)
-        self._folded = None  # made when evaluation asks for it
+        self._folding = Folding()
         if shortcut != "none":
             self.projection = torch.nn.Linear(
                 input_size, output_size, bias=False
@@ -76,49 +77,37 @@ class SpikingShiftBlock(torch.nn.Module):
         """Maps h, [batch, time, input_size], to spikes, [batch, time,
         output_size]; padded frames of both are 0.
         """
-        learns = torch.is_grad_enabled() and self.linear.weight.requires_grad
-        if self.training or learns:
+        if learns(self, self.linear.weight):
             current = self.norm(self.linear(self.shift(h)), lengths)
             if self.shortcut == "membrane":
                 current = current + self.projection(h)
         else:
-            both = torch.cat([h, *self.shift.moved(h)], dim=-1)
-            current = functional.linear(both, *self.folded())
+            still, moving, bias = self._folding(self._fold, self._tensors())
+            current = functional.linear(h, still, bias)
+            self.shift.add_product(current, h, moving)
         spikes = self.plif(current, lengths)
         if self.shortcut == "spike":
             return spikes + self.projection(h)
         return spikes
 
-    def folded(self):
-        """Evaluation's current is linear in h: one product for all of it.
-
-        Returns
-        -------
-        weight : torch.Tensor
-            [output_size, input_size + shifted channels], which acts on h with
-            the shifted channels behind it: the norm's scale times the linear
-            layer, plus the membrane shortcut.
-        bias : torch.Tensor
-            [output_size].
-        """
-        parameters = [*self.parameters(), *self.buffers()]
-        versions = [(p.data_ptr(), p._version) for p in parameters]
-        if self._folded is None or self._folded[0] != versions:
-            with torch.no_grad():
-                self._folded = versions, self._fold()
-        return self._folded[1]
+    def _tensors(self):
+        tensors = [self.linear.weight, self.linear.bias, *self.norm.tensors()]
+        if self.shortcut == "membrane":
+            tensors.append(self.projection.weight)
+        return tensors
 
     def _fold(self):
+        """Evaluation's current is linear in h: what acts on h as it stands,
+        norm and membrane shortcut included, what acts on the channels that
+        shift, and the bias.
+        """
         scale, offset = self.norm.affine()
-        weight = self.linear.weight * scale.unsqueeze(-1)
-        moved = self.shift.moved(weight.new_empty(1, 1, weight.shape[1]))
-        n_moved = sum(part.shape[-1] for part in moved)
-        still = weight.clone()
-        still[:, :n_moved] = 0
+        moving = self.linear.weight * scale.unsqueeze(-1)
+        still = moving.clone()
+        still[:, : self.shift.n_moving(still.shape[1])] = 0
         if self.shortcut == "membrane":
             still += self.projection.weight
-        weight = torch.cat([still, weight[:, :n_moved]], dim=-1)
-        return weight, offset + self.linear.bias * scale
+        return still, moving, offset + self.linear.bias * scale
 
 
 class TemporalShiftSpikingEncoder(torch.nn.Module):

@@ -1,7 +1,9 @@
 """Spiking sparse linear attention with soft prompts (eq. 7 to 9)."""
 
 import torch
+from torch.nn import functional
 
+from speechbrain_ptssnn.nnet.folding import Folding, learns
 from speechbrain_ptssnn.nnet.masking import frame_mask
 from speechbrain_ptssnn.nnet.normalization import MaskedBatchNorm
 from speechbrain_ptssnn.nnet.plif import SingleStepPLIF
@@ -61,6 +63,7 @@ class SpikingSparseLinearAttention(torch.nn.Module):
         self.key = torch.nn.Linear(size, key_size, bias=False)
         self.value = torch.nn.Linear(size, size, bias=False)
         self.norm = MaskedBatchNorm(size)
+        self._folding = Folding()
 
     def forward(self, x, lengths=None):
         """Attends over prompts and frames together.
@@ -79,29 +82,49 @@ class SpikingSparseLinearAttention(torch.nn.Module):
         features : torch.Tensor
             [batch, time, size]; padded frames hold no meaning.
         """
-        # The prompts are the same for all utterances: what only they enter
-        # is computed once, and they are not laid in front of every one.
-        prompts = self.plif(self.prompts.unsqueeze(0)).squeeze(0)
-        spikes = self.plif(x, lengths)
-        # Exponentials in the parameters' type, under autocast too.
-        prompt_key, key = (
-            self.key(each).to(self.prompts.dtype) for each in (prompts, spikes)
-        )
+        if learns(self, self.prompts):
+            weight, prompts, scale, offset = self._fold()
+        else:
+            weight, prompts, scale, offset = self._folding(
+                self._fold, self._tensors()
+            )
+        prompt_query, prompt_key, prompt_value = prompts
+        query, key, value = self._project(self.plif(x, lengths), weight)
         mask = frame_mask(lengths, x.shape[1])
         if mask is not None:
             key = key.masked_fill(~mask, -torch.inf)
         # Softmax over all tokens, prompts' and frames' exponentials apart.
         top = torch.maximum(key.amax(1, True), prompt_key.amax(0))
-        prompt_key, key = (prompt_key - top).exp(), (key - top).exp()
-        context = key.transpose(1, 2) @ self.value(spikes)
-        context = context + prompt_key.transpose(1, 2) @ self.value(prompts)
+        prompt_key, key = (prompt_key - top).exp_(), (key - top).exp_()
+        context = key.transpose(1, 2) @ value
+        context = context + prompt_key.transpose(1, 2) @ prompt_value
         total = key.sum(1) + prompt_key.sum(1)
         context = context / total.unsqueeze(-1)
         if self.training:
-            features = self.norm(self.query(spikes) @ context, lengths)
+            features = self.norm(query @ context, lengths)
         else:
-            scale, offset = self.norm.affine()
-            features = torch.baddbmm(
-                offset, self.query(spikes), context * scale
-            )
-        return self.query(prompts) @ context, features
+            features = torch.baddbmm(offset, query, context * scale)
+        return prompt_query @ context, features
+
+    def _tensors(self):
+        layers = (self.query, self.key, self.value)
+        weights = [layer.weight for layer in layers]
+        return [*weights, self.prompts, *self.norm.tensors()]
+
+    def _fold(self):
+        # Prompts are the same for all utterances: what only they enter is
+        # computed once, and they are not laid in front of every one.
+        weight = torch.cat(
+            [self.query.weight, self.key.weight, self.value.weight]
+        )
+        spikes = self.plif(self.prompts.unsqueeze(0)).squeeze(0)
+        return weight, self._project(spikes, weight), *self.norm.affine()
+
+    def _project(self, spikes, weight):
+        """Queries, keys and values, in one product."""
+        n = self.query.out_features
+        query, key, value = functional.linear(spikes, weight).split(
+            [n, n, weight.shape[0] - 2 * n], dim=-1
+        )
+        # Exponentials in the parameters' type, under autocast too.
+        return query, key.to(weight.dtype), value

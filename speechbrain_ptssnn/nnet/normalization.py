@@ -35,7 +35,11 @@ class SoftSaturation(torch.nn.Module):
             self.scale * self.norm.bias,
         )
         shape, eps = self.norm.normalized_shape, self.norm.eps
-        return torch.tanh(functional.layer_norm(x, shape, weight, bias, eps))
+        x = functional.layer_norm(x, shape, weight, bias, eps)
+        device = x.device.type
+        if torch.is_autocast_enabled(device):  # once, not at every product
+            x = x.to(torch.get_autocast_dtype(device))
+        return torch.tanh_(x)
 
 
 class MaskedBatchNorm(torch.nn.Module):
@@ -75,6 +79,10 @@ class MaskedBatchNorm(torch.nn.Module):
         self.register_buffer("running_mean", torch.zeros(size))
         self.register_buffer("running_var", torch.ones(size))
         self.register_buffer("batches_seen", torch.tensor(0))
+
+    def tensors(self):
+        """What :meth:`affine` depends on."""
+        return [self.weight, self.bias, self.running_mean, self.running_var]
 
     def affine(self):
         """What evaluation does to a channel, as (scale, offset), [size]."""

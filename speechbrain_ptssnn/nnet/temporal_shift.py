@@ -3,6 +3,8 @@
 import torch
 from torch.nn import functional
 
+DIRECTIONS = (1, -1)  # a frame later, and a frame earlier if two-sided
+
 
 class TemporalShift(torch.nn.Module):
     r"""Mixes each frame with the one before it.
@@ -60,34 +62,44 @@ class TemporalShift(torch.nn.Module):
             [batch, time, channels].
         """
         *moving, rest = self._split(x)
-        return torch.cat([*self._move(moving), rest], dim=-1)
+        moved = [
+            functional.pad(part, (0, 0, late, -late))
+            for part, late in zip(moving, DIRECTIONS, strict=False)
+        ]
+        return torch.cat([*moved, rest], dim=-1)
 
-    def moved(self, x):
-        """The channels that shift, and they alone.
+    def add_product(self, y, x, weight):
+        """Adds to y, in place, the product of the channels that shift.
+
+        ``linear(shift(x), w)`` is that on top of ``linear(x, w)``, where the
+        latter's w is 0 for these channels: the shift itself takes no copy.
 
         Arguments
         ---------
+        y : torch.Tensor
+            [batch, time, outputs].
         x : torch.Tensor
             [batch, time, channels].
-
-        Returns
-        -------
-        list of torch.Tensor
-            Delayed channels and, if two-sided, advanced ones: the first
-            channels of :meth:`forward`, in order.
+        weight : torch.Tensor
+            [outputs, channels]; the columns of channels that stay are unused.
         """
-        return self._move(self._split(x)[:-1])
+        *moving, _ = self._split(x)
+        *columns, _ = self._split(weight)
+        n_frames = x.shape[1] - 1
+        for part, w, late in zip(moving, columns, DIRECTIONS, strict=False):
+            start = max(late, 0)
+            # In the type of y: autocast leaves what works in place alone.
+            part = part.narrow(1, 1 - start, n_frames).to(y.dtype)
+            w = w.t().to(y.dtype).expand(len(x), -1, -1)
+            y.narrow(1, start, n_frames).baddbmm_(part, w)
+
+    def n_moving(self, channels):
+        """How many of so many channels shift: the first ones."""
+        return round(self.fraction * channels) * (1 + self.two_sided)
 
     def _split(self, x):
         # Split, whose gradient is one concatenation, not slices, each of
         # whose gradients is a tensor of x's size.
-        n = round(self.fraction * x.shape[-1])
-        sizes = [n, n] if self.two_sided else [n]
-        return x.split([*sizes, x.shape[-1] - sum(sizes)], dim=-1)
-
-    def _move(self, parts):
-        directions = (1, -1)  # a frame later, a frame earlier
-        return [
-            functional.pad(part, (0, 0, frames, -frames))
-            for part, frames in zip(parts, directions, strict=False)
-        ]
+        n = self.n_moving(x.shape[-1])
+        moving = [n // 2] * 2 if self.two_sided else [n]
+        return x.split([*moving, x.shape[-1] - n], dim=-1)
