@@ -10,6 +10,18 @@ from timing import compare, parser, report
 
 from speechbrain_ptssnn import PTSSNN, LinearProbe
 
+
+def evaluation(head, feats, autocast=False):
+    """A function that evaluates the head."""
+
+    @torch.no_grad()
+    def call():
+        with torch.autocast(feats.device.type, torch.bfloat16, autocast):
+            head(feats)
+
+    return call
+
+
 if __name__ == "__main__":
     arguments = parser(__doc__, "head_inference.json")
     arguments.add_argument("--frames", type=int, default=225)
@@ -32,7 +44,9 @@ if __name__ == "__main__":
             for _ in range(20):  # running statistics that belong to the input
                 head.train()(feats)
         head.eval()
-        candidates[name] = torch.no_grad()(lambda head=head: head(feats))
+        candidates[name] = evaluation(head, feats)
+        if name in ("bare matrix products", "PTSSNN"):
+            candidates[f"{name}, bfloat16"] = evaluation(head, feats, True)
     report(
         f"head, [{args.batch}, {args.frames}, 768], evaluation",
         compare(candidates, args.repeats),

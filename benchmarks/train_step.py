@@ -9,6 +9,7 @@ from references import MatrixProducts, StockHead, TransformerLayer
 from timing import compare, parser, report
 
 from speechbrain_ptssnn import PTSSNN, FocalSmoothingLoss, LinearProbe
+from speechbrain_ptssnn.memory import keep_freed_memory
 
 
 def step(head, feats, targets, autocast=False):
@@ -35,11 +36,13 @@ if __name__ == "__main__":
     args = arguments.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
+    keep_freed_memory()  # as training does; the references have it too
     feats = torch.randn(args.batch, args.frames, 768, device=args.device)
     targets = torch.randint(4, (args.batch,), device=args.device)
     heads = {
         "SpikingJelly assembly": (StockHead(), False),
         "bare matrix products": (MatrixProducts(), False),
+        "bare matrix products, bfloat16": (MatrixProducts(), True),
         "PTSSNN": (PTSSNN(), False),
         "PTSSNN, bfloat16 products": (PTSSNN(), True),
         "LinearProbe": (LinearProbe(), False),
@@ -51,7 +54,7 @@ if __name__ == "__main__":
     }
     report(
         f"training step, [{args.batch}, {args.frames}, 768]",
-        compare(candidates, args.repeats),
+        compare(candidates, args.repeats, warmup=8),
         "SpikingJelly assembly",
         args.output,
     )

@@ -100,6 +100,10 @@ class FeatureStore:
         """
         return torch.from_numpy(np.load(self.folder / self.records[name]))
 
+    def n_frames(self, name):
+        """Frames of an utterance, which are not read for it."""
+        return len(np.load(self.folder / self.records[name], mmap_mode="r"))
+
     def audio_fingerprint(self, name):
         """Hash of an utterance's audio file."""
         return Path(self.records[name]).stem

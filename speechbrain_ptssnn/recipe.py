@@ -43,6 +43,8 @@ from speechbrain_ptssnn.features import FeatureStore
 from speechbrain_ptssnn.files import only_process, write_text
 from speechbrain_ptssnn.hyperparams import Hyperparams
 from speechbrain_ptssnn.inference import save_bundle
+from speechbrain_ptssnn.memory import keep_freed_memory
+from speechbrain_ptssnn.sampler import LengthBuckets
 from speechbrain_ptssnn.summary import summarize, table, write_predictions
 
 logger = get_logger(__name__)
@@ -109,6 +111,7 @@ def run(corpus, recipe_folder, argv=None):
     """
     argv = sys.argv[1:] if argv is None else argv
     _check_arguments(argv)
+    keep_freed_memory()
     param_file, run_opts, overrides = RunOptions.from_command_line_args(argv)
     if "RANK" in os.environ and not torch.cuda.is_available():
         run_opts = replace(
@@ -228,7 +231,7 @@ def _check_arguments(argv):
 
 
 def _check_numbers(hparams, processes):
-    for key in ("number_of_epochs", "batch_size"):
+    for key in ("number_of_epochs", "batch_size", "bucket_batches"):
         if hparams[key] < 1:
             raise InputError(f"{key} must be at least 1, got {hparams[key]}")
     if hparams["batch_size"] % processes:
@@ -366,17 +369,23 @@ def _run_fold(
         checkpointer=checkpointer,
     )
     train, valid, test = (
-        _dataset(ids, by_id, labels, store)
+        _dataset(sorted(ids, key=store.n_frames), by_id, labels, store)
         for ids in (fold.train, fold.valid, fold.test)
     )
     processes = int(os.environ.get("WORLD_SIZE", 1))
+    sampler = LengthBuckets(
+        [store.n_frames(name) for name in train.data_ids],
+        hparams["batch_size"],
+        hparams["bucket_batches"],
+        hparams["seed"],
+    )
     brain.fit(
         epochs,
         train,
         valid,
         train_loader_kwargs={
             "batch_size": hparams["batch_size"] // processes,
-            "shuffle": True,
+            "sampler": sampler,
         },
         valid_loader_kwargs={"batch_size": hparams["batch_size"]},
     )
@@ -386,14 +395,16 @@ def _run_fold(
 
     run_on_main(
         _write_fold,
-        [number, folder, brain, text, labels, by_id, store.backbone],
+        [number, folder, brain, text, labels, by_id, fold.test, store.backbone],
     )
 
 
-def _write_fold(number, folder, brain, text, labels, by_id, backbone):
+def _write_fold(number, folder, brain, text, labels, by_id, test, backbone):
     outcome = brain.outcome
     rows = []
-    for name, posteriors in outcome.pop("posteriors").items():
+    all_posteriors = outcome.pop("posteriors")
+    for name in test:
+        posteriors = all_posteriors[name]
         row = {
             "id": name,
             "speaker": by_id[name].speaker,
