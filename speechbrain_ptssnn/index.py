@@ -214,12 +214,11 @@ class Index:
 
     @contextmanager
     def _alone(self, shard):
-        try:
-            file = open(shard_path(self.folder, shard), "rb")
-        except FileNotFoundError:
+        path = shard_path(self.folder, shard)
+        if not path.exists():
             yield True
             return
-        with file:
+        with open(path, "rb") as file:
             yield try_lock(file)
 
     def _fetch(self, query, *values):
