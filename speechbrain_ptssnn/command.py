@@ -150,7 +150,7 @@ def open_job(argv, corpus=None, recipe_folder=None):
             overridden_args=run_opts.overridden_args | {"distributed_backend"},
         )
     ddp_init_group(run_opts)
-    corpus = find_corpus(corpus or _value(argv, "corpus"))
+    corpus = find_corpus(corpus or _corpus_of(argv))
     settings = Hyperparams(
         param_file,
         overrides,
@@ -197,13 +197,12 @@ def on_main(function, arguments):
     return result
 
 
-def _value(argv, key):
-    """An option's value on the command line; "" if it is not there."""
+def _corpus_of(argv):
     for argument, following in zip(argv, [*argv[1:], ""], strict=True):
-        name, is_pair, value = argument.partition("=")
-        if name == f"--{key}":
+        key, is_pair, value = argument.partition("=")
+        if key == "--corpus":
             return value if is_pair else following
-    return ""
+    raise InputError("--corpus is not set; write e.g. --corpus=URDU")
 
 
 def _check_arguments(argv):

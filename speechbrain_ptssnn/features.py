@@ -298,7 +298,8 @@ class FeatureStore:
             )
         bar = tqdm(
             desc="features",
-            total=sum(self.utterances[k].duration for k in todo) / 3600,
+            # A little more, so that rounding does not end beyond it.
+            total=sum(self.utterances[k].duration for k in todo) / 3600 + 1e-6,
             disable=not progressbar,
             unit=" h",
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.2f}/{total:.2f} "
