@@ -2,14 +2,35 @@
 
 import hashlib
 import os
+import time
+from array import array
+from bisect import bisect_left
+from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 
-import numpy as np
 import torch
+from speechbrain.utils.logger import get_logger
 from tqdm import tqdm
 
 from speechbrain_ptssnn.audio import MonoAudio, load_audio
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.files import write_text
+from speechbrain_ptssnn.filling import Filling, State
+from speechbrain_ptssnn.index import Index
+from speechbrain_ptssnn.shards import DTYPES, ShardReader
+
+logger = get_logger(__name__)
+
+FORMAT = 1  # of the records; another one is another store
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+KEY_BYTES = 16  # of the SHA-256 of an audio file
+UNKNOWN = bytes(KEY_BYTES)
+NOWHERE = 2**32 - 1
+BATCH = 16  # utterances that a process claims, and lists, at a time
+# A file written so lately may change again without its time showing it.
+RACY_NS = 2 * 10**9
+NAMED_FILES = 3  # of all that can not be used, in the error
 
 
 class FeatureStore:
@@ -17,8 +38,10 @@ class FeatureStore:
 
     A record is named by the hash of the audio file's bytes, in a folder named
     by the backbone's fingerprint: changed audio, weights or settings are
-    never answered with old features. Records appear whole or not at all, so a
-    killed :meth:`fill` goes on where it was.
+    never answered with old features. Utterances go through the backbone one
+    by one, so that nothing depends on batches or processes. Any number of
+    processes may fill one store and read it meanwhile; a killed one loses the
+    utterance it was at. See docs/decisions/feature_store.md.
 
     Arguments
     ---------
@@ -28,25 +51,105 @@ class FeatureStore:
         The front-end.
     utterances : list of Utterance
         What can be asked for.
+    dtype : str
+        What features are kept as: "float32", or "float16" in half the room.
+    precision : str
+        Of the backbone's products: "fp32", or on a GPU "bf16" or "fp16".
 
     Raises
     ------
     InputError
-        If an audio file can not be read.
+        If a setting is none of these, or the folder is another backbone's or
+        can not be used.
+
+    Example
+    -------
+    >>> import soundfile
+    >>> from speechbrain_ptssnn.backbones import Fbank
+    >>> from speechbrain_ptssnn.corpora.common import Utterance
+    >>> folder = getfixture("tmp_path")
+    >>> wav = str(folder / "a.wav")
+    >>> soundfile.write(wav, [0.1, -0.1] * 8000, 16000)
+    >>> utterances = [Utterance("a", wav, "speaker", "calm", 1.0)]
+    >>> store = FeatureStore(folder, Fbank(), utterances)
+    >>> store.fill(progressbar=False), store.fill(progressbar=False)
+    (1, 0)
+    >>> store["a"].shape, store.n_frames("a")
+    (torch.Size([50, 160]), 50)
     """
 
-    def __init__(self, folder, backbone, utterances):
+    def __init__(
+        self, folder, backbone, utterances, dtype="float32", precision="fp32"
+    ):
+        _check_choice("features_dtype", dtype, DTYPES)
+        _check_choice("extraction_precision", precision, PRECISIONS)
+        device = _device(backbone).type
+        if precision != "fp32" and device != "cuda":
+            raise InputError(
+                f"extraction_precision={precision} needs a GPU, and the "
+                f"backbone is on the {device}; use fp32"
+            )
         self.backbone = backbone
-        self.fingerprint = backbone.fingerprint()
-        self.folder = Path(folder, _digest(self.fingerprint.encode())[:16])
-        self.wavs = {u.id: u.wav for u in utterances}
-        self.records = {
-            name: f"{_digest(_read(wav))[:32]}.npy"
-            for name, wav in self.wavs.items()
-        }
+        self.dtype = dtype
+        self.precision = precision
+        self.fingerprint = (
+            f"{backbone.fingerprint()} dtype={dtype} precision={precision} "
+            f"format={FORMAT}"
+        )
+        name = hashlib.sha256(self.fingerprint.encode()).hexdigest()[:16]
+        self.folder = Path(folder, name)
+        self._open_folder()
+        self._normalizer = MonoAudio(backbone.sample_rate)
+        self._index = Index(self.folder)
+        self._reader = ShardReader(self.folder)
+        # All that is kept of an utterance, 40 bytes: a million take 40 MB.
+        self.utterances = sorted(utterances, key=attrgetter("id"))
+        n = len(self.utterances)
+        self._keys = bytearray(KEY_BYTES * n)
+        self._shards = array("I", [NOWHERE]) * n
+        self._offsets = array("Q", [0]) * n
+        self._frames = array("I", [0]) * n
+        self._verified = bytearray(n // 8 + 1)
+
+    def hash_audio(self, progressbar=True):
+        """Finds out what the audio files hold.
+
+        A file that was hashed before and has the size and time it had is not
+        read. :meth:`fill` does this by itself.
+
+        Arguments
+        ---------
+        progressbar : bool
+            Whether to show one, if it takes longer than two seconds.
+
+        Returns
+        -------
+        list of str
+            What is wrong with the files that can not be read.
+        """
+        bad, found = [], []
+        for k in tqdm(
+            range(len(self.utterances)),
+            "audio hashes",
+            disable=not progressbar,
+            delay=2,
+        ):
+            if self._key(k) != UNKNOWN:
+                continue
+            try:
+                row = self._hash(k)
+            except InputError as error:
+                bad.append(str(error))
+                continue
+            if row and not self._index.read_only:
+                found.append(row)
+            if len(found) == 1000:
+                self._remember(found)
+        self._remember(found)
+        return bad
 
     def fill(self, progressbar=True):
-        """Computes what is missing.
+        """Computes what is missing, together with whoever else does.
 
         Arguments
         ---------
@@ -56,37 +159,28 @@ class FeatureStore:
         Returns
         -------
         int
-            How many utterances were computed.
+            How many utterances this process computed.
 
         Raises
         ------
         InputError
-            If an audio file is unusable; the message names it. What was
-            computed before stays.
+            If audio files are unusable: the message names them, and all
+            others are computed first. If the folder can not be written.
         """
-        missing = [name for name in self.wavs if not self._is_whole(name)]
-        if not missing:
-            return 0
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "backbone.txt").write_text(self.fingerprint + "\n")
-        normalizer = MonoAudio(self.backbone.sample_rate)
-        device = _device(self.backbone)
-        for name in tqdm(missing, "features", disable=not progressbar):
-            wav = self.wavs[name]
-            samples = load_audio(wav, normalizer).to(device)
-            try:
-                features = self.backbone(samples)
-            except InputError as error:
-                raise InputError(f"{wav}: {error}") from error
-            path = self.folder / self.records[name]
-            partial = path.with_suffix(f".{os.getpid()}.part")
-            with open(partial, "wb") as file:
-                np.save(file, features.cpu().numpy())
-            os.replace(partial, path)
-        return len(missing)
+        bad = self.hash_audio(progressbar)
+        if not self._index.read_only:
+            with self._index.writing():
+                self._index.mend()
+        missing = self._missing()
+        computed = self._fill(missing, bad, progressbar) if missing else 0
+        if bad:
+            raise _refusal(bad)
+        return computed
 
     def __getitem__(self, name):
         """Features of an utterance.
+
+        A damaged record is told of, and computed again.
 
         Arguments
         ---------
@@ -96,38 +190,256 @@ class FeatureStore:
         Returns
         -------
         torch.Tensor
-            [time, output_size], float32.
+            What the backbone gave, e.g. [time, output_size]; float32.
+
+        Raises
+        ------
+        InputError
+            If it was not computed yet.
         """
-        return torch.from_numpy(np.load(self.folder / self.records[name]))
+        k = self._position(name)
+        features = self._read(k)
+        if features is None:  # another process may have mended it
+            self._locate(k)
+            features = self._read(k)
+        if features is None:
+            logger.warning(
+                "%s: the stored features are damaged; computed again",
+                self.utterances[k].wav,
+            )
+            features = self._mend(k)
+        return features
 
     def n_frames(self, name):
         """Frames of an utterance, which are not read for it."""
-        return len(np.load(self.folder / self.records[name], mmap_mode="r"))
+        k = self._position(name)
+        self._find(k)
+        return self._frames[k]
 
     def audio_fingerprint(self, name):
         """Hash of an utterance's audio file."""
-        return Path(self.records[name]).stem
+        k = self._position(name)
+        if self._key(k) == UNKNOWN:
+            self._hash(k)
+        return self._key(k).hex()
 
-    def _is_whole(self, name):
+    def _open_folder(self):
+        path = self.folder / "backbone.txt"
+        text = f"{self.fingerprint}\n"
         try:
-            # A file that was cut is smaller than its own header says.
-            record = np.load(self.folder / self.records[name], mmap_mode="r")
-        except (OSError, ValueError, EOFError):
-            return False
-        return record.shape[1:] == (self.backbone.output_size,)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                write_text(path, text)
+            found = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"{self.folder}: no feature store can be opened here "
+                f"({error}); choose another --features_folder"
+            ) from error
+        if found != text:
+            raise InputError(
+                f"{self.folder}: was made with another backbone, "
+                f"{found.strip()!r}, not {self.fingerprint!r}; remove it or "
+                "choose another --features_folder"
+            )
+
+    def _position(self, name):
+        k = bisect_left(self.utterances, name, key=attrgetter("id"))
+        if k == len(self.utterances) or self.utterances[k].id != name:
+            raise KeyError(name)
+        return k
+
+    def _key(self, k):
+        return bytes(self._keys[KEY_BYTES * k : KEY_BYTES * (k + 1)])
+
+    def _hash(self, k):
+        """Sets the key of an utterance; returns what is to be remembered of
+        its file, if anything.
+        """
+        now = time.time_ns()
+        wav = self.utterances[k].wav
+        path, state = os.path.abspath(wav), _state(wav)
+        known = self._index.find_file(path, *state)
+        key = known or _digest(wav)
+        if _state(wav) != state:
+            raise _changed(wav)
+        self._keys[KEY_BYTES * k : KEY_BYTES * (k + 1)] = key
+        if known or now - state[1] < RACY_NS:
+            return None
+        return path, *state, key
+
+    def _remember(self, found):
+        if found:
+            with self._index.writing(), self._index.transaction():
+                for row in found:
+                    self._index.remember_file(*row)
+            found.clear()
+
+    def _missing(self):
+        """Positions of the utterances that have no features."""
+        missing = array("I")
+        n = len(self.utterances)
+        for start in range(0, n, 10_000):  # others may write in between
+            with self._index.transaction(write=False):
+                for k in range(start, min(start + 10_000, n)):
+                    if self._key(k) != UNKNOWN and not self._locate(k):
+                        missing.append(k)
+        return missing
+
+    def _fill(self, todo, bad, progressbar):
+        """Computes what nobody else does and waits for what others do; what
+        is wrong with audio files is added to ``bad``.
+        """
+        if self._index.read_only:
+            raise InputError(
+                f"{self.folder}: the features of {len(todo)} utterances are "
+                f"missing, e.g. of {self.utterances[todo[0]].wav}, and the "
+                "folder is read-only; choose another --features_folder"
+            )
+        bar = tqdm(
+            desc="features",
+            # A little more, so that rounding does not end beyond it.
+            total=sum(self.utterances[k].duration for k in todo) / 3600 + 1e-6,
+            disable=not progressbar,
+            unit=" h",
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.2f}/{total:.2f} "
+            "h of audio [{elapsed}<{remaining}, {rate_noinv_fmt}{postfix}]",
+        )
+        computed = 0
+        with bar, self._index.writing(), Filling(self._index) as filling:
+            while todo:
+                filling.free_dead_claims()
+                others = array("I")
+                for start in range(0, len(todo), BATCH):
+                    part = todo[start : start + BATCH]
+                    states = filling.claim([self._key(k) for k in part])
+                    for k, state in zip(part, states, strict=True):
+                        if state is State.OTHERS:
+                            others.append(k)
+                            continue
+                        if state is State.MINE:
+                            try:
+                                features = self._compute(k)
+                            except InputError as error:
+                                bad.append(str(error))
+                            else:
+                                filling.append(self._key(k), features)
+                                computed += 1
+                        bar.update(self.utterances[k].duration / 3600)
+                filling.flush()
+                if len(others) == len(todo):
+                    bar.set_postfix_str("others are at work on the rest")
+                    time.sleep(0.2)
+                todo = others
+        return computed
+
+    def _compute(self, k):
+        """What is to be stored for an utterance."""
+        wav = self.utterances[k].wav
+        state = _state(wav)
+        samples = load_audio(wav, self._normalizer)
+        if _digest(wav) != self._key(k) or _state(wav) != state:
+            with self._index.writing():
+                self._index.forget_file(os.path.abspath(wav))
+            raise _changed(wav)
+        device = _device(self.backbone)
+        products = PRECISIONS[self.precision]
+        try:
+            with torch.autocast(device.type, products, products is not None):
+                features = self.backbone(samples.to(device)).cpu()
+        except InputError as error:
+            raise InputError(f"{wav}: {error}") from error
+        stored = features.to(DTYPES[self.dtype])
+        if not torch.isfinite(stored).all():
+            raise InputError(
+                f"{wav}: a feature of {features.abs().max():.3g} is too large "
+                f"for {self.dtype}; use --features_dtype=float32"
+            )
+        return stored
+
+    def _mend(self, k):
+        """Computes an utterance again and stores it where that is allowed."""
+        if self._key(k) == UNKNOWN:
+            self._hash(k)
+        features = self._compute(k)
+        if not self._index.read_only:
+            with self._index.writing(), Filling(self._index) as filling:
+                filling.append(self._key(k), features)
+            self._locate(k)
+        return features.float()
+
+    def _locate(self, k):
+        """Whether the index lists an utterance; where is noted."""
+        row = self._index.find(self._key(k))
+        if row:
+            self._shards[k], self._offsets[k], self._frames[k] = row
+        return bool(row)
+
+    def _find(self, k):
+        """As :meth:`_locate`, but once, and it must be there."""
+        if self._shards[k] != NOWHERE:
+            return
+        if self._key(k) == UNKNOWN:
+            self._hash(k)
+        if not self._locate(k):
+            raise InputError(
+                f"{self.utterances[k].wav}: has no features in {self.folder} "
+                "yet; fill the store first"
+            )
+
+    def _read(self, k):
+        """Features as they are stored; None if the record is damaged."""
+        self._find(k)
+        byte, bit = k // 8, 1 << k % 8
+        features = self._reader.read(
+            self._key(k),
+            self._shards[k],
+            self._offsets[k],
+            verify=not self._verified[byte] & bit,
+        )
+        if features is not None:
+            self._verified[byte] |= bit
+        return features
+
+
+def _check_choice(key, value, allowed):
+    if value not in allowed:
+        raise InputError(f"{key} must be one of {list(allowed)}, got {value!r}")
 
 
 def _device(module):
-    tensors = [*module.parameters(), *module.buffers()]
-    return tensors[0].device if tensors else torch.device("cpu")
+    tensors = chain(module.parameters(), module.buffers())
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 
-def _digest(data):
-    return hashlib.sha256(data).hexdigest()
-
-
-def _read(path):
+def _state(path):
+    """Size and time of a file, which change when it is written."""
     try:
-        return Path(path).read_bytes()
+        status = os.stat(path)
     except OSError as error:
         raise InputError(f"{path}: can not be read ({error})") from error
+    return status.st_size, status.st_mtime_ns
+
+
+def _digest(path):
+    try:
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise InputError(f"{path}: can not be read ({error})") from error
+    return digest[:KEY_BYTES]
+
+
+def _changed(path):
+    return InputError(
+        f"{path}: changed while it was read; give the same command again when "
+        "nothing writes to it"
+    )
+
+
+def _refusal(bad):
+    if len(bad) == 1:
+        return InputError(bad[0])
+    named = "; ".join(sorted(bad)[:NAMED_FILES])
+    more = "; and so on" if len(bad) > NAMED_FILES else ""
+    return InputError(f"{len(bad)} audio files can not be used: {named}{more}")

@@ -60,12 +60,51 @@ def only_process(folder):
     """
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "w") as file:
-        if fcntl is not None:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise InputError(
-                    f"{folder}: another process is at work here; wait for it, "
-                    "or train other folds with --fold"
-                ) from error
+        if not try_lock(file):
+            raise InputError(
+                f"{folder}: another process is at work here; wait for it, "
+                "or train other folds with --fold"
+            )
         yield
+
+
+def try_lock(file, shared=False):
+    """Takes an open file for this process, until it is closed or killed.
+
+    Arguments
+    ---------
+    file : file object
+        What is locked; only other callers of this function are kept out.
+    shared : bool
+        Whether others may take it too, if they share it.
+
+    Returns
+    -------
+    bool
+        False if another process has it.
+
+    Raises
+    ------
+    InputError
+        If the file system has no locks.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "lock"
+    >>> with open(path, "w") as one, open(path, "w") as other:
+    ...     try_lock(one), try_lock(other)
+    (True, False)
+    """
+    if fcntl is None:
+        return True
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise InputError(
+            f"{file.name}: can not be locked ({error.strerror}); choose a "
+            "folder on a file system with locks"
+        ) from error
+    return True

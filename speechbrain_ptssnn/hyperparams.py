@@ -25,8 +25,8 @@ class Hyperparams:
         The head's file, e.g. hparams/pts_snn.yaml.
     overrides : str
         YAML of the command line's ``--key=value``.
-    recipe_folder : str or Path
-        Holds ``protocols/``.
+    recipe_folder : str or Path or None
+        Holds ``protocols/``; None leaves the protocol's name as it is.
     **fixed
         Keys that the recipe sets, e.g. corpus and n_classes.
 
@@ -50,9 +50,10 @@ class Hyperparams:
             raise InputError(f"command line: {reason}") from error
         self.overrides = {**given, **fixed}
         self.backbone_name = self._choose("backbone", path.parent / "backbones")
-        self.protocol_name = self._choose(
-            "protocol", Path(recipe_folder) / "protocols"
-        )
+        if recipe_folder is not None:
+            self.protocol_name = self._choose(
+                "protocol", Path(recipe_folder) / "protocols"
+            )
         unknown = sorted(set(self.overrides) - set(self.document))
         if unknown:
             raise InputError(

@@ -10,40 +10,28 @@ import json
 import os
 import sys
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from speechbrain.core import DEFAULT_LOG_CONFIG
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.data_pipeline import provides, takes
-from speechbrain.utils.distributed import (
-    ddp_init_group,
-    if_main_process,
-    infer_device,
-    run_on_main,
-)
+from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.epoch_loop import EpochCounter
 from speechbrain.utils.logger import (
     get_logger,
     setup_logging,
 )
-from speechbrain.utils.run_opts import RunOptions
 
 import speechbrain_ptssnn
 from speechbrain_ptssnn.brain import SERBrain, best_validation
 from speechbrain_ptssnn.checkpoints import CompleteCheckpointer
-from speechbrain_ptssnn.corpora.common import (
-    check_utterances,
-    find_corpus,
-    write_manifest,
-)
+from speechbrain_ptssnn.command import on_main, one_sentence_errors, open_job
+from speechbrain_ptssnn.corpora.common import write_manifest
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.features import FeatureStore
 from speechbrain_ptssnn.files import only_process, write_text
-from speechbrain_ptssnn.hyperparams import Hyperparams
 from speechbrain_ptssnn.inference import save_bundle
-from speechbrain_ptssnn.memory import keep_freed_memory
 from speechbrain_ptssnn.sampler import LengthBuckets
 from speechbrain_ptssnn.summary import summarize, table, write_predictions
 
@@ -76,15 +64,8 @@ def main(corpus, recipe_file, argv=None):
     argv : list of str, optional
         Command line; ``sys.argv[1:]`` by default.
     """
-    try:
+    with one_sentence_errors():
         run(corpus, Path(recipe_file).parent, argv)
-    except InputError as error:
-        sys.exit(f"error: {error}" if if_main_process() else 1)
-    except KeyboardInterrupt:
-        sys.exit("interrupted; the same command goes on from here")
-    finally:
-        if torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
 
 
 def run(corpus, recipe_folder, argv=None):
@@ -109,36 +90,19 @@ def run(corpus, recipe_folder, argv=None):
     InputError
         If data or settings are not usable.
     """
-    argv = sys.argv[1:] if argv is None else argv
-    _check_arguments(argv)
-    keep_freed_memory()
-    param_file, run_opts, overrides = RunOptions.from_command_line_args(argv)
-    if "RANK" in os.environ and not torch.cuda.is_available():
-        run_opts = replace(
-            run_opts,
-            distributed_backend="gloo",
-            overridden_args=run_opts.overridden_args | {"distributed_backend"},
-        )
-    ddp_init_group(run_opts)
-    corpus = find_corpus(corpus)
-    settings = Hyperparams(
-        param_file,
-        overrides,
-        recipe_folder,
-        corpus=corpus.name,
-        n_classes=len(corpus.labels),
+    job = open_job(
+        sys.argv[1:] if argv is None else argv, corpus, recipe_folder
     )
-    hparams = settings.build()
+    corpus, settings, hparams = job.corpus, job.settings, job.hparams
+    run_opts = job.run_opts
     text = settings.text()
-    device = run_opts.device or infer_device()
     if "precision" in run_opts.overridden_args:  # SpeechBrain's own option
         hparams["precision"] = run_opts.precision
-    hparams["precision"] = _precision(hparams["precision"], device)
+    hparams["precision"] = _precision(hparams["precision"], job.device)
     options = {key: run_opts[key] for key in RESULT_OPTIONS}
     options["precision"] = hparams["precision"]
     logger.info("training's matrix products: %s", hparams["precision"])
-    processes = int(os.environ.get("WORLD_SIZE", 1))
-    _check_numbers(hparams, processes)
+    _check_numbers(hparams, job.processes)
     backbone_name = hparams.get("backbone_name", settings.backbone_name)
     facts = {
         "corpus": corpus.name,
@@ -150,22 +114,14 @@ def run(corpus, recipe_folder, argv=None):
     }
     numbers = _fold_numbers(hparams["fold"], hparams["protocol"].n_folds)
 
-    utterances = _on_main(
-        corpus.read, [hparams["data_folder"], hparams["complete"]]
-    )
-    check_utterances(corpus, utterances)
+    utterances, store = job.open_store()
     folds = hparams["protocol"].split(utterances)
-    backbone = hparams["backbone"].to(device)
-    store = FeatureStore(hparams["features_folder"], backbone, utterances)
 
     folder = Path(hparams["results_folder"]).joinpath(
         *(str(facts[key]) for key in list(facts)[:5])
     )
-    _on_main(
-        _open_folder,
-        [folder, text, store, utterances, folds, options],
-    )
-    _on_main(store.fill, [not run_opts.noprogressbar])
+    on_main(_open_folder, [folder, text, store, utterances, folds, options])
+    job.fill(store)
     by_id = {u.id: u for u in utterances}
     for number in numbers:
         if (folder / f"fold_{number}" / "result.json").exists():
@@ -192,42 +148,6 @@ def run(corpus, recipe_folder, argv=None):
         _finish,
         [folder, corpus.labels, {**facts, "trainable_params": trainable}],
     )
-
-
-def _on_main(function, arguments):
-    """``run_on_main``, but every process learns of an InputError."""
-
-    def attempt():
-        try:
-            return function(*arguments)
-        except InputError as error:
-            return error
-
-    result = run_on_main(attempt)
-    if isinstance(result, InputError):
-        raise result
-    return result
-
-
-def _check_arguments(argv):
-    """SpeechBrain glues what it does not expect to the value before."""
-    seen = set()
-    takes_value = False
-    for argument in argv[1:]:
-        key, is_pair, value = argument.partition("=")
-        if not key.startswith("--"):
-            if not takes_value:
-                raise InputError(
-                    f"unexpected argument {argument!r}; write --key=value"
-                )
-            takes_value = False
-            continue
-        if key in seen:
-            raise InputError(f"{key} is given twice")
-        if "=" in value:
-            raise InputError(f"{argument}: a value can not hold '='")
-        seen.add(key)
-        takes_value = not is_pair
 
 
 def _check_numbers(hparams, processes):

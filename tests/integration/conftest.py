@@ -12,6 +12,7 @@ import pytest
 from speechbrain_ptssnn.recipe import main
 
 ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "recipes" / "URDU" / "train.py"
 PROTOCOL = """\
 protocol: !new:speechbrain_ptssnn.corpora.folds.Protocol
     n_folds: 2
@@ -54,20 +55,23 @@ def recipe(tmp_path, mini_urdu):
         )
 
     def run(**options):
-        main(
-            "URDU", ROOT / "recipes" / "URDU" / "train.py", arguments(**options)
-        )
+        main("URDU", SCRIPT, arguments(**options))
         return outcome(Path(options.get("results_folder", "results")).name)
 
-    def start(*launcher, **options):
+    def start(*launcher, script=SCRIPT, **options):
         """The same in a process of its own, which can be killed."""
-        script = str(ROOT / "recipes" / "URDU" / "train.py")
         return subprocess.Popen(
-            [sys.executable, *launcher, script, *arguments(**options)],
+            [sys.executable, *launcher, str(script), *arguments(**options)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
 
-    return SimpleNamespace(run=run, start=start, outcome=outcome, path=tmp_path)
+    return SimpleNamespace(
+        arguments=arguments,
+        run=run,
+        start=start,
+        outcome=outcome,
+        path=tmp_path,
+    )

@@ -1,55 +1,421 @@
+import errno
+import hashlib
+import os
+import pickle
+import random
+import shutil
+import signal
+import sqlite3
+import time
+from collections import namedtuple
+
 import numpy as np
 import pytest
 import soundfile
 import torch
 
-from speechbrain_ptssnn.backbones import Fbank
+from speechbrain_ptssnn import features, shards
+from speechbrain_ptssnn.backbones import Fbank, HuggingFace
+from speechbrain_ptssnn.backbones.base import Backbone
 from speechbrain_ptssnn.corpora.common import Utterance
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.features import FeatureStore
+from speechbrain_ptssnn.shards import parse, scan
+
+NAMES = "012"
 
 
 @pytest.fixture
-def utterances(tmp_path):
-    rng = np.random.default_rng(0)
-    rows = []
-    for n in range(3):
-        wav = tmp_path / f"{n}.wav"
-        soundfile.write(wav, 0.1 * rng.standard_normal(4000 + 800 * n), 16000)
-        rows.append(Utterance(str(n), str(wav), "s", "calm", 0.3))
-    return rows
+def corpus(tmp_path):
+    """Makes so many short utterances."""
+
+    def make(n):
+        rng = np.random.default_rng(0)
+        rows = []
+        for k in range(n):
+            wav = tmp_path / f"{k}.wav"
+            soundfile.write(
+                wav, 0.1 * rng.standard_normal(4000 + 80 * k), 16000
+            )
+            rows.append(Utterance(str(k), str(wav), "s", "calm", 0.3))
+        return rows
+
+    return make
 
 
-def test_features_are_the_backbones_and_computed_once(utterances, tmp_path):
-    store = FeatureStore(tmp_path / "store", Fbank(), utterances)
-    assert store.fill(progressbar=False) == 3
-    again = FeatureStore(tmp_path / "store", Fbank(), utterances)
-    assert again.fill(progressbar=False) == 0
+@pytest.fixture
+def utterances(corpus):
+    return corpus(len(NAMES))
+
+
+@pytest.fixture
+def open_store(utterances, tmp_path):
+    def call(backbone=None, utterances=utterances, **options):
+        backbone = backbone or Fbank()
+        return FeatureStore(tmp_path / "store", backbone, utterances, **options)
+
+    return call
+
+
+def are_right(store, utterances):
     for u in utterances:
         wav, _ = soundfile.read(u.wav, dtype="float32")
-        assert torch.equal(again[u.id], Fbank()(torch.from_numpy(wav)))
+        if not torch.equal(store[u.id], Fbank()(torch.from_numpy(wav))):
+            return False
+    return True
 
 
-def test_changed_audio_and_settings_are_computed_again(utterances, tmp_path):
-    FeatureStore(tmp_path / "store", Fbank(), utterances).fill(False)
+def records(store):
+    """Payloads by key, and where each begins: (shard, offset, payload)."""
+    found = {}
+    for path in sorted(store.folder.glob("*.bin")):
+        data = path.read_bytes()
+        for offset, record in scan(path):
+            begin = offset + shards.ALIGNMENT
+            payload = data[begin : begin + record.payload]
+            found[record.key.hex()] = (path, begin, payload)
+    return found
+
+
+def flip(path, position):
+    with open(path, "r+b") as file:
+        file.seek(position)
+        byte = file.read(1)[0]
+        file.seek(position)
+        file.write(bytes([byte ^ 0x10]))
+
+
+def in_child(work):
+    """Runs a function in a forked process; gives its id."""
+    pid = os.fork()
+    if not pid:
+        code = 99
+        try:
+            code = work()
+        finally:
+            os._exit(code)
+    return pid
+
+
+def exit_code(pid):
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+class Counting(Fbank):
+    """Counts its calls, and is slow where a test needs the time."""
+
+    calls = 0
+    pause = 0.0
+
+    def extract(self, wav):
+        self.calls += 1
+        time.sleep(self.pause)
+        return super().extract(wav)
+
+
+def test_features_are_the_backbones_and_computed_once(open_store, utterances):
+    assert open_store().fill(progressbar=False) == 3
+    again = open_store()
+    assert again.fill(progressbar=False) == 0
+    assert are_right(again, utterances)
+    assert again.n_frames("2") == len(again["2"])
+    with pytest.raises(KeyError):
+        again["3"]
+
+
+def test_unfilled_features_are_an_error_that_says_so(open_store):
+    with pytest.raises(InputError, match=r"0\.wav: has no features"):
+        open_store()["0"]
+
+
+def test_changed_audio_and_settings_are_computed_again(open_store, utterances):
+    open_store().fill(False)
     soundfile.write(utterances[1].wav, np.full(4000, 0.1), 16000)
-    assert (
-        FeatureStore(tmp_path / "store", Fbank(), utterances).fill(False) == 1
-    )
-    other = FeatureStore(tmp_path / "store", Fbank(n_mels=40), utterances)
+    store = open_store()
+    assert store.fill(False) == 1
+    assert are_right(store, utterances)
+    other = open_store(Fbank(n_mels=40))
     assert other.fill(False) == 3
     assert other["0"].shape[1] == 80
+    assert open_store(dtype="float16").fill(False) == 3
 
 
-@pytest.mark.parametrize("kept", [0, 50, -7])
-def test_a_record_cut_short_is_computed_again(kept, utterances, tmp_path):
-    store = FeatureStore(tmp_path / "store", Fbank(), utterances)
+def test_a_changed_weight_is_another_store(open_store, make_backbone):
+    backbone = HuggingFace(str(make_backbone("wav2vec2")))
+    old = open_store(backbone)
+    old.fill(False)
+    with torch.no_grad():
+        list(backbone.parameters())[-1].view(-1)[0] += 0.1
+    new = open_store(backbone)
+    assert new.fill(False) == 3
+    assert new.folder != old.folder
+    assert not torch.equal(new["0"], old["0"])
+
+
+def test_equal_audio_is_computed_once(open_store, utterances):
+    shutil.copy(utterances[0].wav, utterances[2].wav)
+    store = open_store()
+    assert store.fill(False) == 2
+    assert torch.equal(store["0"], store["2"])
+
+
+def test_what_is_read_is_the_callers_own(open_store, utterances):
+    store = open_store()
     store.fill(False)
-    record = store.folder / store.records["2"]
-    whole = record.read_bytes()
-    record.write_bytes(whole[:kept])
-    assert store.fill(False) == 1
-    assert record.read_bytes() == whole
+    store["0"].zero_()
+    assert are_right(store, utterances)
+
+
+def test_float16_halves_the_records_and_refuses_overflow(open_store):
+    whole, half = open_store(), open_store(dtype="float16")
+    whole.fill(False)
+    half.fill(False)
+    assert half["0"].dtype == torch.float32
+    assert torch.equal(half["0"], whole["0"].half().float())
+    sizes = [
+        len(records(s)[s.audio_fingerprint("0")][2]) for s in (whole, half)
+    ]
+    assert sizes[0] == 2 * sizes[1]
+
+    class Loud(Fbank):
+        def extract(self, wav):
+            return super().extract(wav) * 0 + 1e5
+
+        def fingerprint(self):
+            return "loud"
+
+    assert open_store(Loud()).fill(False) == 3
+    with pytest.raises(InputError, match=r"0\.wav: a feature of 1e\+05 is too"):
+        open_store(Loud(), dtype="float16").fill(False)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dtype": "int8"}, r"features_dtype must be one of \['float32', 'fl"),
+        ({"precision": "tf32"}, "extraction_precision must be one of"),
+        ({"precision": "bf16"}, "extraction_precision=bf16 needs a GPU"),
+    ],
+)
+def test_settings_are_checked(options, message, open_store):
+    with pytest.raises(InputError, match=message):
+        open_store(**options)
+
+
+def test_all_layers_fit_in_a_record(open_store):
+    class Layers(Backbone):
+        output_size = 2
+
+        def extract(self, wav):
+            return wav[:3996].reshape(3, -1, 2)
+
+        def fingerprint(self):
+            return "layers"
+
+    store = open_store(Layers(16000, 50.0, 400))
+    store.fill(False)
+    assert store["0"].shape == (3, 666, 2)
+    assert store.n_frames("0") == 666
+
+
+@pytest.mark.parametrize(("kept", "lost"), [(0, 3), (50, 3), (-7, 1)])
+def test_a_shard_cut_short_is_completed(kept, lost, open_store, utterances):
+    store = open_store()
+    store.fill(False)
+    (shard,) = store.folder.glob("*.bin")
+    shard.write_bytes(shard.read_bytes()[:kept])
+    assert store.fill(False) == lost
+    assert are_right(store, utterances)
+
+
+def test_a_missing_shard_is_computed_again(open_store, utterances):
+    store = open_store()
+    store.fill(False)
+    (shard,) = store.folder.glob("*.bin")
+    shard.unlink()
+    assert open_store().fill(False) == 3
+    assert are_right(open_store(), utterances)
+
+
+def test_a_flipped_byte_is_found_and_only_its_record_mended(
+    open_store, utterances, caplog
+):
+    store = open_store()
+    store.fill(False)
+    path, begin, payload = records(store)[store.audio_fingerprint("1")]
+    flip(path, begin + len(payload) // 2)
+    backbone = Counting()
+    store = open_store(backbone)
+    assert store.fill(False) == 0
+    assert are_right(store, utterances) and are_right(store, utterances)
+    assert backbone.calls == 1
+    assert caplog.text.count("are damaged") == 1
+    assert f"{utterances[1].wav}: the stored" in caplog.text
+    again = open_store(backbone)
+    assert are_right(again, utterances)
+    assert backbone.calls == 1
+
+
+def test_no_flipped_byte_anywhere_gives_wrong_features(open_store, utterances):
+    store = open_store()
+    store.fill(False)
+    sound = {p: p.read_bytes() for p in store.folder.iterdir()}
+    rng = random.Random(0)
+    for path in store.folder.glob("[0i]*"):
+        for _ in range(25):
+            flip(path, rng.randrange(len(sound[path])))
+            try:
+                store = open_store()
+                store.fill(False)
+                assert are_right(store, utterances)
+            except InputError as error:
+                assert "index.sqlite" in str(error)
+            for each in store.folder.iterdir():
+                each.unlink()
+            for each, data in sound.items():
+                each.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "garbage"])
+def test_a_damaged_index_is_rebuilt(damage, open_store, utterances, caplog):
+    store = open_store()
+    store.fill(False)
+    index = store.folder / "index.sqlite"
+    whole = index.read_bytes()
+    index.unlink()
+    if damage != "missing":
+        index.write_bytes(
+            {"empty": b"", "cut": whole[:9000], "garbage": b"x" * 9000}[damage]
+        )
+    again = open_store()
+    assert again.fill(False) == 0
+    assert are_right(again, utterances)
+    assert "no features are lost" in caplog.text
+
+
+def test_records_around_a_damaged_header_are_found(open_store, utterances):
+    store = open_store()
+    store.fill(False)
+    path, begin, _ = records(store)[store.audio_fingerprint("1")]
+    flip(path, begin - 20)
+    (store.folder / "index.sqlite").unlink()
+    again = open_store()
+    assert again.fill(False) == 1
+    assert are_right(again, utterances)
+
+
+@pytest.mark.parametrize("pragma", ["application_id = 7", "user_version = 99"])
+def test_a_foreign_index_is_refused(pragma, open_store):
+    store = open_store()
+    with sqlite3.connect(store.folder / "index.sqlite") as index:
+        index.execute(f"PRAGMA {pragma}")
+    with pytest.raises(InputError, match=r"index\.sqlite: is not the index"):
+        open_store()
+
+
+def test_a_store_of_another_backbone_is_refused(open_store):
+    store = open_store()
+    (store.folder / "backbone.txt").write_text("wavlm 1234\n")
+    with pytest.raises(InputError, match="made with another backbone, 'wavlm"):
+        open_store()
+
+
+def test_a_rebuild_waits_for_no_writer(open_store, monkeypatch):
+    store = open_store()
+    monkeypatch.setattr("speechbrain_ptssnn.index.PATIENCE", 0.2)
+    with store._index.writing():
+        (store.folder / "index.sqlite").write_bytes(b"x" * 9000)
+        with pytest.raises(InputError, match="while another process writes"):
+            open_store()
+
+
+def kill_in(place, after, monkeypatch):
+    """Has this process kill itself in a certain call."""
+    calls = 0
+
+    def wrap(function):
+        def call(*arguments, **options):
+            nonlocal calls
+            calls += 1
+            if calls > after:
+                if place == "pwrite":  # in the middle of a record
+                    descriptor, data, position = arguments
+                    function(descriptor, data[: len(data) // 2], position)
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*arguments, **options)
+
+        return call
+
+    owner = {
+        "pwrite": shards.os,
+        "fsync": shards.os,
+        "extract": Fbank,
+        "add": features.Index,
+    }[place]
+    monkeypatch.setattr(owner, place, wrap(getattr(owner, place)))
+
+
+@pytest.mark.parametrize(
+    ("place", "after", "left"),
+    [
+        ("extract", 0, 3),
+        ("extract", 2, 1),
+        ("pwrite", 0, 3),
+        ("pwrite", 1, 2),
+        ("fsync", 0, 3),
+        ("fsync", 1, 0),
+        ("add", 2, 0),
+    ],
+)
+def test_killed_anywhere_loses_one_record_at_most(
+    place, after, left, open_store, utterances, monkeypatch
+):
+    def work():
+        kill_in(place, after, monkeypatch)
+        open_store().fill(False)
+        return 0
+
+    assert exit_code(in_child(work)) == -signal.SIGKILL
+    store = open_store()
+    assert store.fill(False) == left
+    assert are_right(store, utterances)
+    assert len(records(store)) == 3
+
+
+def test_processes_share_the_work(open_store, corpus):
+    rows = corpus(80)
+
+    def work():
+        backbone = Counting()
+        backbone.pause = 0.005
+        return open_store(backbone, rows).fill(False)
+
+    done = [exit_code(pid) for pid in [in_child(work) for _ in range(3)]]
+    assert sum(done) == 80
+    assert all(0 < n < 80 for n in done)
+    store = open_store(utterances=rows)
+    assert store.fill(False) == 0
+    assert are_right(store, rows)
+
+
+def test_a_killed_process_does_not_keep_its_claims(open_store, tmp_path):
+    def stall():
+        backbone = Counting()
+        backbone.pause = 60
+        (tmp_path / "stalls").touch()
+        open_store(backbone).fill(False)
+
+    first = in_child(stall)
+    store = open_store()
+    claims = "SELECT count(*) FROM claims"
+    while not store._index._fetch(claims)[0]:
+        time.sleep(0.01)
+    second = in_child(lambda: open_store().fill(False))
+    time.sleep(0.5)
+    assert os.waitpid(second, os.WNOHANG) == (0, 0)  # waits for the first
+    os.kill(first, signal.SIGKILL)
+    assert exit_code(first) == -signal.SIGKILL
+    assert exit_code(second) == 3
 
 
 @pytest.mark.parametrize(
@@ -63,20 +429,157 @@ def test_a_record_cut_short_is_computed_again(kept, utterances, tmp_path):
     ],
 )
 def test_bad_audio_is_named_and_the_rest_is_kept(
-    samples, rate, message, utterances, tmp_path
+    samples, rate, message, utterances, open_store
 ):
-    soundfile.write(utterances[2].wav, samples, rate, subtype="FLOAT")
-    store = FeatureStore(tmp_path / "store", Fbank(), utterances)
+    soundfile.write(utterances[0].wav, samples, rate, subtype="FLOAT")
+    store = open_store()
     with pytest.raises(InputError, match=message) as error:
         store.fill(False)
-    assert utterances[2].wav in str(error.value)
-    assert len(store["0"]) and len(store["1"])
+    assert utterances[0].wav in str(error.value)
+    assert are_right(store, utterances[1:])
 
 
 @pytest.mark.parametrize("keep", [0, 20, 60, 3000])
-def test_a_cut_or_empty_file_is_named(keep, utterances, tmp_path):
+def test_a_cut_or_empty_file_is_named(keep, utterances, open_store):
     with open(utterances[0].wav, "r+b") as file:
         file.truncate(keep)
-    store = FeatureStore(tmp_path / "store", Fbank(), utterances)
     with pytest.raises(InputError, match=r"0\.wav"):
-        store.fill(False)
+        open_store().fill(False)
+
+
+def test_many_bad_files_are_one_error(corpus, open_store):
+    rows = corpus(6)
+    for u in rows[:4]:
+        soundfile.write(u.wav, [0.1] * 10, 16000)
+    os.unlink(rows[4].wav)
+    with pytest.raises(InputError, match=r"^5 audio files.*0\.wav.*so on$"):
+        open_store(utterances=rows).fill(False)
+    assert len(open_store(utterances=rows)["5"])
+
+
+def test_a_file_that_changes_while_it_is_read_is_named(
+    open_store, utterances, monkeypatch
+):
+    def load(wav, normalizer):
+        samples = original(wav, normalizer)
+        if wav == utterances[1].wav:
+            soundfile.write(wav, samples[:-80].numpy(), 16000)
+        return samples
+
+    original = features.load_audio
+    monkeypatch.setattr(features, "load_audio", load)
+    with pytest.raises(InputError, match=r"1\.wav: changed while it was read"):
+        open_store().fill(False)
+    monkeypatch.undo()
+    store = open_store()
+    assert store.fill(False) == 1
+    assert are_right(store, utterances)
+
+
+def test_audio_is_hashed_once_unless_it_was_written_just_now(
+    open_store, utterances, monkeypatch
+):
+    for u in utterances[:2]:
+        os.utime(u.wav, (1e9, 1e9))
+    open_store().hash_audio(False)
+    hashed = []
+    digest = hashlib.file_digest
+    monkeypatch.setattr(
+        hashlib,
+        "file_digest",
+        lambda f, n: hashed.append(f.name) or digest(f, n),
+    )
+    open_store().hash_audio(False)
+    assert hashed == [utterances[2].wav]
+
+
+def test_audio_swapped_behind_its_times_back_is_not_stored_as_the_old(
+    open_store, utterances
+):
+    os.utime(utterances[0].wav, (1e9, 1e9))
+    open_store().hash_audio(False)
+    size = os.stat(utterances[0].wav).st_size
+    soundfile.write(utterances[0].wav, np.full(4000, 0.1), 16000)
+    assert os.stat(utterances[0].wav).st_size == size
+    os.utime(utterances[0].wav, (1e9, 1e9))
+    with pytest.raises(InputError, match=r"0\.wav: changed"):
+        open_store().fill(False)
+    store = open_store()
+    assert store.fill(False) == 1
+    assert are_right(store, utterances)
+
+
+def test_a_read_only_store_is_read_and_nothing_else(
+    open_store, utterances, monkeypatch
+):
+    open_store(utterances=utterances[:2]).fill(False)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    store = open_store(utterances=utterances[:2])
+    before = {p: p.read_bytes() for p in store.folder.iterdir()}
+    assert store.fill(False) == 0
+    assert are_right(store, utterances[:2])
+    path, begin, _ = records(store)[store.audio_fingerprint("1")]
+    with pytest.raises(InputError, match=r"of 1 utter.*2\.wav.*is read-only"):
+        open_store().fill(False)
+    assert {p: p.read_bytes() for p in store.folder.iterdir()} == before
+    flip(path, begin)
+    assert are_right(open_store(), utterances[:2])
+    (store.folder / "index.sqlite").unlink()
+    with pytest.raises(InputError, match=r"index\.sqlite: is missing or dam"):
+        open_store()
+
+
+@pytest.mark.parametrize("how", ["no room", "in a write"])
+def test_a_full_disk_leaves_the_store_whole(
+    how, open_store, utterances, monkeypatch
+):
+    Usage = namedtuple("Usage", "free")
+    pwrite, calls = os.pwrite, []
+
+    def fail(descriptor, data, position):
+        calls.append(position)
+        if len(calls) == 2:
+            return pwrite(descriptor, data[:1000], position)
+        if len(calls) == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return pwrite(descriptor, data, position)
+
+    if how == "no room":
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1000))
+    else:
+        monkeypatch.setattr(os, "pwrite", fail)
+    with pytest.raises(InputError, match=r"No space left on device.*is kept"):
+        open_store().fill(False)
+    monkeypatch.undo()
+    store = open_store()
+    assert store.fill(False) == (3 if how == "no room" else 2)
+    assert are_right(store, utterances)
+    (shard,) = store.folder.glob("*.bin")
+    assert shard.stat().st_size == sum(
+        parse(shard.read_bytes()[offset:]).size for offset, _ in scan(shard)
+    )
+
+
+def test_a_folder_that_can_not_be_made_is_an_error(tmp_path, utterances):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="no feature store can be opened"):
+        FeatureStore(tmp_path / "file", Fbank(), utterances)
+
+
+def test_shards_are_cut_and_few_are_open(open_store, corpus, monkeypatch):
+    monkeypatch.setattr(shards, "SHARD_BYTES", 50_000)
+    monkeypatch.setattr(shards, "OPEN_MAPS", 2)
+    rows = corpus(40)
+    store = open_store(utterances=rows)
+    assert store.fill(False) == 40
+    assert len(list(store.folder.glob("*.bin"))) > 2
+    assert are_right(store, rows)
+    assert len(store._reader._maps) == 2
+
+
+def test_other_processes_read_what_this_one_opened(open_store, utterances):
+    store = open_store()
+    store.fill(False)
+    assert are_right(pickle.loads(pickle.dumps(store)), utterances)
+    pid = in_child(lambda: 7 if are_right(store, utterances) else 8)
+    assert exit_code(pid) == 7

@@ -1,0 +1,110 @@
+"""Kills an extraction at random moments, runs it again, compares the stores.
+
+python benchmarks/store_kill.py --corpus=URDU --data_folder=/path/to/URDU
+"""
+
+import argparse
+import mmap
+import os
+import random
+import signal
+import struct
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from timing import save
+
+from speechbrain_ptssnn.backbones import Fbank
+from speechbrain_ptssnn.corpora.common import find_corpus
+from speechbrain_ptssnn.features import FeatureStore
+from speechbrain_ptssnn.shards import scan
+
+
+class Counting(Fbank):
+    """Counts what it is asked for where a killed process's parent sees it."""
+
+    def __init__(self):
+        super().__init__()
+        self.shared = mmap.mmap(-1, 8)
+
+    @property
+    def calls(self):
+        return struct.unpack("q", self.shared[:])[0]
+
+    def extract(self, wav):
+        self.shared[:] = struct.pack("q", self.calls + 1)
+        return super().extract(wav)
+
+
+def payloads(folder):
+    """Every record, header included, by key; how many there are of each."""
+    found, n = {}, 0
+    for path in sorted(Path(folder).glob("*/*.bin")):
+        data = path.read_bytes()
+        for offset, record in scan(path):
+            found[record.key] = data[offset : offset + record.size]
+            n += 1
+    return found, n
+
+
+def fill(folder, backbone, utterances, kill_after=None):
+    """Fills a store in a process of its own; returns the seconds it took."""
+    start = time.perf_counter()
+    pid = os.fork()
+    if not pid:
+        FeatureStore(folder, backbone, utterances).fill(progressbar=False)
+        os._exit(0)
+    if kill_after is not None:
+        time.sleep(kill_after)
+        os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--corpus", default="SynthEmo")
+    arguments.add_argument("--data_folder", default="data/SynthEmo")
+    arguments.add_argument("--kills", type=int, default=20)
+    arguments.add_argument("--output", default="benchmarks/results/kill.json")
+    args = arguments.parse_args()
+    torch.set_num_threads(1)
+    utterances = find_corpus(args.corpus).read(args.data_folder)
+    rng = random.Random(0)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        backbone = Counting()
+        seconds = fill(f"{folder}/whole", backbone, utterances)
+        expected, n = payloads(f"{folder}/whole")
+        print(f"{n} records in {seconds:.1f} s without a kill")
+        for k in range(args.kills):
+            backbone = Counting()
+            after = rng.uniform(0, seconds)
+            fill(f"{folder}/{k}", backbone, utterances, after)
+            written = payloads(f"{folder}/{k}")[1]
+            fill(f"{folder}/{k}", backbone, utterances)
+            found, records = payloads(f"{folder}/{k}")
+            rows.append(
+                {
+                    "killed_after_s": after,
+                    "records_then": written,
+                    "equal": found == expected,
+                    "records": records,
+                    "repeated": backbone.calls - n,
+                }
+            )
+            print(rows[-1], flush=True)
+    save(
+        args.output,
+        title=f"{args.kills} kills while {args.corpus} is extracted",
+        utterances=n,
+        all_equal=all(row["equal"] for row in rows),
+        repeated=sum(row["repeated"] for row in rows),
+        kills=rows,
+    )
+    print(
+        f"all equal: {all(row['equal'] for row in rows)}; repeated: "
+        f"{sum(row['repeated'] for row in rows)} of {n * args.kills} utterances"
+    )

@@ -1,0 +1,226 @@
+"""What the training and the extraction command begin with: command line,
+processes, settings, corpus, store.
+"""
+
+import os
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+from speechbrain.utils.distributed import (
+    ddp_init_group,
+    if_main_process,
+    infer_device,
+    run_on_main,
+)
+from speechbrain.utils.run_opts import RunOptions
+
+from speechbrain_ptssnn.corpora.common import (
+    Corpus,
+    check_utterances,
+    find_corpus,
+)
+from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.features import FeatureStore
+from speechbrain_ptssnn.hyperparams import Hyperparams
+from speechbrain_ptssnn.memory import keep_freed_memory
+
+
+@dataclass
+class Job:
+    """What a command works on.
+
+    Arguments
+    ---------
+    corpus : Corpus
+        Its labels and reader.
+    settings : Hyperparams
+        As they were given.
+    hparams : dict
+        As they were built.
+    run_opts : RunOptions
+        SpeechBrain's own options.
+    device : str
+        Where the backbone and the head are.
+    processes : int
+        Of torchrun; 1 without it.
+    """
+
+    corpus: Corpus
+    settings: Hyperparams
+    hparams: dict
+    run_opts: RunOptions
+    device: str
+    processes: int
+
+    def open_store(self):
+        """Reads the corpus.
+
+        Returns
+        -------
+        tuple
+            (list of Utterance, FeatureStore); the store knows the audio and
+            is not filled yet.
+
+        Raises
+        ------
+        InputError
+            If the corpus or the store's folder is not usable.
+        """
+        hparams = self.hparams
+        utterances = on_main(
+            self.corpus.read, [hparams["data_folder"], hparams["complete"]]
+        )
+        check_utterances(self.corpus, utterances)
+        store = FeatureStore(
+            hparams["features_folder"],
+            hparams["backbone"].to(self.device),
+            utterances,
+            hparams["features_dtype"],
+            hparams["extraction_precision"],
+        )
+        # The others find what the first one remembered.
+        on_main(store.hash_audio, [not self.run_opts.noprogressbar])
+        store.hash_audio(progressbar=False)
+        return utterances, store
+
+    def fill(self, store):
+        """Computes the missing features; every process does its share.
+
+        Arguments
+        ---------
+        store : FeatureStore
+            Of :meth:`open_store`.
+
+        Returns
+        -------
+        int
+            How many utterances were computed by all processes.
+
+        Raises
+        ------
+        InputError
+            In every process, if it is raised in one.
+        """
+        show = if_main_process() and not self.run_opts.noprogressbar
+        try:
+            outcome = store.fill(show)
+        except InputError as error:
+            outcome = error
+        outcomes = [outcome]
+        if torch.distributed.is_initialized():
+            outcomes = [None] * self.processes
+            torch.distributed.all_gather_object(outcomes, outcome)
+        for outcome in outcomes:
+            if isinstance(outcome, InputError):
+                raise outcome
+        return sum(outcomes)
+
+
+def open_job(argv, corpus=None, recipe_folder=None):
+    """Reads a command line and joins torchrun's other processes.
+
+    Arguments
+    ---------
+    argv : list of str
+        A YAML file, then ``--key=value`` for its keys and SpeechBrain's
+        options.
+    corpus : str, optional
+        The corpus's name; by default the command line's ``--corpus``.
+    recipe_folder : Path, optional
+        Holds ``protocols/``; without it no protocol is read.
+
+    Returns
+    -------
+    Job
+
+    Raises
+    ------
+    InputError
+        If the settings are not usable.
+    """
+    _check_arguments(argv)
+    keep_freed_memory()
+    param_file, run_opts, overrides = RunOptions.from_command_line_args(argv)
+    if "RANK" in os.environ and not torch.cuda.is_available():
+        run_opts = replace(
+            run_opts,
+            distributed_backend="gloo",
+            overridden_args=run_opts.overridden_args | {"distributed_backend"},
+        )
+    ddp_init_group(run_opts)
+    corpus = find_corpus(corpus or _corpus_of(argv))
+    settings = Hyperparams(
+        param_file,
+        overrides,
+        recipe_folder,
+        corpus=corpus.name,
+        n_classes=len(corpus.labels),
+    )
+    return Job(
+        corpus,
+        settings,
+        settings.build(),
+        run_opts,
+        run_opts.device or infer_device(),
+        int(os.environ.get("WORLD_SIZE", 1)),
+    )
+
+
+@contextmanager
+def one_sentence_errors():
+    """Around a whole command: what the user can mend is no traceback."""
+    try:
+        yield
+    except InputError as error:
+        sys.exit(f"error: {error}" if if_main_process() else 1)
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the same command goes on from here")
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+def on_main(function, arguments):
+    """``run_on_main``, but every process learns of an InputError."""
+
+    def attempt():
+        try:
+            return function(*arguments)
+        except InputError as error:
+            return error
+
+    result = run_on_main(attempt)
+    if isinstance(result, InputError):
+        raise result
+    return result
+
+
+def _corpus_of(argv):
+    for argument, following in zip(argv, [*argv[1:], ""], strict=True):
+        key, is_pair, value = argument.partition("=")
+        if key == "--corpus":
+            return value if is_pair else following
+    raise InputError("--corpus is not set; write e.g. --corpus=URDU")
+
+
+def _check_arguments(argv):
+    """SpeechBrain glues what it does not expect to the value before."""
+    seen = set()
+    takes_value = False
+    for argument in argv[1:]:
+        key, is_pair, value = argument.partition("=")
+        if not key.startswith("--"):
+            if not takes_value:
+                raise InputError(
+                    f"unexpected argument {argument!r}; write --key=value"
+                )
+            takes_value = False
+            continue
+        if key in seen:
+            raise InputError(f"{key} is given twice")
+        if "=" in value:
+            raise InputError(f"{argument}: a value can not hold '='")
+        seen.add(key)
+        takes_value = not is_pair

@@ -1,0 +1,72 @@
+"""Extraction ahead of training, by one process or by torchrun's."""
+
+import shutil
+
+import pytest
+import soundfile
+
+from speechbrain_ptssnn.extract import main
+from speechbrain_ptssnn.shards import scan
+
+
+def payloads(folder):
+    """Every record's bytes, by key."""
+    found = {}
+    for path in folder.glob("*/*.bin"):
+        data = path.read_bytes()
+        for offset, record in scan(path):
+            found[record.key] = data[offset : offset + record.size]
+    return found
+
+
+def test_training_finds_what_was_extracted(recipe, capsys):
+    main(recipe.arguments(corpus="urdu", protocol="random"))
+    assert "40 utterances, 40 computed now" in capsys.readouterr().out
+    before = payloads(recipe.path / "features")
+    main(recipe.arguments(corpus="urdu", protocol="random"))
+    assert "40 utterances, 0 computed now" in capsys.readouterr().out
+    recipe.run(head="linear_probe")
+    assert payloads(recipe.path / "features") == before
+
+
+def test_two_processes_give_the_same_store(recipe, mini_urdu):
+    corpus = shutil.copytree(mini_urdu, recipe.path / "corpus")
+    bad = corpus / "Sad" / "SM9_F1_S99.wav"
+    soundfile.write(bad, [0.1] * 100, 44100)
+    main(recipe.arguments(corpus="URDU", protocol="random"))
+    process = recipe.start(
+        "-m",
+        "torch.distributed.run",
+        "--nproc_per_node=2",
+        "-m",
+        script="speechbrain_ptssnn.extract",
+        corpus="URDU",
+        protocol="random",
+        data_folder=corpus,
+        features_folder=recipe.path / "two",
+    )
+    output, _ = process.communicate()
+    assert process.returncode
+    assert f"error: {bad}: too short for one frame" in output
+    alone, two = (payloads(recipe.path / k) for k in ("features", "two"))
+    assert alone == two and len(two) == 40
+    (store,) = (recipe.path / "two").iterdir()
+    assert (store / "00001.bin").stat().st_size > 0  # both had a share
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "--corpus is not set"),
+        ({"corpus": "URDO"}, "unknown corpus 'URDO'"),
+        ({"corpus": "URDU", "features_dtype": "half"}, "features_dtype must"),
+        (
+            {"corpus": "URDU", "extraction_precision": "bf16"},
+            "extraction_precision=bf16 needs a GPU",
+        ),
+    ],
+)
+def test_bad_settings_end_in_one_sentence(options, message, recipe):
+    with pytest.raises(SystemExit, match=message) as error:
+        main(recipe.arguments(protocol="random", **options))
+    assert "\n" not in str(error.value)
