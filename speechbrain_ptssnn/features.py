@@ -28,6 +28,8 @@ class FeatureStore:
         The front-end.
     utterances : list of Utterance
         What can be asked for.
+    channel : str or int
+        Which channel; see :class:`~speechbrain_ptssnn.audio.MonoAudio`.
 
     Raises
     ------
@@ -35,9 +37,10 @@ class FeatureStore:
         If an audio file can not be read.
     """
 
-    def __init__(self, folder, backbone, utterances):
+    def __init__(self, folder, backbone, utterances, channel="louder"):
         self.backbone = backbone
-        self.fingerprint = backbone.fingerprint()
+        self.channel = channel
+        self.fingerprint = f"{backbone.fingerprint()} channel={channel}"
         self.folder = Path(folder, _digest(self.fingerprint.encode())[:16])
         self.wavs = {u.id: u.wav for u in utterances}
         self.records = {
@@ -69,7 +72,7 @@ class FeatureStore:
             return 0
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "backbone.txt").write_text(self.fingerprint + "\n")
-        normalizer = MonoAudio(self.backbone.sample_rate)
+        normalizer = MonoAudio(self.backbone.sample_rate, self.channel)
         device = _device(self.backbone)
         for name in tqdm(missing, "features", disable=not progressbar):
             wav = self.wavs[name]

@@ -156,7 +156,9 @@ def run(corpus, recipe_folder, argv=None):
     check_utterances(corpus, utterances)
     folds = hparams["protocol"].split(utterances)
     backbone = hparams["backbone"].to(device)
-    store = FeatureStore(hparams["features_folder"], backbone, utterances)
+    store = FeatureStore(
+        hparams["features_folder"], backbone, utterances, hparams["channel"]
+    )
 
     folder = Path(hparams["results_folder"]).joinpath(
         *(str(facts[key]) for key in list(facts)[:5])
