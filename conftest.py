@@ -137,6 +137,7 @@ def make_backbone(tmp_path_factory):
 
 
 def save_hugging_face(folder, kind):
+    """Weights, config.json and preprocessor_config.json."""
     name, settings = BACKBONES[kind]
     model_class = getattr(transformers, name)
     model_class(model_class.config_class(**settings)).save_pretrained(folder)
@@ -161,7 +162,7 @@ def save_emotion2vec(
     convolutions="[(8, 10, 5)] + [(8, 3, 2)] * 4 + [(8, 2, 2)] * 2",
 ):
     """config.yaml and model.pt, as on the hub."""
-    pytest.importorskip("funasr", reason="funasr is not installed")
+    pytest.importorskip("funasr", reason="the extra [emotion2vec] is missing")
     from funasr.models.emotion2vec.model import Emotion2vec
 
     text = EMOTION2VEC.format(

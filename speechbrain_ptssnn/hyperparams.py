@@ -15,9 +15,9 @@ class Hyperparams:
     r"""A run's settings, before the objects in them are built.
 
     ``base: FILE`` in a file takes all other keys from that file, which lies
-    beside it or beside ours. ``backbone: NAME`` and ``protocol: NAME`` are replaced by the keys of
-    ``backbones/NAME.yaml`` (beside the head's file; or NAME is a path) and of
-    ``protocols/NAME.yaml`` (in the recipe's folder).
+    beside it or beside ours. ``backbone: NAME`` and ``protocol: NAME`` are
+    replaced by the keys of ``backbones/NAME.yaml`` (beside the head's file; or
+    NAME is a path) and of ``protocols/NAME.yaml`` (in the recipe's folder).
 
     Arguments
     ---------

@@ -130,7 +130,9 @@ class HuggingFace(Pretrained):
             return_tensors="pt",
         )
         values = inputs[self.model.main_input_name].to(wav.device)
-        states = self.model(values, output_hidden_states=True).hidden_states
+        output = self.model(values, output_hidden_states=True)
+        # Large models normalise after the last layer; the list is from before.
+        states = [*output.hidden_states[:-1], output.last_hidden_state]
         # Padding to whole windows or pairs of frames gives frames of nothing.
         n_frames = 1 + (len(wav) - self.min_samples) // self.hop
         return self.join(states)[:n_frames]

@@ -84,7 +84,7 @@ class Pretrained(Backbone):
         try:
             index = -1 if self.layer == "last" else int(self.layer)
             self.layers = [every[index]]
-        except (ValueError, IndexError) as error:
+        except (ValueError, TypeError, IndexError) as error:
             raise InputError(
                 f"layer {self.layer} is not among the {n_states} hidden states "
                 f"of {self.source!r}; choose last, weighted, or -{n_states} to "
