@@ -5,6 +5,7 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import torch
@@ -70,15 +71,77 @@ def test_a_run_leaves_what_it_promises(head, recipe, mini_urdu):
     check_bundle(fold, mini_urdu, recipe.path / "moved")
 
 
-@pytest.mark.parametrize("kind", BACKBONES)
-def test_hugging_face_backbones_train_and_classify(
+@pytest.mark.parametrize("kind", [*BACKBONES, "emotion2vec"])
+def test_pretrained_backbones_train_and_classify(
     kind, recipe, mini_urdu, make_backbone
 ):
-    run = recipe.run(backbone="huggingface", hub=make_backbone(kind))
+    name = "emotion2vec_base" if kind == "emotion2vec" else "huggingface"
+    run = recipe.run(
+        backbone=name,
+        hub=make_backbone(kind),
+        head="linear_probe",
+        layer="weighted" if kind in ("wavlm", "emotion2vec") else "last",
+    )
     assert run.summary["backbone"] == f"tiny-{kind}"
     weights = [run.folder / f"fold_{k}/model/backbone.ckpt" for k in (1, 2)]
     assert weights[0].samefile(weights[1])
     check_bundle(run.folder / "fold_1", mini_urdu, recipe.path / "moved")
+
+
+@pytest.mark.parametrize("name", ["opensmile_compare", "opensmile_egemaps"])
+def test_opensmile_trains_and_classifies(name, recipe, mini_urdu):
+    pytest.importorskip("opensmile", reason="the extra [opensmile] is missing")
+    run = recipe.run(backbone=name)
+    bundle = (run.folder / "fold_1/model/hyperparams.yaml").read_text()
+    assert "clip: 6.0" in bundle
+    check_bundle(run.folder / "fold_1", mini_urdu, recipe.path / "moved")
+
+
+@pytest.mark.parametrize("head", ["pts_snn", "vanilla_snn", "linear_probe"])
+def test_layer_weighted_alone_makes_the_head_mix(
+    head, recipe, mini_urdu, make_backbone
+):
+    parameters = {}
+    for layer in ("last", "weighted"):
+        run = recipe.run(
+            head=head,
+            backbone="huggingface",
+            hub=make_backbone("wav2vec2"),
+            layer=layer,
+            fold=1,
+            results_folder=recipe.path / layer,
+        )
+        parameters[layer] = run.summary["trainable_params"]
+    assert parameters["weighted"] == parameters["last"] + 3
+    saved = torch.load(run.folder / "fold_1" / "model" / "head.ckpt")
+    assert saved["mixture.logits"].abs().max() > 0  # it has learnt
+    check_bundle(run.folder / "fold_1", mini_urdu, recipe.path / "moved")
+
+
+def test_of_two_channels_the_louder_is_heard_or_the_chosen_one(
+    recipe, mini_urdu
+):
+    corpus = shutil.copytree(mini_urdu, recipe.path / "stereo")
+    for path in corpus.rglob("*.wav"):
+        mono, rate = soundfile.read(path)
+        noise = np.random.default_rng(len(mono)).normal(0, 0.01, len(mono))
+        soundfile.write(path, np.stack([noise, mono], 1), rate)
+    options = {"head": "linear_probe", "fold": 1}
+    mono = recipe.run(**options).predictions
+    runs = {
+        channel: recipe.run(
+            channel=channel,
+            data_folder=corpus,
+            results_folder=recipe.path / f"channel_{channel}",
+            **options,
+        )
+        for channel in ("louder", 1, 0)
+    }
+    assert runs["louder"].predictions == runs[1].predictions == mono
+    assert runs[0].predictions != mono
+    for run in runs.values():
+        bundle = run.folder / "fold_1" / "model"
+        check_bundle(run.folder / "fold_1", corpus, bundle.with_name("moved"))
 
 
 def test_unseen_speakers_stay_unseen(recipe):
@@ -176,6 +239,8 @@ def test_two_processes_make_the_same_folds_and_a_whole_result(recipe):
         ({"fold": 3}, "fold must be 'all' or 1 to 2, got 3"),
         ({"head": "no_such_head"}, r"no_such_head\.yaml"),
         ({"backbone": "huggingface", "hub": "/nowhere"}, "'/nowhere' can not"),
+        ({"layer": "weighted"}, "unknown key 'layer'"),
+        ({"channel": "left"}, "channel must be 'louder', 0, 1, .*'left'"),
     ],
 )
 def test_bad_settings_end_in_one_sentence(options, message, recipe):
@@ -215,6 +280,11 @@ def test_the_validation_loss_weighs_every_utterance_alike(recipe):
     targets = torch.tensor([LABELS.index(row["label"]) for row in rows])
     expected = FocalSmoothingLoss()(posteriors.log(), targets)
     assert result["loss"] == pytest.approx(expected.item(), abs=1e-5)
+
+
+def test_a_channel_that_is_not_there_is_named(recipe, mini_urdu):
+    with pytest.raises(SystemExit, match=r"wav: there is no channel 1.*has 1;"):
+        recipe.run(channel=1)
 
 
 def test_a_mended_file_does_not_block_the_same_command(recipe, mini_urdu):

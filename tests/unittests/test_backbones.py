@@ -58,8 +58,17 @@ def test_silence_has_features_and_an_utterance_always_the_same(backbone):
     assert torch.equal(backbone(wav), first)
 
 
-@pytest.mark.parametrize("kind", ["wav2vec2", "w2v-bert", "emotion2vec"])
-@pytest.mark.parametrize("seconds", [34, 60])
+@pytest.mark.parametrize(
+    ("kind", "seconds"),
+    [
+        ("wav2vec2", 34),
+        ("wav2vec2", 60),
+        ("wavlm", 34),
+        ("w2v-bert", 34),
+        ("emotion2vec", 34),
+        ("emotion2vec", 60),
+    ],
+)
 def test_long_audio_keeps_every_frame(kind, seconds, build):
     frames = build(kind)(torch.randn(seconds * 16000))
     assert len(frames) == 50 * seconds - 1
