@@ -130,17 +130,18 @@ class MonoAudio(AudioNormalizer):
             raise InputError("the audio holds 0 samples")
         if not torch.isfinite(audio).all():
             raise InputError("the audio holds NaN or infinite samples")
-        if audio.ndim == 2:
-            audio = audio[:, self._choose(audio)]
-        return super().__call__(audio, sample_rate)
+        channels = audio.reshape(len(audio), -1)
+        return super().__call__(
+            channels[:, self._choose(channels)], sample_rate
+        )
 
-    def _choose(self, audio):
+    def _choose(self, channels):
         if self.channel == "louder":
-            return audio.double().square().sum(0).argmax()
-        if int(self.channel) >= audio.shape[1]:
+            return channels.double().square().sum(0).argmax()
+        if int(self.channel) >= channels.shape[1]:
             raise InputError(
                 f"there is no channel {self.channel}, the audio has "
-                f"{audio.shape[1]}; set channel to 'louder' or a lower number"
+                f"{channels.shape[1]}; set channel to 'louder' or a lower number"
             )
         return int(self.channel)
 

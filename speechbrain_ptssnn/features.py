@@ -39,7 +39,7 @@ class FeatureStore:
 
     def __init__(self, folder, backbone, utterances, channel="louder"):
         self.backbone = backbone
-        self.channel = channel
+        self.audio = MonoAudio(backbone.sample_rate, channel)
         self.fingerprint = f"{backbone.fingerprint()} channel={channel}"
         self.folder = Path(folder, _digest(self.fingerprint.encode())[:16])
         self.wavs = {u.id: u.wav for u in utterances}
@@ -72,11 +72,10 @@ class FeatureStore:
             return 0
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "backbone.txt").write_text(self.fingerprint + "\n")
-        normalizer = MonoAudio(self.backbone.sample_rate, self.channel)
         device = _device(self.backbone)
         for name in tqdm(missing, "features", disable=not progressbar):
             wav = self.wavs[name]
-            samples = load_audio(wav, normalizer).to(device)
+            samples = load_audio(wav, self.audio).to(device)
             try:
                 features = self.backbone(samples)
             except InputError as error:

@@ -88,10 +88,9 @@ def test_pretrained_backbones_train_and_classify(
     check_bundle(run.folder / "fold_1", mini_urdu, recipe.path / "moved")
 
 
-@pytest.mark.parametrize("name", ["opensmile_compare", "opensmile_egemaps"])
-def test_opensmile_trains_and_classifies(name, recipe, mini_urdu):
+def test_opensmile_trains_and_classifies(recipe, mini_urdu):
     pytest.importorskip("opensmile", reason="the extra [opensmile] is missing")
-    run = recipe.run(backbone=name)
+    run = recipe.run(backbone="opensmile_compare", fold=1)
     bundle = (run.folder / "fold_1/model/hyperparams.yaml").read_text()
     assert "clip: 6.0" in bundle
     check_bundle(run.folder / "fold_1", mini_urdu, recipe.path / "moved")
@@ -118,30 +117,26 @@ def test_layer_weighted_alone_makes_the_head_mix(
     check_bundle(run.folder / "fold_1", mini_urdu, recipe.path / "moved")
 
 
-def test_of_two_channels_the_louder_is_heard_or_the_chosen_one(
-    recipe, mini_urdu
-):
-    corpus = shutil.copytree(mini_urdu, recipe.path / "stereo")
-    for path in corpus.rglob("*.wav"):
-        mono, rate = soundfile.read(path)
-        noise = np.random.default_rng(len(mono)).normal(0, 0.01, len(mono))
-        soundfile.write(path, np.stack([noise, mono], 1), rate)
-    options = {"head": "linear_probe", "fold": 1}
-    mono = recipe.run(**options).predictions
-    runs = {
-        channel: recipe.run(
+def test_a_bundle_hears_the_louder_channel_or_the_chosen_one(recipe, mini_urdu):
+    mono = next(mini_urdu.rglob("*.wav"))
+    samples, rate = soundfile.read(mono)
+    noise = np.random.default_rng(0).normal(0, 0.01, len(samples))
+    stereo = recipe.path / "stereo.wav"
+    soundfile.write(stereo, np.stack([noise, samples], 1), rate)
+    for channel in ("louder", 0):
+        run = recipe.run(
+            head="linear_probe",
+            fold=1,
             channel=channel,
-            data_folder=corpus,
             results_folder=recipe.path / f"channel_{channel}",
-            **options,
         )
-        for channel in ("louder", 1, 0)
-    }
-    assert runs["louder"].predictions == runs[1].predictions == mono
-    assert runs[0].predictions != mono
-    for run in runs.values():
-        bundle = run.folder / "fold_1" / "model"
-        check_bundle(run.folder / "fold_1", corpus, bundle.with_name("moved"))
+        classifier = EncoderClassifier.from_hparams(
+            source=str(run.folder / "fold_1" / "model")
+        )
+        posteriors = [
+            classifier.classify_file(str(path))[0] for path in (mono, stereo)
+        ]
+        assert torch.equal(*posteriors) == (channel == "louder")
 
 
 def test_unseen_speakers_stay_unseen(recipe):

@@ -38,6 +38,8 @@ def test_what_is_no_channel_is_refused(channel):
 def test_a_channel_that_is_not_there_is_named():
     with pytest.raises(InputError, match="no channel 2, the audio has 2"):
         MonoAudio(channel=2)(torch.zeros(8000, 2), 16000)
+    with pytest.raises(InputError, match="no channel 1, the audio has 1"):
+        MonoAudio(channel=1)(torch.zeros(8000), 16000)
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
