@@ -141,7 +141,7 @@ class MonoAudio(AudioNormalizer):
         if int(self.channel) >= channels.shape[1]:
             raise InputError(
                 f"there is no channel {self.channel}, the audio has "
-                f"{channels.shape[1]}; set channel to 'louder' or a lower number"
+                f"{channels.shape[1]}; set channel to 'louder' or to less"
             )
         return int(self.channel)
 

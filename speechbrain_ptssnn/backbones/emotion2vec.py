@@ -52,7 +52,13 @@ class Emotion2vec(Pretrained):
         try:
             folder = Path(source)
             if not folder.is_dir():
-                folder = Path(snapshot_download(source, revision=revision))
+                folder = Path(
+                    snapshot_download(
+                        source,
+                        revision=revision,
+                        allow_patterns=["*.json", "*.yaml", "*.pt"],
+                    )
+                )
                 self.revision = folder.name  # the commit
             config, checkpoint = _read(folder)
             self.restore({"model_conf": config["model_conf"]})
