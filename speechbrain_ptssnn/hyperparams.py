@@ -135,7 +135,8 @@ def _load_on_base(path, folder):
     document = _load(path)
     while "base" in document:
         base = Path(path).with_name(document.pop("base"))
-        path = base if base.is_file() else folder / base.name
+        is_beside = base.is_file() and base != Path(path)
+        path = base if is_beside else folder / base.name
         changes, document = document, _load(path)
         document.update(changes)
     return document

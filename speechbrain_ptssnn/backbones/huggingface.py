@@ -1,7 +1,10 @@
 """Frozen speech encoders in the Hugging Face format."""
 
+from pathlib import Path
+
 import torch
 import transformers
+from huggingface_hub import hf_hub_download
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
@@ -14,6 +17,15 @@ from speechbrain_ptssnn.errors import InputError
 
 # Of a configuration: what differs between two copies of one model.
 TRANSIENT = ("_name_or_path", "transformers_version", "architectures", "dtype")
+
+# What Whisper's checkpoints call its encoder's weights.
+WHISPER_NAMES = {r"^(model\.)?encoder\.": ""}
+
+
+class EncoderOfWhisper(WhisperEncoder):
+    """Whisper's encoder, out of a checkpoint that holds its decoder too."""
+
+    _keys_to_ignore_on_load_unexpected = (r"decoder\.", r"proj_out\.")
 
 
 class HuggingFace(Pretrained):
@@ -47,25 +59,29 @@ class HuggingFace(Pretrained):
         if source is None:
             return
         try:
+            if not self.is_local:  # whatever it is called, take one commit
+                config = hf_hub_download(
+                    source, "config.json", revision=revision
+                )
+                self.revision = revision = Path(config).parent.name
             config = AutoConfig.from_pretrained(source, revision=revision)
             self._check_kind(config)
             extractor = AutoFeatureExtractor.from_pretrained(
                 source, revision=revision
             )
-            model, report = _encoder_class(config).from_pretrained(
+            is_whisper = config.model_type == "whisper"
+            loader = EncoderOfWhisper if is_whisper else AutoModel
+            model, report = loader.from_pretrained(
                 source,
                 revision=revision,
                 # Some are published in float16, which would be kept.
                 dtype=torch.float32,
+                key_mapping=WHISPER_NAMES if is_whisper else None,
                 output_loading_info=True,
-                # Whisper's checkpoints call its encoder so.
-                key_mapping={r"^(model\.)?encoder\.": ""}
-                if config.model_type == "whisper"
-                else None,
             )
         except InputError:
             raise
-        except (OSError, ValueError, SafetensorError) as error:
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError(
                 f"backbone {source!r} can not be loaded ({reason}); give a "
@@ -76,7 +92,6 @@ class HuggingFace(Pretrained):
         missing = set(report["missing_keys"]) - {"masked_spec_embed"}
         if missing:
             raise missing_weights(source, missing)
-        self.revision = getattr(config, "_commit_hash", None) or revision
         self._adopt(model, extractor)
 
     def _check_kind(self, config):
@@ -150,18 +165,8 @@ class HuggingFace(Pretrained):
         extractor = getattr(
             transformers, settings["extractor"]["feature_extractor_type"]
         )
-        encoder_class = _encoder_class(config)
-        self._adopt(
-            getattr(encoder_class, "from_config", encoder_class)(config),
-            extractor.from_dict(settings["extractor"]),
-        )
-
-
-class EncoderOfWhisper(WhisperEncoder):
-    """Out of a checkpoint that holds the decoder too, which is not missed."""
-
-    _keys_to_ignore_on_load_unexpected = (r"decoder\.", r"proj_out\.")
-
-
-def _encoder_class(config):
-    return EncoderOfWhisper if config.model_type == "whisper" else AutoModel
+        if config.model_type == "whisper":
+            model = EncoderOfWhisper(config)
+        else:
+            model = AutoModel.from_config(config)
+        self._adopt(model, extractor.from_dict(settings["extractor"]))

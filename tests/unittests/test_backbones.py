@@ -180,6 +180,27 @@ def test_one_file_keeps_the_whole_model(kind, build, tmp_path):
     assert loaded.fingerprint() == original.fingerprint()
 
 
+def test_a_checkpoint_of_2021_loads_and_a_truncated_one_is_named(
+    make_backbone, build, tmp_path
+):
+    folder = shutil.copytree(make_backbone("wav2vec2"), tmp_path / "old")
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    old = {"quantizer.codevectors": torch.zeros(1)}
+    for name, weight in weights.items():
+        name = name.replace("parametrizations.weight.original0", "weight_g")
+        name = name.replace("parametrizations.weight.original1", "weight_v")
+        old[f"wav2vec2.{name}"] = weight
+    torch.save(old, folder / "pytorch_model.bin")
+    fingerprint = HuggingFace(str(folder)).fingerprint()
+    assert fingerprint == build("wav2vec2").fingerprint()
+    with open(folder / "pytorch_model.bin", "r+b") as file:
+        file.truncate(1000)
+    with pytest.raises(InputError, match="old' can not be loaded") as error:
+        HuggingFace(str(folder))
+    assert "\n" not in str(error.value)
+
+
 def test_a_half_precision_checkpoint_is_computed_in_single(
     make_backbone, build, tmp_path
 ):
