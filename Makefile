@@ -8,7 +8,7 @@ DEMO := results/SynthEmo/random/fbank/pts_snn/1
 
 demo: .venv/installed
 	$(BIN)/python recipes/SynthEmo/train.py hparams/pts_snn.yaml \
-		--number_of_epochs=10
+		--backbone=fbank --number_of_epochs=10
 	$(BIN)/python recipes/classify.py $(DEMO)/fold_1/model \
 		data/SynthEmo/f1/f1_de_02_angry.wav
 

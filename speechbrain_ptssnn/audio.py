@@ -73,31 +73,46 @@ def _check_not_cut(path):
 
 
 class MonoAudio(AudioNormalizer):
-    """SpeechBrain's ``AudioNormalizer``, but it refuses what would go wrong
-    in silence: several channels (an average may cancel them), values that
-    are not finite, no sample at all.
+    """SpeechBrain's ``AudioNormalizer``, but it takes one of several channels,
+    whose average may cancel them, and refuses what would go wrong in silence:
+    values that are not finite, no sample at all.
 
     Arguments
     ---------
     sample_rate : int
-        Hz; other rates are resampled to it.
+        Hz; other rates are resampled to it, and nothing is clipped.
+    channel : str or int
+        "louder" takes the channel with the most energy, a number that one.
+
+    Raises
+    ------
+    InputError
+        If ``channel`` is neither.
 
     Example
     -------
-    >>> MonoAudio(16000)(torch.zeros(8000, 1), 8000).shape
-    torch.Size([16000])
+    >>> audio = torch.tensor([[0.1, 0.3], [-0.1, -0.3]])
+    >>> MonoAudio(16000)(audio, 16000)
+    tensor([ 0.3000, -0.3000])
+    >>> MonoAudio(16000, channel=0)(audio, 16000)
+    tensor([ 0.1000, -0.1000])
     """
 
-    def __init__(self, sample_rate=16000):
+    def __init__(self, sample_rate=16000, channel="louder"):
         super().__init__(sample_rate)
+        if channel != "louder" and not str(channel).isdecimal():
+            raise InputError(
+                f"channel must be 'louder', 0, 1, ..., got {channel!r}"
+            )
+        self.channel = channel
 
     def __call__(self, audio, sample_rate):
-        """Resamples one recording.
+        """Makes one recording mono, at this object's rate.
 
         Arguments
         ---------
         audio : torch.Tensor
-            [time] or [time, 1].
+            [time] or [time, channels].
         sample_rate : int
             Its rate, in Hz.
 
@@ -109,17 +124,26 @@ class MonoAudio(AudioNormalizer):
         Raises
         ------
         InputError
-            As said above.
+            As said above, or if there is no such channel.
         """
-        if audio.ndim == 2 and audio.shape[1] > 1:
-            raise InputError(
-                f"the audio has {audio.shape[1]} channels; choose one of them"
-            )
         if audio.numel() == 0:
             raise InputError("the audio holds 0 samples")
         if not torch.isfinite(audio).all():
             raise InputError("the audio holds NaN or infinite samples")
-        return super().__call__(audio.reshape(-1), sample_rate)
+        channels = audio.reshape(len(audio), -1)
+        return super().__call__(
+            channels[:, self._choose(channels)], sample_rate
+        )
+
+    def _choose(self, channels):
+        if self.channel == "louder":
+            return channels.double().square().sum(0).argmax()
+        if int(self.channel) >= channels.shape[1]:
+            raise InputError(
+                f"there is no channel {self.channel}, the audio has "
+                f"{channels.shape[1]}; set channel to 'louder' or to less"
+            )
+        return int(self.channel)
 
 
 def load_audio(path, normalizer):
@@ -135,7 +159,7 @@ def load_audio(path, normalizer):
     Returns
     -------
     torch.Tensor
-        [time], float32, in [-1, 1].
+        [time], float32; resampling may pass over 1.
 
     Raises
     ------

@@ -79,6 +79,7 @@ class Job:
             utterances,
             hparams["features_dtype"],
             hparams["extraction_precision"],
+            hparams["channel"],
         )
         # The others find what the first one remembered.
         on_main(store.hash_audio, [not self.run_opts.noprogressbar])

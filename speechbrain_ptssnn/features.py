@@ -55,6 +55,8 @@ class FeatureStore:
         What features are kept as: "float32", or "float16" in half the room.
     precision : str
         Of the backbone's products: "fp32", or on a GPU "bf16" or "fp16".
+    channel : str or int
+        Which channel; see :class:`~speechbrain_ptssnn.audio.MonoAudio`.
 
     Raises
     ------
@@ -79,7 +81,13 @@ class FeatureStore:
     """
 
     def __init__(
-        self, folder, backbone, utterances, dtype="float32", precision="fp32"
+        self,
+        folder,
+        backbone,
+        utterances,
+        dtype="float32",
+        precision="fp32",
+        channel="louder",
     ):
         _check_choice("features_dtype", dtype, DTYPES)
         _check_choice("extraction_precision", precision, PRECISIONS)
@@ -93,13 +101,13 @@ class FeatureStore:
         self.dtype = dtype
         self.precision = precision
         self.fingerprint = (
-            f"{backbone.fingerprint()} dtype={dtype} precision={precision} "
-            f"format={FORMAT}"
+            f"{backbone.fingerprint()} channel={channel} dtype={dtype} "
+            f"precision={precision} format={FORMAT}"
         )
         name = hashlib.sha256(self.fingerprint.encode()).hexdigest()[:16]
         self.folder = Path(folder, name)
         self._open_folder()
-        self._normalizer = MonoAudio(backbone.sample_rate)
+        self._audio = MonoAudio(backbone.sample_rate, channel)
         self._index = Index(self.folder)
         self._reader = ShardReader(self.folder)
         # All that is kept of an utterance, 40 bytes: a million take 40 MB.
@@ -337,7 +345,7 @@ class FeatureStore:
         """What is to be stored for an utterance."""
         wav = self.utterances[k].wav
         state = _state(wav)
-        samples = load_audio(wav, self._normalizer)
+        samples = load_audio(wav, self._audio)
         if _digest(wav) != self._key(k) or _state(wav) != state:
             with self._index.writing():
                 self._index.forget_file(os.path.abspath(wav))

@@ -14,10 +14,10 @@ from speechbrain_ptssnn.errors import InputError
 class Hyperparams:
     r"""A run's settings, before the objects in them are built.
 
-    ``base: FILE`` in the head's file takes all other keys from that file.
-    ``backbone: NAME`` and ``protocol: NAME`` are replaced by the keys of
-    ``backbones/NAME.yaml`` (beside the head's file; or NAME is a path) and of
-    ``protocols/NAME.yaml`` (in the recipe's folder).
+    ``base: FILE`` in a file takes all other keys from that file, which lies
+    beside it or beside ours. ``backbone: NAME`` and ``protocol: NAME`` are
+    replaced by the keys of ``backbones/NAME.yaml`` (beside the head's file; or
+    NAME is a path) and of ``protocols/NAME.yaml`` (in the recipe's folder).
 
     Arguments
     ---------
@@ -38,11 +38,7 @@ class Hyperparams:
 
     def __init__(self, path, overrides, recipe_folder, **fixed):
         path = Path(path)
-        self.document = _load(path)
-        if "base" in self.document:
-            changes = self.document
-            self.document = _load(path.parent / changes.pop("base"))
-            self.document.update(changes)
+        self.document = _load_on_base(path, path.parent)
         try:
             given = YAML(typ="safe").load(overrides) or {}
         except YAMLError as error:
@@ -75,7 +71,8 @@ class Hyperparams:
                 f"unknown {key} {name!r}; {folder} has {known}, and the path "
                 "of a YAML file of yours will do"
             )
-        for index, item in enumerate(_load(file).items()):
+        document = _load_on_base(file, folder)
+        for index, item in enumerate(document.items()):
             # In front, so that references find them built.
             self.document.pop(item[0], None)
             self.document.ca.items.pop(item[0], None)  # its comment
@@ -133,6 +130,17 @@ def _load(path):
         raise InputError(
             f"{path}: can not be read as YAML ({error})"
         ) from error
+
+
+def _load_on_base(path, folder):
+    document = _load(path)
+    while "base" in document:
+        base = Path(path).with_name(document.pop("base"))
+        is_beside = base.is_file() and base != Path(path)
+        path = base if is_beside else folder / base.name
+        changes, document = document, _load(path)
+        document.update(changes)
+    return document
 
 
 def _dump(document):

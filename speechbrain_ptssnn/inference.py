@@ -17,9 +17,6 @@ TEMPLATE = """\
 #   from speechbrain.inference import EncoderClassifier
 #   classifier = EncoderClassifier.from_hparams(source="<this folder>")
 {objects}
-normalizer: !new:speechbrain_ptssnn.nnet.normalization.FeatureNorm
-    size: {input_size}
-
 # The stock class hands lengths to two of its four slots only, so one of these
 # holds the whole chain from waveform to rates.
 compute_features: !new:torch.nn.Identity
@@ -39,6 +36,7 @@ modules:
 sample_rate: {sample_rate}
 audio_normalizer: !new:speechbrain_ptssnn.audio.MonoAudio
     sample_rate: !ref <sample_rate>
+    channel: {channel}
 label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
 expect_len: !apply:speechbrain.dataio.encoder.CategoricalEncoder.expect_len
     - !ref <label_encoder>
@@ -133,7 +131,7 @@ def save_bundle(folder, text, backbone, normalizer, head, labels):
         The run's resolved YAML, which says how backbone and head are built.
     backbone : Backbone
         The front-end; a local model's weights are put into the bundle, a hub
-        model is referred to by its id.
+        model is referred to by its id and commit.
     normalizer : FeatureNorm
         Fitted.
     head : torch.nn.Module
@@ -144,13 +142,18 @@ def save_bundle(folder, text, backbone, normalizer, head, labels):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     run = YAML().load(text)
-    objects = {"backbone": run["backbone"], "head": run["head"]}
+    objects = {key: run[key] for key in ("backbone", "normalizer", "head")}
+    objects["normalizer"]["size"] = backbone.output_size
     objects["head"]["input_size"] = backbone.output_size
+    if backbone.n_layers > 1:
+        objects["head"]["n_layers"] = backbone.n_layers
     template = TEMPLATE
     if getattr(backbone, "is_local", False):
         objects["backbone"]["source"] = None
         template += "        backbone: !ref <backbone>\n"
         _link_or_save(backbone, folder)
+    elif hasattr(backbone, "revision"):
+        objects["backbone"]["revision"] = backbone.revision
     stream = StringIO()
     YAML().dump(objects, stream)
     torch.save(head.state_dict(), folder / "head.ckpt")
@@ -163,7 +166,7 @@ def save_bundle(folder, text, backbone, normalizer, head, labels):
         folder / "hyperparams.yaml",
         template.format(
             objects=stream.getvalue(),
-            input_size=backbone.output_size,
+            channel=run["channel"],
             sample_rate=backbone.sample_rate,
             n_classes=len(labels),
         ),

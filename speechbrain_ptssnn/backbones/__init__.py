@@ -1,6 +1,8 @@
 """Frozen front-ends: waveform in, features out, never trained."""
 
+from speechbrain_ptssnn.backbones.emotion2vec import Emotion2vec
 from speechbrain_ptssnn.backbones.fbank import Fbank
 from speechbrain_ptssnn.backbones.huggingface import HuggingFace
+from speechbrain_ptssnn.backbones.opensmile import OpenSmile
 
-__all__ = ["Fbank", "HuggingFace"]
+__all__ = ["Emotion2vec", "Fbank", "HuggingFace", "OpenSmile"]

@@ -10,6 +10,8 @@ class Backbone(torch.nn.Module):
 
     A subclass sets ``output_size``, defines :meth:`extract` and
     :meth:`fingerprint`, and ends its constructor with :meth:`freeze`.
+    ``n_layers`` hidden states of equal size stand side by side in the
+    ``output_size`` channels.
 
     Arguments
     ---------
@@ -26,6 +28,7 @@ class Backbone(torch.nn.Module):
         self.sample_rate = sample_rate
         self.frame_rate = frame_rate
         self.min_samples = min_samples
+        self.n_layers = 1
 
     def freeze(self):
         """Takes every parameter out of training; eval mode, for good."""

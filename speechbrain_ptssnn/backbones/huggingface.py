@@ -1,30 +1,41 @@
-"""Frozen wav2vec 2.0, HuBERT, WavLM or data2vec-audio from Hugging Face."""
+"""Frozen speech encoders in the Hugging Face format."""
 
-import hashlib
-import json
-import math
 from pathlib import Path
 
 import torch
+import transformers
+from huggingface_hub import hf_hub_download
 from safetensors import SafetensorError
-from speechbrain.utils.checkpoints import (
-    mark_as_saver,
-    mark_as_transfer,
-    register_checkpoint_hooks,
-)
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from speechbrain_ptssnn.backbones.base import Backbone
+from speechbrain_ptssnn.backbones.pretrained import (
+    Pretrained,
+    missing_weights,
+)
 from speechbrain_ptssnn.errors import InputError
 
+# Of a configuration: what differs between two copies of one model.
+TRANSIENT = ("_name_or_path", "transformers_version", "architectures", "dtype")
 
-@register_checkpoint_hooks
-class HuggingFace(Backbone):
-    r"""Hidden states of a speech model in the Hugging Face format.
+# What Whisper's checkpoints call its encoder's weights.
+WHISPER_NAMES = {r"^(model\.)?encoder\.": ""}
+
+
+class EncoderOfWhisper(WhisperEncoder):
+    """Whisper's encoder, out of a checkpoint that holds its decoder too."""
+
+    _keys_to_ignore_on_load_unexpected = (r"decoder\.", r"proj_out\.")
+
+
+class HuggingFace(Pretrained):
+    r"""Hidden states of wav2vec 2.0, HuBERT, WavLM, data2vec-audio,
+    w2v-BERT 2.0 or Whisper's encoder.
 
     Loaded with transformers, not SpeechBrain's lobe, which asks the hub even
     when the weights are on disk, scales the wave over its padding and leaves
-    eval mode in training.
+    eval mode in training. Whisper sees windows of 30 s, as it must; only the
+    frames of real audio are kept, and those of longer audio are joined.
 
     Arguments
     ---------
@@ -33,9 +44,9 @@ class HuggingFace(Backbone):
         the model to be loaded from a bundle's ``backbone.ckpt``.
     revision : str, optional
         Commit, tag or branch of a hub model.
-    layer : int
-        Which hidden state: -1 the last, 0 the input of the first transformer
-        layer.
+    layer : str or int
+        "last", "weighted", or the index of a hidden state; see
+        :class:`~speechbrain_ptssnn.backbones.pretrained.Pretrained`.
 
     Raises
     ------
@@ -43,20 +54,34 @@ class HuggingFace(Backbone):
         If the model can not be loaded, is no such model or lacks the layer.
     """
 
-    def __init__(self, source, revision=None, layer=-1):
-        super().__init__(sample_rate=16000, frame_rate=50.0, min_samples=400)
-        self.source = source
-        self.layer = layer
+    def __init__(self, source, revision=None, layer="last"):
+        super().__init__(source, revision, layer)
         if source is None:
             return
         try:
-            model, report = AutoModel.from_pretrained(
-                source, revision=revision, output_loading_info=True
-            )
+            if not self.is_local:  # whatever it is called, take one commit
+                config = hf_hub_download(
+                    source, "config.json", revision=revision
+                )
+                self.revision = revision = Path(config).parent.name
+            config = AutoConfig.from_pretrained(source, revision=revision)
+            self._check_kind(config)
             extractor = AutoFeatureExtractor.from_pretrained(
                 source, revision=revision
             )
-        except (OSError, ValueError, SafetensorError) as error:
+            is_whisper = config.model_type == "whisper"
+            loader = EncoderOfWhisper if is_whisper else AutoModel
+            model, report = loader.from_pretrained(
+                source,
+                revision=revision,
+                # Some are published in float16, which would be kept.
+                dtype=torch.float32,
+                key_mapping=WHISPER_NAMES if is_whisper else None,
+                output_loading_info=True,
+            )
+        except InputError:
+            raise
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError(
                 f"backbone {source!r} can not be loaded ({reason}); give a "
@@ -64,99 +89,84 @@ class HuggingFace(Backbone):
                 "preprocessor_config.json"
             ) from error
         # What masks spans in pre-training is all that may be missing.
-        missing = sorted(set(report["missing_keys"]) - {"masked_spec_embed"})
+        missing = set(report["missing_keys"]) - {"masked_spec_embed"}
         if missing:
-            raise InputError(
-                f"backbone {source!r} lacks {len(missing)} weights, e.g. "
-                f"{missing[0]}; they would be random: get the whole checkpoint"
-            )
-        self._adopt(
-            model,
-            getattr(extractor, "do_normalize", False),
-            extractor.sampling_rate,
-        )
+            raise missing_weights(source, missing)
+        self._adopt(model, extractor)
 
-    def _adopt(self, model, normalize, sample_rate):
-        config = model.config
-        if not hasattr(config, "conv_stride"):
+    def _check_kind(self, config):
+        kind = config.model_type
+        if kind not in ("whisper", "wav2vec2-bert") and not hasattr(
+            config, "conv_stride"
+        ):
             raise InputError(
-                f"backbone {self.source!r} is a {config.model_type} model; "
-                "wav2vec2, hubert, wavlm and data2vec-audio are supported"
+                f"backbone {self.source!r} is a {kind} model; wav2vec2, "
+                "hubert, wavlm, data2vec-audio, wav2vec2-bert and whisper are "
+                "supported"
             )
-        n_layers = config.num_hidden_layers
-        if not -n_layers - 1 <= self.layer <= n_layers:
-            raise InputError(
-                f"layer {self.layer} is not among the {n_layers + 1} hidden "
-                f"states of {self.source!r}"
-            )
+
+    def _adopt(self, model, extractor):
         if hasattr(model, "masked_spec_embed"):
             # Random where a checkpoint lacks it, and never used here.
             model.masked_spec_embed.data.zero_()
-        self.model = model
-        self.normalize = normalize
-        self.sample_rate = sample_rate
-        self.output_size = config.hidden_size
-        self.frame_rate = sample_rate / math.prod(config.conv_stride)
-        self.min_samples = 1
-        for kernel, stride in zip(
-            reversed(config.conv_kernel),
-            reversed(config.conv_stride),
-            strict=True,
-        ):
-            self.min_samples = (self.min_samples - 1) * stride + kernel
-        self.freeze()
-
-    @property
-    def is_local(self):
-        """Whether the weights came from a folder, which a moved bundle would
-        miss.
-        """
-        return self.source is not None and Path(self.source).is_dir()
+        config = model.config
+        self.extractor = extractor
+        self.sample_rate = extractor.sampling_rate
+        self.window = None
+        if config.model_type == "whisper":
+            self.window = extractor.n_samples
+            # A mel frame each hop; the encoder's second convolution has
+            # stride 2.
+            kernels = strides = [extractor.hop_length, 2]
+        elif config.model_type == "wav2vec2-bert":
+            # 25 ms each 10 ms, as in Kaldi; then frames side by side.
+            kernels, strides = [400, extractor.stride], [160, extractor.stride]
+        else:
+            kernels, strides = config.conv_kernel, config.conv_stride
+        self.adopt(
+            model,
+            config.num_hidden_layers + 1,
+            config.hidden_size,
+            kernels,
+            strides,
+        )
 
     def extract(self, wav):
         """Maps [samples] to [time, output_size]."""
-        if self.normalize:
-            # What the feature extractor does, over the utterance's own length.
-            wav = (wav - wav.mean()) / (wav.var(correction=0) + 1e-7).sqrt()
-        last = self.layer in (-1, self.model.config.num_hidden_layers)
-        output = self.model(wav.unsqueeze(0), output_hidden_states=not last)
-        if last:
-            return output.last_hidden_state.squeeze(0)
-        return output.hidden_states[self.layer].squeeze(0)
+        windows = wav.split(self.window or len(wav))
+        return torch.cat(
+            [self._encode(w) for w in windows if len(w) >= self.min_samples]
+        )
 
-    def fingerprint(self):
-        """Hash of weights and configuration, with the settings."""
+    def _encode(self, wav):
+        inputs = self.extractor(
+            wav.cpu().numpy(),
+            sampling_rate=self.sample_rate,
+            return_tensors="pt",
+        )
+        values = inputs[self.model.main_input_name].to(wav.device)
+        output = self.model(values, output_hidden_states=True)
+        # Large models normalise after the last layer; the list is from before.
+        states = [*output.hidden_states[:-1], output.last_hidden_state]
+        # Padding to whole windows or pairs of frames gives frames of nothing.
+        n_frames = 1 + (len(wav) - self.min_samples) // self.hop
+        return self.join(states)[:n_frames]
+
+    def settings(self):
+        """Configurations of the model and of its feature extractor."""
         config = self.model.config.to_dict()
-        for name in ("_name_or_path", "transformers_version", "architectures"):
+        for name in TRANSIENT:
             config.pop(name, None)
-        settings = json.dumps(config, sort_keys=True, default=str)
-        digest = hashlib.sha256(settings.encode())
-        for name, tensor in sorted(self.model.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(tensor.cpu().contiguous().numpy().tobytes())
-        return (
-            f"{self.model.config.model_type} {digest.hexdigest()} "
-            f"layer={self.layer} normalize={self.normalize} "
-            f"sample_rate={self.sample_rate}"
-        )
+        return {"config": config, "extractor": self.extractor.to_dict()}
 
-    @mark_as_saver
-    def save(self, path):
-        """Writes the model to one file, for a bundle that can be moved."""
-        torch.save(
-            {
-                "config": self.model.config.to_dict(),
-                "weights": self.model.state_dict(),
-                "normalize": self.normalize,
-                "sample_rate": self.sample_rate,
-            },
-            path,
+    def restore(self, settings):
+        """Builds the model, its weights still random."""
+        config = AutoConfig.for_model(**settings["config"])
+        extractor = getattr(
+            transformers, settings["extractor"]["feature_extractor_type"]
         )
-
-    @mark_as_transfer
-    def load(self, path):
-        """Reads what :meth:`save` wrote."""
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        model = AutoModel.from_config(AutoConfig.for_model(**saved["config"]))
-        model.load_state_dict(saved["weights"])
-        self._adopt(model, saved["normalize"], saved["sample_rate"])
+        if config.model_type == "whisper":
+            model = EncoderOfWhisper(config)
+        else:
+            model = AutoModel.from_config(config)
+        self._adopt(model, extractor.from_dict(settings["extractor"]))

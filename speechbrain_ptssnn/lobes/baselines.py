@@ -6,6 +6,7 @@ from speechbrain_ptssnn.lobes.pts_snn import (
     PLIFClassifier,
     check_feature_size,
 )
+from speechbrain_ptssnn.nnet.layer_mixture import LayerMixture
 from speechbrain_ptssnn.nnet.masking import masked_mean
 from speechbrain_ptssnn.nnet.plif import PLIF
 
@@ -25,6 +26,8 @@ class VanillaSNN(torch.nn.Module):
         Hidden spiking neurons.
     plif : callable
         ``plif(n_neurons)`` makes a layer of neurons.
+    n_layers : int
+        Hidden states in the features; see :class:`PTSSNN`.
 
     Example
     -------
@@ -32,16 +35,19 @@ class VanillaSNN(torch.nn.Module):
     torch.Size([2, 4])
     """
 
-    def __init__(self, input_size=768, n_classes=4, size=256, plif=PLIF):
+    def __init__(
+        self, input_size=768, n_classes=4, size=256, plif=PLIF, n_layers=1
+    ):
         super().__init__()
         self.input_size = input_size
-        self.linear = torch.nn.Linear(input_size, size)
+        self.mixture = LayerMixture(n_layers)
+        self.linear = torch.nn.Linear(input_size // n_layers, size)
         self.classifier = PLIFClassifier(size, n_classes, plif)
 
     def forward(self, feats, lengths=None):
         """As :meth:`PTSSNN.forward`: mean firing rates, [batch, n_classes]."""
         check_feature_size(self, feats)
-        return self.classifier(self.linear(feats), lengths)
+        return self.classifier(self.linear(self.mixture(feats)), lengths)
 
 
 class LinearProbe(torch.nn.Module):
@@ -58,6 +64,8 @@ class LinearProbe(torch.nn.Module):
         Emotions.
     size : int
         Hidden units.
+    n_layers : int
+        Hidden states in the features; see :class:`PTSSNN`.
 
     Example
     -------
@@ -65,14 +73,15 @@ class LinearProbe(torch.nn.Module):
     torch.Size([2, 4])
     """
 
-    def __init__(self, input_size=768, n_classes=4, size=256):
+    def __init__(self, input_size=768, n_classes=4, size=256, n_layers=1):
         super().__init__()
         self.input_size = input_size
-        self.linear = torch.nn.Linear(input_size, size)
+        self.mixture = LayerMixture(n_layers)
+        self.linear = torch.nn.Linear(input_size // n_layers, size)
         self.output = torch.nn.Linear(size, n_classes)
 
     def forward(self, feats, lengths=None):
         """As :meth:`PTSSNN.forward`, but logits, [batch, n_classes]."""
         check_feature_size(self, feats)
-        hidden = torch.relu(self.linear(feats))
+        hidden = torch.relu(self.linear(self.mixture(feats)))
         return self.output(masked_mean(hidden, lengths))

@@ -9,6 +9,7 @@ from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.nnet.attention import SpikingSparseLinearAttention
 from speechbrain_ptssnn.nnet.calibration import HomeostaticBiasGenerator
 from speechbrain_ptssnn.nnet.folding import Folding, learns
+from speechbrain_ptssnn.nnet.layer_mixture import LayerMixture
 from speechbrain_ptssnn.nnet.masking import frame_mask, masked_mean
 from speechbrain_ptssnn.nnet.normalization import (
     MaskedBatchNorm,
@@ -265,6 +266,10 @@ class PTSSNN(torch.nn.Module):
         :class:`~speechbrain_ptssnn.nnet.plif.PLIF` with its numbers.
     token_plif : callable
         ``token_plif()`` makes the attention's single-step neurons.
+    n_layers : int
+        Hidden states that stand side by side in the features
+        (``layer: weighted``); a learnt mixture of them is what the saturation
+        gets.
 
     Raises
     ------
@@ -298,12 +303,15 @@ class PTSSNN(torch.nn.Module):
         saturation=0.1,
         plif=PLIF,
         token_plif=SingleStepPLIF,
+        n_layers=1,
     ):
         super().__init__()
         self.input_size = input_size
-        self.saturation = SoftSaturation(input_size, saturation)
+        self.mixture = LayerMixture(n_layers)
+        feature_size = input_size // n_layers
+        self.saturation = SoftSaturation(feature_size, saturation)
         self.encoder = TemporalShiftSpikingEncoder(
-            input_size,
+            feature_size,
             hidden_size,
             size,
             shift_fraction,
@@ -335,7 +343,8 @@ class PTSSNN(torch.nn.Module):
         check_feature_size(self, feats)
         if frame_mask(lengths, feats.shape[1]) is None:
             lengths = None  # every frame is real: no part has to look again
-        encoded = self.encoder(self.saturation(feats), lengths)
+        feats = self.saturation(self.mixture(feats))
+        encoded = self.encoder(feats, lengths)
         prompts, features = self.attention(encoded, lengths)
         v_bias = self.bias_generator(prompts)
         return self.classifier(features + v_bias.unsqueeze(1), lengths)

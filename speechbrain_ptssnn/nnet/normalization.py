@@ -1,5 +1,7 @@
 """Normalisations that see valid frames only."""
 
+import math
+
 import torch
 from torch.nn import functional
 
@@ -144,17 +146,20 @@ class FeatureNorm(torch.nn.Module):
     ---------
     size : int
         Channels.
+    clip : float
+        The largest absolute value that is let through; inf is no limit.
 
     Example
     -------
-    >>> norm = FeatureNorm(1)
+    >>> norm = FeatureNorm(1, clip=6.0)
     >>> norm.fit([torch.tensor([[1.0], [3.0]]), torch.tensor([[1.0], [3.0]])])
-    >>> norm(torch.tensor([[[3.0]]])).item()
-    1.0
+    >>> norm(torch.tensor([[[3.0], [99.0]]])).tolist()
+    [[[1.0], [6.0]]]
     """
 
-    def __init__(self, size):
+    def __init__(self, size, clip=math.inf):
         super().__init__()
+        self.clip = clip
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("std", torch.ones(size))
 
@@ -190,4 +195,5 @@ class FeatureNorm(torch.nn.Module):
 
     def forward(self, x):
         """Takes and returns [batch, time, size]."""
-        return (x - self.mean) / self.std
+        x = (x - self.mean) / self.std
+        return x if self.clip == math.inf else x.clamp(-self.clip, self.clip)

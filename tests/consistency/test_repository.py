@@ -1,5 +1,6 @@
 """Recipes differ by name only, every YAML builds, README names everything."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,18 @@ from speechbrain_ptssnn.hyperparams import Hyperparams
 ROOT = Path(__file__).resolve().parents[2]
 CORPORA = sorted(path.parent.name for path in ROOT.glob("recipes/*/train.py"))
 BACKBONES = sorted(path.stem for path in ROOT.glob("hparams/backbones/*.yaml"))
+# What the name of a backbone begins with, and the tiny model to try it with.
+KINDS = {
+    "emotion2vec": "emotion2vec",
+    "huggingface": "wav2vec2",
+    "wav2vec2": "wav2vec2",
+    "xls-r": "xls-r",
+    "hubert": "hubert",
+    "wavlm": "wavlm",
+    "data2vec": "data2vec",
+    "w2v-bert": "w2v-bert",
+    "whisper": "whisper",
+}
 HEADS = sorted(path.name for path in ROOT.glob("hparams/*.yaml"))
 
 
@@ -27,7 +40,7 @@ def test_recipes_differ_by_name_only(corpus):
 def test_every_yaml_builds(head, corpus, protocol):
     hparams = Hyperparams(
         ROOT / "hparams" / head,
-        f"protocol: {protocol}",
+        f"protocol: {protocol}\nbackbone: fbank",
         ROOT / "recipes" / corpus,
         corpus=corpus,
         n_classes=4,
@@ -40,8 +53,13 @@ def test_every_yaml_builds(head, corpus, protocol):
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_every_backbone_builds(backbone, make_backbone):
     overrides = f"backbone: {backbone}"
-    if backbone == "huggingface":
-        overrides += f"\nhub: {make_backbone('wav2vec2')}"
+    if backbone.startswith("opensmile"):
+        pytest.importorskip(
+            "opensmile", reason="the extra [opensmile] is missing"
+        )
+    elif backbone != "fbank":
+        (kind,) = [k for k in KINDS if backbone.startswith(k)]
+        overrides += f"\nlayer: weighted\nhub: {make_backbone(KINDS[kind])}"
     hparams = Hyperparams(
         ROOT / "hparams" / "pts_snn.yaml",
         overrides,
@@ -50,6 +68,16 @@ def test_every_backbone_builds(backbone, make_backbone):
         n_classes=4,
     ).build()
     assert hparams["head"].input_size == hparams["backbone"].output_size
+    assert hparams["head"].mixture.n_layers == hparams["backbone"].n_layers
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_every_hub_model_is_pinned_or_says_why_not(name):
+    text = (ROOT / f"hparams/backbones/{name}.yaml").read_text()
+    if "\nhub: " in text and name != "huggingface":
+        assert re.search(
+            r"^revision: [0-9a-f]{40}$|^# Not pinned: ", text, re.M
+        )
 
 
 def test_defaults_of_the_yaml_are_those_of_the_head():
@@ -57,7 +85,7 @@ def test_defaults_of_the_yaml_are_those_of_the_head():
 
     hparams = Hyperparams(
         ROOT / "hparams" / "pts_snn.yaml",
-        "",
+        "backbone: fbank",
         ROOT / "recipes" / CORPORA[0],
         corpus=CORPORA[0],
         n_classes=4,

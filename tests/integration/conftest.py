@@ -32,6 +32,7 @@ def recipe(tmp_path, mini_urdu):
         options = {
             "data_folder": mini_urdu,
             "complete": False,
+            "backbone": "fbank",
             "protocol": tmp_path / f"{unit}.yaml",
             "number_of_epochs": 2,
             "batch_size": 8,

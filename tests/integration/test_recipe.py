@@ -5,6 +5,7 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import torch
@@ -70,15 +71,72 @@ def test_a_run_leaves_what_it_promises(head, recipe, mini_urdu):
     check_bundle(fold, mini_urdu, recipe.path / "moved")
 
 
-@pytest.mark.parametrize("kind", BACKBONES)
-def test_hugging_face_backbones_train_and_classify(
+@pytest.mark.parametrize("kind", [*BACKBONES, "emotion2vec"])
+def test_pretrained_backbones_train_and_classify(
     kind, recipe, mini_urdu, make_backbone
 ):
-    run = recipe.run(backbone="huggingface", hub=make_backbone(kind))
+    name = "emotion2vec_base" if kind == "emotion2vec" else "huggingface"
+    run = recipe.run(
+        backbone=name,
+        hub=make_backbone(kind),
+        head="linear_probe",
+        layer="weighted" if kind in ("wavlm", "emotion2vec") else "last",
+    )
     assert run.summary["backbone"] == f"tiny-{kind}"
     weights = [run.folder / f"fold_{k}/model/backbone.ckpt" for k in (1, 2)]
     assert weights[0].samefile(weights[1])
     check_bundle(run.folder / "fold_1", mini_urdu, recipe.path / "moved")
+
+
+def test_opensmile_trains_and_classifies(recipe, mini_urdu):
+    pytest.importorskip("opensmile", reason="the extra [opensmile] is missing")
+    run = recipe.run(backbone="opensmile_compare", fold=1)
+    bundle = (run.folder / "fold_1/model/hyperparams.yaml").read_text()
+    assert "clip: 6.0" in bundle
+    check_bundle(run.folder / "fold_1", mini_urdu, recipe.path / "moved")
+
+
+@pytest.mark.parametrize("head", ["pts_snn", "vanilla_snn", "linear_probe"])
+def test_layer_weighted_alone_makes_the_head_mix(
+    head, recipe, mini_urdu, make_backbone
+):
+    parameters = {}
+    for layer in ("last", "weighted"):
+        run = recipe.run(
+            head=head,
+            backbone="huggingface",
+            hub=make_backbone("wav2vec2"),
+            layer=layer,
+            fold=1,
+            results_folder=recipe.path / layer,
+        )
+        parameters[layer] = run.summary["trainable_params"]
+    assert parameters["weighted"] == parameters["last"] + 3
+    saved = torch.load(run.folder / "fold_1" / "model" / "head.ckpt")
+    assert saved["mixture.logits"].abs().max() > 0  # it has learnt
+    check_bundle(run.folder / "fold_1", mini_urdu, recipe.path / "moved")
+
+
+def test_a_bundle_hears_the_louder_channel_or_the_chosen_one(recipe, mini_urdu):
+    mono = next(mini_urdu.rglob("*.wav"))
+    samples, rate = soundfile.read(mono)
+    noise = np.random.default_rng(0).normal(0, 0.01, len(samples))
+    stereo = recipe.path / "stereo.wav"
+    soundfile.write(stereo, np.stack([noise, samples], 1), rate)
+    for channel in ("louder", 0):
+        run = recipe.run(
+            head="linear_probe",
+            fold=1,
+            channel=channel,
+            results_folder=recipe.path / f"channel_{channel}",
+        )
+        classifier = EncoderClassifier.from_hparams(
+            source=str(run.folder / "fold_1" / "model")
+        )
+        posteriors = [
+            classifier.classify_file(str(path))[0] for path in (mono, stereo)
+        ]
+        assert torch.equal(*posteriors) == (channel == "louder")
 
 
 def test_unseen_speakers_stay_unseen(recipe):
@@ -176,6 +234,8 @@ def test_two_processes_make_the_same_folds_and_a_whole_result(recipe):
         ({"fold": 3}, "fold must be 'all' or 1 to 2, got 3"),
         ({"head": "no_such_head"}, r"no_such_head\.yaml"),
         ({"backbone": "huggingface", "hub": "/nowhere"}, "'/nowhere' can not"),
+        ({"layer": "weighted"}, "unknown key 'layer'"),
+        ({"channel": "left"}, "channel must be 'louder', 0, 1, .*'left'"),
     ],
 )
 def test_bad_settings_end_in_one_sentence(options, message, recipe):
@@ -215,6 +275,11 @@ def test_the_validation_loss_weighs_every_utterance_alike(recipe):
     targets = torch.tensor([LABELS.index(row["label"]) for row in rows])
     expected = FocalSmoothingLoss()(posteriors.log(), targets)
     assert result["loss"] == pytest.approx(expected.item(), abs=1e-5)
+
+
+def test_a_channel_that_is_not_there_is_named(recipe, mini_urdu):
+    with pytest.raises(SystemExit, match=r"wav: there is no channel 1.*has 1;"):
+        recipe.run(channel=1)
 
 
 def test_a_mended_file_does_not_block_the_same_command(recipe, mini_urdu):

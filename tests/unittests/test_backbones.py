@@ -1,5 +1,6 @@
 import json
 import shutil
+import sys
 
 import pytest
 import speechbrain as sb
@@ -8,22 +9,81 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from conftest import BACKBONES
-from speechbrain_ptssnn.backbones import Fbank, HuggingFace
+from speechbrain_ptssnn.backbones import (
+    Emotion2vec,
+    Fbank,
+    HuggingFace,
+    OpenSmile,
+)
 from speechbrain_ptssnn.errors import InputError
 
+OPENSMILE = ["ComParE_2016", "eGeMAPSv02"]
+WITH_LAYERS = [*BACKBONES, "emotion2vec"]
 
-@pytest.fixture(params=["fbank", *BACKBONES])
-def backbone(request, make_backbone):
-    if request.param == "fbank":
-        return Fbank()
-    return HuggingFace(str(make_backbone(request.param)))
+
+@pytest.fixture
+def build(make_backbone):
+    """Any backbone by kind, tiny; options go to its class."""
+
+    def make(kind, **options):
+        if kind == "fbank":
+            return Fbank()
+        if kind in OPENSMILE:
+            pytest.importorskip(
+                "opensmile", reason="the extra [opensmile] is missing"
+            )
+            return OpenSmile(kind)
+        backbone = Emotion2vec if kind == "emotion2vec" else HuggingFace
+        return backbone(str(make_backbone(kind)), **options)
+
+    return make
+
+
+@pytest.fixture(params=["fbank", *OPENSMILE, *WITH_LAYERS])
+def backbone(request, build):
+    return build(request.param)
 
 
 def test_frames_come_at_50_hz_with_output_size(backbone):
     frames = backbone(torch.randn(32000))
-    assert abs(len(frames) - 2 * backbone.frame_rate) <= 1
+    assert abs(len(frames) - 2 * backbone.frame_rate) <= 3
     assert backbone.frame_rate == 50
     assert frames.shape[1] == backbone.output_size
+
+
+def test_silence_has_features_and_an_utterance_always_the_same(backbone):
+    silence, wav = torch.zeros(8000), 0.1 * torch.randn(8000)
+    first = backbone(wav)
+    assert torch.isfinite(backbone(silence)).all()
+    assert torch.equal(backbone(wav), first)
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds"),
+    [
+        ("wav2vec2", 34),
+        ("wav2vec2", 60),
+        ("wavlm", 34),
+        ("w2v-bert", 34),
+        ("emotion2vec", 34),
+        ("emotion2vec", 60),
+    ],
+)
+def test_long_audio_keeps_every_frame(kind, seconds, build):
+    frames = build(kind)(torch.randn(seconds * 16000))
+    assert len(frames) == 50 * seconds - 1
+
+
+def test_whisper_joins_windows_and_keeps_frames_of_real_audio(build):
+    whisper = build("whisper")
+    assert whisper.window == 16000  # 30 s as published, 1 s here
+    wav = torch.randn(40100)
+    frames = whisper(wav)
+    assert len(frames) == 40100 // 320
+    parts = torch.cat([whisper(part) for part in wav.split(16000)])
+    assert torch.equal(frames, parts)
+    # A rest that is shorter than a frame gives none.
+    assert len(whisper(wav[:16300])) == 50
 
 
 def test_stays_frozen_and_in_eval_mode_during_brain_fit(backbone):
@@ -59,32 +119,149 @@ def test_stays_frozen_and_in_eval_mode_during_brain_fit(backbone):
 
 
 @pytest.mark.parametrize("kind", BACKBONES)
-@pytest.mark.parametrize("layer", [-1, 0, 1])
+@pytest.mark.parametrize("layer", ["last", -1, 0, "1"])
 def test_features_are_the_hidden_states_of_transformers(
-    kind, layer, make_backbone
+    kind, layer, make_backbone, build
 ):
     folder = make_backbone(kind)
     wav = torch.randn(6000)
     extractor = transformers.AutoFeatureExtractor.from_pretrained(folder)
     values = extractor(wav.numpy(), sampling_rate=16000, return_tensors="pt")
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    model = model.encoder if kind == "whisper" else model
     with torch.no_grad():
-        model = transformers.AutoModel.from_pretrained(folder).eval()
         output = model(**values, output_hidden_states=True)
-    features = HuggingFace(str(folder), layer=layer)(wav)
+    expected = output.last_hidden_state
+    if layer not in ("last", -1):
+        expected = output.hidden_states[int(layer)]
+    features = build(kind, layer=layer)(wav)
+    assert len(features) == 18
+    assert torch.allclose(features, expected[0, :18], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("layout", ["model.pt", "configuration.json"])
+def test_emotion2vec_is_what_funasr_generates(layout, make_backbone, tmp_path):
+    folder = shutil.copytree(make_backbone("emotion2vec"), tmp_path / "model")
+    if layout == "configuration.json":  # as emotion2vec_base is published
+        (folder / "model.pt").rename(folder / "emotion2vec_base.pt")
+        names = {"init_param": "emotion2vec_base.pt", "config": "config.yaml"}
+        text = json.dumps({"file_path_metas": names})
+        (folder / layout).write_text(text)
+    from funasr import AutoModel
+
+    funasr = AutoModel(model=str(folder), device="cpu", disable_update=True)
+    torch.set_num_threads(1)  # FunASR takes four
+    wav = 0.1 * torch.randn(20000)
+    (expected,) = funasr.generate(wav, granularity="frame", disable_pbar=True)
+    features = Emotion2vec(str(folder))(wav)
     assert torch.allclose(
-        features, output.hidden_states[layer][0], atol=1e-5, rtol=1e-5
+        features, torch.from_numpy(expected["feats"]), atol=1e-5
     )
 
 
-@pytest.mark.parametrize("kind", ["wav2vec2"])
-def test_one_file_keeps_the_whole_model(kind, make_backbone, tmp_path):
-    original = HuggingFace(str(make_backbone(kind)))
+@pytest.mark.parametrize("kind", WITH_LAYERS)
+def test_weighted_layers_are_all_hidden_states_side_by_side(kind, build):
+    wav = torch.randn(6000)
+    every = build(kind, layer="weighted")
+    states = every(wav).unflatten(1, (every.n_layers, -1))
+    assert every.n_layers == (4 if kind == "emotion2vec" else 3)
+    for k in range(every.n_layers):
+        assert torch.equal(states[:, k], build(kind, layer=k)(wav))
+
+
+@pytest.mark.parametrize("kind", WITH_LAYERS)
+def test_one_file_keeps_the_whole_model(kind, build, tmp_path):
+    original = build(kind, layer=1)
     original.save(tmp_path / "backbone.ckpt")
-    loaded = HuggingFace(None)
+    loaded = type(original)(None, layer=1)
     loaded.load(tmp_path / "backbone.ckpt")
     wav = torch.randn(6000)
     assert torch.equal(loaded(wav), original(wav))
     assert loaded.fingerprint() == original.fingerprint()
+
+
+def test_a_checkpoint_of_2021_loads_and_a_truncated_one_is_named(
+    make_backbone, build, tmp_path
+):
+    folder = shutil.copytree(make_backbone("wav2vec2"), tmp_path / "old")
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    old = {"quantizer.codevectors": torch.zeros(1)}
+    for name, weight in weights.items():
+        name = name.replace("parametrizations.weight.original0", "weight_g")
+        name = name.replace("parametrizations.weight.original1", "weight_v")
+        old[f"wav2vec2.{name}"] = weight
+    torch.save(old, folder / "pytorch_model.bin")
+    fingerprint = HuggingFace(str(folder)).fingerprint()
+    assert fingerprint == build("wav2vec2").fingerprint()
+    with open(folder / "pytorch_model.bin", "r+b") as file:
+        file.truncate(1000)
+    with pytest.raises(InputError, match="old' can not be loaded") as error:
+        HuggingFace(str(folder))
+    assert "\n" not in str(error.value)
+
+
+def test_a_half_precision_checkpoint_is_computed_in_single(
+    make_backbone, build, tmp_path
+):
+    folder = shutil.copytree(make_backbone("whisper"), tmp_path / "half")
+    weights = load_file(folder / "model.safetensors")
+    weights = {name: weight.half() for name, weight in weights.items()}
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(
+        json.dumps(config | {"dtype": "float16"})
+    )
+    backbone = HuggingFace(str(folder))
+    assert {p.dtype for p in backbone.parameters()} == {torch.float32}
+
+
+def test_opensmile_is_its_own_frames_in_pairs_and_full_scale_stays(build):
+    backbone = build("ComParE_2016")
+    import opensmile
+
+    wav = torch.sin(torch.arange(8000) / 5)
+    smile = opensmile.Smile(
+        opensmile.FeatureSet.ComParE_2016,
+        opensmile.FeatureLevel.LowLevelDescriptors,
+    )
+    own = smile.process_signal(0.5 * wav.numpy(), 16000).to_numpy()
+    pairs = torch.from_numpy((own[0::2] + own[1::2]) / 2)
+    assert torch.allclose(backbone(0.5 * wav)[:, :65], pairs, rtol=1e-4)
+    # Beyond 16 bits the samples would wrap around: loud would be noise.
+    loud, as_loud = backbone(1.2 * wav), backbone(0.999 * wav)
+    assert torch.allclose(loud[:, 0], as_loud[:, 0], rtol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("package", "make"),
+    [("funasr", lambda: Emotion2vec(None)), ("opensmile", OpenSmile)],
+)
+def test_a_missing_extra_is_one_sentence(package, make, monkeypatch):
+    for name in {package, *sys.modules}:
+        if name.partition(".")[0] == package:
+            monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(
+        InputError, match=rf"{package}.*pip install -e '\.\["
+    ) as e:
+        make()
+    assert "\n" not in str(e.value)
+
+
+def test_a_broken_emotion2vec_is_named(make_backbone, tmp_path):
+    folder = shutil.copytree(make_backbone("emotion2vec"), tmp_path / "part")
+    saved = torch.load(folder / "model.pt")
+    del saved["model"]["blocks.0.norm1.weight"]
+    torch.save(saved, folder / "model.pt")
+    with pytest.raises(InputError, match=r"lacks 1 weights.*norm1\.weight"):
+        Emotion2vec(str(folder))
+    with open(folder / "model.pt", "r+b") as file:
+        file.truncate(1000)
+    with pytest.raises(InputError, match=r"part' can not be loaded"):
+        Emotion2vec(str(folder))
+    (folder / "config.yaml").unlink()
+    with pytest.raises(InputError, match=r"config\.yaml"):
+        Emotion2vec(str(folder))
 
 
 def test_fingerprint_changes_with_weights_and_layer(make_backbone):
@@ -137,6 +314,13 @@ def test_missing_model_names_the_source(tmp_path):
         HuggingFace(str(tmp_path / "nowhere"))
 
 
-def test_missing_layer_is_named(make_backbone):
-    with pytest.raises(InputError, match="layer 3 is not among the 3"):
-        HuggingFace(str(make_backbone("wav2vec2")), layer=3)
+@pytest.mark.parametrize("layer", [3, -4, "3", "lst", None])
+def test_missing_layer_is_named(layer, build):
+    with pytest.raises(InputError, match=f"layer {layer} is not among the 3"):
+        build("wav2vec2", layer=layer)
+
+
+def test_another_kind_of_model_is_named(tmp_path):
+    transformers.BertConfig().save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="is a bert model; wav2vec2, hubert"):
+        HuggingFace(str(tmp_path))

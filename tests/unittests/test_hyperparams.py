@@ -8,7 +8,7 @@ from speechbrain_ptssnn.hyperparams import Hyperparams
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def hyperparams(overrides="", head="pts_snn.yaml"):
+def hyperparams(overrides="backbone: fbank", head="pts_snn.yaml"):
     return Hyperparams(
         ROOT / "hparams" / head,
         overrides,
@@ -19,7 +19,9 @@ def hyperparams(overrides="", head="pts_snn.yaml"):
 
 
 def test_nested_overrides_reach_the_head():
-    settings = hyperparams("head: {n_prompts: 2}\nplif: {v_threshold: 10.0}")
+    settings = hyperparams(
+        "backbone: fbank\nhead: {n_prompts: 2}\nplif: {v_threshold: 10.0}"
+    )
     head = settings.build()["head"]
     assert len(head.attention.prompts) == 2
     assert head.encoder.blocks[0].plif.v_threshold == 10
@@ -30,7 +32,9 @@ def test_the_backbones_file_decides_on_normalisation():
     assert settings.backbone_name == "fbank"
     assert settings.build()["normalize_features"] is True
     assert (
-        hyperparams("normalize_features: False").build()["normalize_features"]
+        hyperparams("backbone: fbank\nnormalize_features: False").build()[
+            "normalize_features"
+        ]
         is False
     )
 
@@ -47,17 +51,33 @@ def test_a_backbone_of_ones_own_is_two_lines(tmp_path):
     assert hparams["normalize_features"] is False
 
 
+def test_a_backbone_of_ones_own_may_stand_on_ours(tmp_path, make_backbone):
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"base: huggingface.yaml\nhub: {make_backbone('wavlm')}\n")
+    hparams = hyperparams(f"backbone: {file}\nlayer: weighted").build()
+    assert hparams["backbone"].n_layers == hparams["head"].mixture.n_layers == 3
+    assert hparams["head"].encoder.blocks[0].linear.in_features == 16
+
+
+def test_the_default_backbone_is_the_papers():
+    assert hyperparams("").backbone_name == "emotion2vec_base"
+
+
 def test_a_head_file_changes_its_base_only_where_it_says_so():
     ours, base = hyperparams(head="linear_probe.yaml"), hyperparams()
     assert ours.document["lr"] == base.document["lr"]
     assert type(ours.build()["head"]).__name__ == "LinearProbe"
 
 
+def test_an_unknown_backbone_is_named_with_those_there_are():
+    with pytest.raises(InputError, match=r"unknown backbone 'no'.*fbank"):
+        hyperparams("backbone: no")
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
         ("lrr: 1", "unknown key 'lrr'"),
-        ("backbone: nothing", r"unknown backbone 'nothing'.*fbank"),
         ("protocol: nothing", r"unknown protocol 'nothing'.*random"),
         ("lr: high", "lr must be a number, got 'high'"),
         ("complete: 3", "complete must be True or False, got 3"),
@@ -67,4 +87,4 @@ def test_a_head_file_changes_its_base_only_where_it_says_so():
 )
 def test_wrong_settings_are_named(overrides, message):
     with pytest.raises(InputError, match=message):
-        hyperparams(overrides).build()
+        hyperparams(f"backbone: fbank\n{overrides}").build()

@@ -1,0 +1,183 @@
+"""Frozen emotion2vec, the paper's backbone, in FunASR's format."""
+
+import json
+import logging
+from pathlib import Path
+from pickle import UnpicklingError
+
+from huggingface_hub import snapshot_download
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from torch.nn import functional
+
+from speechbrain_ptssnn.backbones.pretrained import (
+    Pretrained,
+    missing_weights,
+)
+from speechbrain_ptssnn.errors import InputError
+
+
+class Emotion2vec(Pretrained):
+    r"""Frame-level features of emotion2vec (arXiv:2312.15185), 50 a second,
+    as FunASR's ``generate(granularity="frame")`` gives them.
+
+    The model class is that of the package funasr. What only pre-training or
+    its nine-class output need is left out.
+
+    Arguments
+    ---------
+    source : str or None
+        Hub id, e.g. "emotion2vec/emotion2vec_base", or a local folder as
+        published: config.yaml and model.pt, or what configuration.json names
+        instead. None leaves the model to be loaded from a bundle's
+        ``backbone.ckpt``.
+    revision : str, optional
+        Commit, tag or branch of a hub model.
+    layer : str or int
+        "last", "weighted", or the index of a hidden state; see
+        :class:`~speechbrain_ptssnn.backbones.pretrained.Pretrained`.
+
+    Raises
+    ------
+    InputError
+        If funasr is not installed, or the model can not be loaded or lacks
+        the layer.
+    """
+
+    def __init__(self, source, revision=None, layer="last"):
+        super().__init__(source, revision, layer)
+        _funasr()
+        if source is None:
+            return
+        try:
+            folder = Path(source)
+            if not folder.is_dir():
+                folder = Path(
+                    snapshot_download(
+                        source,
+                        revision=revision,
+                        allow_patterns=["*.json", "*.yaml", "*.pt"],
+                    )
+                )
+                self.revision = folder.name  # the commit
+            config, checkpoint = _read(folder)
+            self.restore({"model_conf": config["model_conf"]})
+            missing = self._load_weights(checkpoint, config)
+        except InputError:
+            raise
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            EOFError,
+            RuntimeError,
+            YAMLError,
+            UnpicklingError,
+        ) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(
+                f"backbone {source!r} can not be loaded ({reason}); give a "
+                "hub id or a local folder with config.yaml and model.pt, as "
+                "published"
+            ) from error
+        if missing:
+            raise missing_weights(source, missing)
+
+    def _load_weights(self, path, config):
+        """Names of the weights that the checkpoint lacks, which FunASR's
+        loader only prints.
+        """
+        _, load_pretrained_model = _funasr()
+        loaded = set()
+        self.model.on_pretrained_model_loaded = loaded.update
+        load_pretrained_model(
+            str(path),
+            self.model,
+            scope_map=list(config.get("scope_map") or []),
+            excludes=config.get("excludes"),
+        )
+        del self.model.on_pretrained_model_loaded
+        return self.model.state_dict().keys() - loaded
+
+    def restore(self, settings):
+        """Builds the model, its weights still random."""
+        self.model_conf = settings["model_conf"]
+        self.model_conf["modalities"]["audio"]["decoder"] = None
+        model_class, _ = _funasr()
+        model = model_class(model_conf=self.model_conf)
+        convolutions = model.modality_encoders["AUDIO"].feature_enc_layers
+        self.adopt(
+            model,
+            len(_blocks(model)) + 1,
+            self.model_conf["embed_dim"],
+            [kernel for _, kernel, _ in convolutions],
+            [stride for _, _, stride in convolutions],
+        )
+
+    def settings(self):
+        """The model's configuration."""
+        return {"model_conf": self.model_conf}
+
+    def extract(self, wav):
+        """Maps [samples] to [time, output_size]."""
+        if self.model_conf["normalize"]:
+            wav = functional.layer_norm(wav, wav.shape)
+        blocks = _blocks(self.model)
+        states = []
+        hooks = [
+            blocks[0].register_forward_pre_hook(
+                lambda block, inputs: states.append(inputs[0])
+            )
+        ]
+        hooks += [
+            block.register_forward_hook(
+                lambda block, inputs, output: states.append(output[0])
+            )
+            for block in blocks
+        ]
+        try:
+            last = self.model.extract_features(wav.unsqueeze(0))["x"]
+        finally:
+            for hook in hooks:
+                hook.remove()
+        # In front of the frames stand learnt tokens, which "x" has lost.
+        n_tokens = states[0].shape[1] - last.shape[1]
+        return self.join([*(s[:, n_tokens:] for s in states[:-1]), last])
+
+
+def _blocks(model):
+    """All transformer layers, in order."""
+    return [
+        *model.modality_encoders["AUDIO"].context_encoder.blocks,
+        *model.blocks,
+    ]
+
+
+def _funasr():
+    """FunASR's model class and checkpoint loader."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    try:
+        from funasr.models.emotion2vec.model import Emotion2vec
+        from funasr.train_utils.load_pretrained_model import (
+            load_pretrained_model,
+        )
+    except ImportError as error:
+        raise InputError(
+            f"the backbone emotion2vec needs the package funasr ({error}): "
+            "pip install -e '.[emotion2vec]'"
+        ) from error
+    finally:  # the import makes every library's messages appear
+        root.setLevel(level)
+        root.handlers = handlers
+    return Emotion2vec, load_pretrained_model
+
+
+def _read(folder):
+    """The configuration, and the checkpoint's path."""
+    files = {"config": "config.yaml", "init_param": "model.pt"}
+    index = folder / "configuration.json"
+    if index.exists():
+        files |= json.loads(index.read_text()).get("file_path_metas", {})
+    text = (folder / files["config"]).read_text(encoding="utf-8")
+    return YAML(typ="safe").load(text), folder / files["init_param"]

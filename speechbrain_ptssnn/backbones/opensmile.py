@@ -1,0 +1,86 @@
+"""Low-level descriptors of openSMILE: no weights, no download."""
+
+import numpy as np
+import torch
+
+from speechbrain_ptssnn.backbones.base import Backbone
+from speechbrain_ptssnn.errors import InputError
+
+# The largest sample that openSMILE's 16 bits hold; 1.0 would become -1.0.
+FULL_SCALE = 32767 / 32768
+
+
+class OpenSmile(Backbone):
+    r"""Descriptors and, where the set has them, their deltas, 10 ms apart and
+    averaged in pairs: 130 values per 20 ms for ComParE 2016, 25 for eGeMAPS.
+
+    The values have all kinds of units and want the training fold's statistics
+    (``normalize_features: True`` in the YAML). openSMILE is free for research
+    and private use only, not for products.
+
+    Arguments
+    ---------
+    feature_set : str
+        "ComParE_2016" or "eGeMAPSv02".
+    sample_rate : int
+        Hz.
+
+    Raises
+    ------
+    InputError
+        If opensmile is not installed or has no such set.
+    """
+
+    def __init__(self, feature_set="ComParE_2016", sample_rate=16000):
+        # The longest window has 60 ms and the next stands 10 ms later.
+        super().__init__(
+            sample_rate, frame_rate=50.0, min_samples=round(0.06 * sample_rate)
+        )
+        try:
+            import opensmile
+        except ImportError as error:
+            raise InputError(
+                f"openSMILE's features need the package opensmile ({error}): "
+                "pip install -e '.[opensmile]'"
+            ) from error
+        levels = {
+            "ComParE_2016": ["lld", "lld_de"],
+            "eGeMAPSv02": ["lld"],
+        }
+        if feature_set not in levels:
+            raise InputError(
+                f"feature_set must be one of {sorted(levels)}, got "
+                f"{feature_set!r}"
+            )
+        self.extractors = [
+            opensmile.Smile(
+                opensmile.FeatureSet[feature_set], opensmile.FeatureLevel(level)
+            )
+            for level in levels[feature_set]
+        ]
+        self.feature_set = feature_set
+        self.version = opensmile.__version__
+        self.output_size = sum(each.num_features for each in self.extractors)
+
+    def extract(self, wav):
+        """Maps [samples] to [time, output_size]."""
+        peak = wav.abs().max()
+        if peak > FULL_SCALE:
+            wav = wav * (FULL_SCALE / peak)
+        samples = wav.cpu().numpy()
+        parts = [
+            extractor.process_signal(samples, self.sample_rate).to_numpy()
+            for extractor in self.extractors
+        ]
+        # The deltas go on for two frames at the end.
+        n_pairs = min(map(len, parts)) // 2
+        frames = np.concatenate([part[: 2 * n_pairs] for part in parts], axis=1)
+        pairs = frames.reshape(n_pairs, 2, self.output_size)
+        return torch.from_numpy(pairs.mean(axis=1)).to(wav.device)
+
+    def fingerprint(self):
+        """The settings and openSMILE's version say it all."""
+        return (
+            f"opensmile {self.version} {self.feature_set} "
+            f"sample_rate={self.sample_rate}"
+        )
