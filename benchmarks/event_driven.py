@@ -45,6 +45,25 @@ def crossover(results):
     return 1.0
 
 
+@torch.no_grad()
+def measure(linear, n_frames, rate, repeats):
+    """Both products at one rate: their times, and dense over events."""
+    spikes = (torch.rand(n_frames, linear.in_features) < rate).float()
+    out = np.empty((n_frames, linear.out_features), np.float32)
+    weight = linear.weight.t().contiguous().numpy()
+    events = (spikes.numpy(), weight, linear.bias.numpy(), out)
+    event_driven(*events)
+    torch.testing.assert_close(torch.from_numpy(out), linear(spikes))
+    times = compare(
+        {
+            "dense": lambda: linear(spikes),
+            "events": lambda: event_driven(*events),
+        },
+        repeats,
+    )
+    return times | {"ratio": times["dense"]["ms"] / times["events"]["ms"]}
+
+
 if __name__ == "__main__":
     arguments = parser(__doc__, "event_driven.json")
     arguments.add_argument("--frames", type=int, default=225)
@@ -53,33 +72,19 @@ if __name__ == "__main__":
     torch.manual_seed(0)
     everything = {}
     for product, (n_in, n_out) in PRODUCTS.items():
-        linear = torch.nn.Linear(n_in, n_out)
-        weight = linear.weight.detach().t().contiguous().numpy()
-        bias = linear.bias.detach().numpy()
+        linear = torch.nn.Linear(n_in, n_out).requires_grad_(False)
         for n_frames in (args.frames, 1):
             title = f"{product} [{n_frames}, {n_in}] x [{n_in}, {n_out}]"
             print(f"\n{title}\n  active  dense ms  events ms  dense/events")
             everything[title] = results = {}
             for rate in RATES:
-                spikes = (torch.rand(n_frames, n_in) < rate).float()
-                out = np.empty((n_frames, n_out), np.float32)
-                events = (spikes.numpy(), weight, bias, out)
-                event_driven(*events)
-                with torch.no_grad():
-                    torch.testing.assert_close(
-                        torch.from_numpy(out), linear(spikes)
-                    )
-                    times = compare(
-                        {
-                            "dense": lambda: linear(spikes),
-                            "events": lambda: event_driven(*events),
-                        },
-                        10 * args.repeats,
-                    )
-                dense, sparse = (times[k]["ms"] for k in ("dense", "events"))
-                ratio = dense / sparse
-                results[rate] = times | {"ratio": ratio}
-                print(f"{rate:8.0%}{dense:10.4f}{sparse:11.4f}{ratio:14.2f}")
+                row = measure(linear, n_frames, rate, 10 * args.repeats)
+                results[rate] = row
+                dense, events = (row[k]["ms"] for k in ("dense", "events"))
+                print(
+                    f"{rate:8.0%}{dense:10.4f}{events:11.4f}"
+                    f"{row['ratio']:14.2f}"
+                )
             results["crossover"] = crossover(results)
             print(f"faster below {results['crossover']:.1%} active inputs")
     save(args.output, results=everything)

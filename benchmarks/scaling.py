@@ -1,5 +1,6 @@
-"""Time and memory of the head against the number of frames, in evaluation and
-in training: the slope on a double logarithmic scale is 1 where both are linear.
+"""Time and memory of the head against frames, batch and channels, in
+evaluation and in training: where both are linear, the slope on a double
+logarithmic scale is 1.
 
 python benchmarks/scaling.py
 """
@@ -14,14 +15,20 @@ from timing import compare, parser, save
 
 from speechbrain_ptssnn import PTSSNN
 
-FRAMES = (100, 300, 1000, 1706, 3000, 10000)  # IEMOCAP's longest: 1,706
+# [batch, frames, channels]; 1,706 frames is IEMOCAP's longest utterance.
+SWEEPS = {
+    "frames": [(1, t, 768) for t in (100, 300, 1000, 1706, 3000, 10000)],
+    "batch": [(b, 225, 768) for b in (1, 2, 4, 8, 16, 32)],
+    "channels": [(8, 225, d) for d in (160, 512, 768, 1024, 1280)],
+    "frames of a batch": [(32, t, 768) for t in (225, 450, 900, 1706)],
+}
 
 
-def call(frames, train, device):
-    """A function that runs one utterance through the head."""
+def call(shape, train, device):
+    """A function that runs a batch through the head."""
     torch.manual_seed(0)
-    head = PTSSNN().to(device).train(train)
-    feats = torch.randn(1, frames, 768, device=device)
+    head = PTSSNN(shape[-1]).to(device).train(train)
+    feats = torch.randn(shape, device=device)
 
     def step():
         with torch.set_grad_enabled(train):
@@ -32,15 +39,15 @@ def call(frames, train, device):
     return step
 
 
-def peak_megabytes(frames, train):
+def peak_megabytes(shape, train):
     """What a process of its own takes for one call beyond what it had."""
 
     def measure(sender):
         torch.set_num_threads(1)
-        call(16, train, "cpu")()
+        call((1, 16, shape[-1]), train, "cpu")()
         gc.collect()
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        call(frames, train, "cpu")()
+        call(shape, train, "cpu")()
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         sender.send((after - before) / 1024)
 
@@ -53,12 +60,14 @@ def peak_megabytes(frames, train):
     return result
 
 
-def slope(values):
-    """Least-squares slope of log value against log frames, from 1,000 on."""
+def slope(shapes, values):
+    """Least-squares slope of log value against log elements, over the larger
+    half of the shapes, where what is constant counts least.
+    """
+    half = len(shapes) // 2
     points = [
-        (math.log(f), math.log(v))
-        for f, v in zip(FRAMES, values, strict=True)
-        if f >= 1000
+        (math.log(math.prod(shape)), math.log(value))
+        for shape, value in zip(shapes[half:], values[half:], strict=True)
     ]
     x, y = (sum(p[k] for p in points) / len(points) for k in (0, 1))
     return sum((a - x) * (b - y) for a, b in points) / sum(
@@ -68,28 +77,36 @@ def slope(values):
 
 if __name__ == "__main__":
     args = parser(__doc__, "scaling.json").parse_args()
-    results = {}
     # First, while this process is small: its children start from its size.
     memory = {
-        train: [peak_megabytes(f, train) for f in FRAMES]
+        (sweep, train): [peak_megabytes(shape, train) for shape in shapes]
+        for sweep, shapes in SWEEPS.items()
         for train in (False, True)
     }
     torch.set_num_threads(args.threads)
-    for train, megabytes in memory.items():
-        name = "training" if train else "evaluation"
+    results = {}
+    for (sweep, train), megabytes in memory.items():
+        shapes = SWEEPS[sweep]
         times = compare(
-            {f: call(f, train, args.device) for f in FRAMES}, args.repeats
+            {s: call(s, train, args.device) for s in shapes}, args.repeats
         )
-        ms = [times[f]["ms"] for f in FRAMES]
-        print(f"\n{name}, one utterance\n{'frames':>8}{'ms':>10}{'MB':>10}")
-        for row in zip(FRAMES, ms, megabytes, strict=True):
-            print("{:>8}{:>10.2f}{:>10.1f}".format(*row))
-        print(f"slope: time {slope(ms):.2f}, memory {slope(megabytes):.2f}")
+        ms = [times[shape]["ms"] for shape in shapes]
+        slopes = {
+            "time": slope(shapes, ms),
+            "memory": slope(shapes, megabytes),
+        }
+        name = f"{sweep}, {'training' if train else 'evaluation'}"
+        print(
+            f"\n{name}\n{'batch x frames x channels':>26}{'ms':>10}{'MB':>10}"
+        )
+        for shape, *row in zip(shapes, ms, megabytes, strict=True):
+            shape = " x ".join(map(str, shape))
+            print(f"{shape:>26}{row[0]:>10.2f}{row[1]:>10.1f}")
+        print("slope: time {time:.2f}, memory {memory:.2f}".format(**slopes))
         results[name] = {
-            "frames": FRAMES,
+            "shapes": shapes,
             "ms": ms,
             "megabytes": megabytes,
-            "slope_time": slope(ms),
-            "slope_memory": slope(megabytes),
+            "slopes": slopes,
         }
     save(args.output, results=results)

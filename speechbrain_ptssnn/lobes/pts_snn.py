@@ -341,6 +341,8 @@ class PTSSNN(torch.nn.Module):
             Mean firing rates, [batch, n_classes], in [0, 1].
         """
         check_feature_size(self, feats)
+        if frame_mask(lengths, feats.shape[1]) is None:
+            lengths = None  # every frame is real: no part has to look again
         feats = self.saturation(self.mixture(feats))
         encoded = self.encoder(feats, lengths)
         prompts, features = self.attention(encoded, lengths)

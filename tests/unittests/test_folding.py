@@ -1,0 +1,87 @@
+"""What evaluation derives once must follow the parameters."""
+
+import copy
+
+import pytest
+import torch
+
+from speechbrain_ptssnn import PTSSNN
+
+CHANGED = [
+    "encoder.blocks.0.linear.weight",
+    "encoder.blocks.0.norm.running_var",
+    "encoder.blocks.1.projection.weight",
+    "attention.prompts",
+    "attention.key.weight",
+    "attention.norm.bias",
+]
+
+
+def current(layer, module, feats, grad):
+    """What enters a layer of neurons when the module sees the features."""
+    seen = []
+    handle = layer.register_forward_pre_hook(
+        lambda module, arguments: seen.append(arguments[0].detach())
+    )
+    with torch.set_grad_enabled(grad):  # with gradients, nothing is folded
+        module(feats)
+    handle.remove()
+    return seen[0]
+
+
+def evaluate(head, feats, grad):
+    return current(head.classifier.hidden, head, feats, grad)
+
+
+@pytest.fixture
+def head():
+    torch.manual_seed(0)
+    head = PTSSNN(input_size=24, hidden_size=20, size=16)
+    for _ in range(5):
+        head.train()(torch.randn(4, 30, 24))
+    return head.eval()
+
+
+@pytest.mark.parametrize("two_sided", [False, True])
+@pytest.mark.parametrize("shortcut", ["membrane", "spike", "none"])
+def test_folded_and_unfolded_currents_agree(shortcut, two_sided):
+    torch.manual_seed(0)
+    head = PTSSNN(
+        24, hidden_size=20, two_sided_shift=two_sided, shortcut=shortcut
+    )
+    for _ in range(5):
+        head.train()(torch.randn(4, 30, 24))
+    block = head.eval().encoder.blocks[0]
+    feats = torch.tanh(torch.randn(3, 30, 24))
+    currents = [current(block.plif, block, feats, g) for g in (True, False)]
+    torch.testing.assert_close(*currents, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_changed_tensor_is_folded_again(head, name):
+    feats = torch.randn(3, 30, 24)
+    before = evaluate(head, feats, grad=False)
+    state = {k: v.clone() for k, v in head.state_dict().items()}
+    state[name] = state[name] * 3 + 0.5
+    head.load_state_dict(state)
+    unfolded, after = (evaluate(head, feats, grad) for grad in (True, False))
+    torch.testing.assert_close(unfolded, after, rtol=1e-4, atol=1e-4)
+    assert (before - after).abs().max() > 1e-3
+
+
+def test_a_copy_folds_its_own_tensors(head):
+    feats = torch.randn(3, 30, 24)
+    before = evaluate(head, feats, grad=False)
+    other = copy.deepcopy(head)
+    with torch.no_grad():
+        other.encoder.blocks[0].linear.bias += 5
+    assert not torch.equal(evaluate(other, feats, grad=False), before)
+    assert torch.equal(evaluate(head, feats, grad=False), before)
+
+
+def test_autocast_leaves_nothing_behind(head):
+    feats = torch.randn(3, 30, 24)
+    plain = evaluate(copy.deepcopy(head), feats, grad=False)
+    with torch.autocast("cpu", torch.bfloat16):
+        evaluate(head, feats, grad=False)
+    assert torch.equal(evaluate(head, feats, grad=False), plain)
