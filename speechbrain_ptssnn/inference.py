@@ -145,7 +145,7 @@ def save_bundle(folder, text, backbone, normalizer, head, labels):
     objects = {key: run[key] for key in ("backbone", "normalizer", "head")}
     objects["normalizer"]["size"] = backbone.output_size
     objects["head"]["input_size"] = backbone.output_size
-    if backbone.n_layers > 1:
+    if "n_layers" in objects["head"]:
         objects["head"]["n_layers"] = backbone.n_layers
     template = TEMPLATE
     if getattr(backbone, "is_local", False):

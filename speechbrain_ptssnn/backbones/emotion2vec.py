@@ -13,6 +13,7 @@ from torch.nn import functional
 from speechbrain_ptssnn.backbones.pretrained import (
     Pretrained,
     missing_weights,
+    not_loadable,
 )
 from speechbrain_ptssnn.errors import InputError
 
@@ -74,11 +75,8 @@ class Emotion2vec(Pretrained):
             YAMLError,
             UnpicklingError,
         ) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise InputError(
-                f"backbone {source!r} can not be loaded ({reason}); give a "
-                "hub id or a local folder with config.yaml and model.pt, as "
-                "published"
+            raise not_loadable(
+                source, error, "config.yaml and model.pt, as published"
             ) from error
         if missing:
             raise missing_weights(source, missing)

@@ -12,6 +12,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from speechbrain_ptssnn.backbones.pretrained import (
     Pretrained,
     missing_weights,
+    not_loadable,
 )
 from speechbrain_ptssnn.errors import InputError
 
@@ -82,12 +83,8 @@ class HuggingFace(Pretrained):
         except InputError:
             raise
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise InputError(
-                f"backbone {source!r} can not be loaded ({reason}); give a "
-                "hub id or a local folder with config.json, weights and "
-                "preprocessor_config.json"
-            ) from error
+            files = "config.json, weights and preprocessor_config.json"
+            raise not_loadable(source, error, files) from error
         # What masks spans in pre-training is all that may be missing.
         missing = set(report["missing_keys"]) - {"masked_spec_embed"}
         if missing:

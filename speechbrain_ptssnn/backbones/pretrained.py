@@ -136,6 +136,34 @@ class Pretrained(Backbone):
         self.model.load_state_dict(saved["weights"])
 
 
+def not_loadable(source, error, files):
+    """The error for a model that is not there or is damaged.
+
+    Arguments
+    ---------
+    source : str
+        Hub id or folder.
+    error : Exception
+        What loading it raised.
+    files : str
+        What a folder should hold.
+
+    Returns
+    -------
+    InputError
+
+    Example
+    -------
+    >>> not_loadable("my/model", EOFError(), "config.json").args[0]
+    "backbone 'my/model' can not be loaded (EOFError()); give a hub id or ..."
+    """
+    reason = (str(error).strip() or repr(error)).splitlines()[0]
+    return InputError(
+        f"backbone {source!r} can not be loaded ({reason}); give a hub id or "
+        f"a local folder with {files}"
+    )
+
+
 def missing_weights(source, names):
     """The error for weights that a checkpoint should have.
 
