@@ -76,7 +76,7 @@ class Index:
                     f"{self.path}: is missing or damaged and the folder is "
                     "read-only; make it writable once"
                 )
-            with open(self.folder / "lock", "w") as lock:
+            with open(self.folder / "lock", "a+") as lock:
                 if try_lock(lock):
                     if not self._is_whole():
                         self._rebuild()
@@ -194,7 +194,7 @@ class Index:
     @contextmanager
     def writing(self):
         """Around all that changes the index: keeps a rebuild away."""
-        with open(self.folder / "lock", "w") as lock:
+        with open(self.folder / "lock", "a+") as lock:
             while not try_lock(lock, shared=True):
                 time.sleep(0.1)
             self._connect()  # it may have been rebuilt
@@ -218,7 +218,7 @@ class Index:
         if not path.exists():
             yield True
             return
-        with open(path, "rb") as file:
+        with open(path, "r+b") as file:  # NFS locks only what can be written
             yield try_lock(file)
 
     def _fetch(self, query, *values):
