@@ -99,7 +99,7 @@ class FeatureStore:
         name = hashlib.sha256(self.fingerprint.encode()).hexdigest()[:16]
         self.folder = Path(folder, name)
         self._open_folder()
-        self._normalizer = MonoAudio(backbone.sample_rate)
+        self.audio = MonoAudio(backbone.sample_rate)
         self._index = Index(self.folder)
         self._reader = ShardReader(self.folder)
         # All that is kept of an utterance, 40 bytes: a million take 40 MB.
@@ -337,7 +337,7 @@ class FeatureStore:
         """What is to be stored for an utterance."""
         wav = self.utterances[k].wav
         state = _state(wav)
-        samples = load_audio(wav, self._normalizer)
+        samples = load_audio(wav, self.audio)
         if _digest(wav) != self._key(k) or _state(wav) != state:
             with self._index.writing():
                 self._index.forget_file(os.path.abspath(wav))
