@@ -107,7 +107,7 @@ class FeatureStore:
         name = hashlib.sha256(self.fingerprint.encode()).hexdigest()[:16]
         self.folder = Path(folder, name)
         self._open_folder()
-        self._audio = MonoAudio(backbone.sample_rate, channel)
+        self.audio = MonoAudio(backbone.sample_rate, channel)
         self._index = Index(self.folder)
         self._reader = ShardReader(self.folder)
         # All that is kept of an utterance, 40 bytes: a million take 40 MB.
@@ -309,9 +309,8 @@ class FeatureStore:
             # A little more, so that rounding does not end beyond it.
             total=sum(self.utterances[k].duration for k in todo) / 3600 + 1e-6,
             disable=not progressbar,
-            unit=" h",
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.2f}/{total:.2f} "
-            "h of audio [{elapsed}<{remaining}, {rate_noinv_fmt}{postfix}]",
+            "h of audio [{elapsed}<{remaining}, {rate:.2g} h/s{postfix}]",
         )
         computed = 0
         with bar, self._index.writing(), Filling(self._index) as filling:
@@ -345,7 +344,7 @@ class FeatureStore:
         """What is to be stored for an utterance."""
         wav = self.utterances[k].wav
         state = _state(wav)
-        samples = load_audio(wav, self._audio)
+        samples = load_audio(wav, self.audio)
         if _digest(wav) != self._key(k) or _state(wav) != state:
             with self._index.writing():
                 self._index.forget_file(os.path.abspath(wav))

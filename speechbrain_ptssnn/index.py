@@ -76,7 +76,7 @@ class Index:
                     f"{self.path}: is missing or damaged and the folder is "
                     "read-only; make it writable once"
                 )
-            with open(self.folder / "lock", "w") as lock:
+            with self._open_lock() as lock:
                 if try_lock(lock):
                     if not self._is_whole():
                         self._rebuild()
@@ -194,7 +194,7 @@ class Index:
     @contextmanager
     def writing(self):
         """Around all that changes the index: keeps a rebuild away."""
-        with open(self.folder / "lock", "w") as lock:
+        with self._open_lock() as lock:
             while not try_lock(lock, shared=True):
                 time.sleep(0.1)
             self._connect()  # it may have been rebuilt
@@ -212,13 +212,23 @@ class Index:
                 self._connection.rollback()
             raise
 
+    def _open_lock(self):
+        path = self.folder / "lock"
+        try:
+            return open(path, "a+")
+        except OSError as error:
+            raise InputError(
+                f"{path}: can not be opened ({error.strerror}); check the "
+                "folder's permissions"
+            ) from error
+
     @contextmanager
     def _alone(self, shard):
         path = shard_path(self.folder, shard)
         if not path.exists():
             yield True
             return
-        with open(path, "rb") as file:
+        with open(path, "r+b") as file:  # NFS locks only what can be written
             yield try_lock(file)
 
     def _fetch(self, query, *values):
@@ -300,7 +310,11 @@ class Index:
             f"{target}-journal",
         ):
             Path(leftover).unlink(missing_ok=True)
-        self._connect().executescript(SCHEMA)
+        connection = self._connect()
+        try:
+            connection.executescript(SCHEMA)
+        except sqlite3.DatabaseError as error:
+            raise self._refusal(error) from error
         with self.transaction():
             for shard in shards:
                 self.list_shard(shard)

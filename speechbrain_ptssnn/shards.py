@@ -16,6 +16,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from speechbrain_ptssnn.errors import InputError
@@ -192,8 +193,9 @@ class ShardWriter:
             file = os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)
         except (FileExistsError, FileNotFoundError):
             return False
-        end = os.fstat(file.fileno()).st_size
-        if end >= SHARD_BYTES or not try_lock(file):
+        is_mine = try_lock(file)
+        end = os.fstat(file.fileno()).st_size  # fixed, now that it is locked
+        if not is_mine or end >= SHARD_BYTES:
             file.close()
             return False
         self.file, self.number, self.end = file, number, end
@@ -303,10 +305,10 @@ class ShardReader:
             return None
         if verify and zlib.crc32(payload) != record.checksum:
             return None
-        stored = torch.frombuffer(payload, dtype=DTYPES[record.dtype])
+        stored = np.frombuffer(payload, record.dtype).reshape(record.shape)
         # A copy: the map is shared by all reads, and copying is cheap beside
         # what opening a file costs.
-        return stored.reshape(record.shape).to(torch.float32, copy=True)
+        return torch.from_numpy(stored.astype(np.float32))
 
     def _view(self, number, begin, end):
         """Bytes of a shard; None if it ends before."""
@@ -321,9 +323,7 @@ class ShardReader:
     def _open(self, number):
         try:
             with open(shard_path(self.folder, number), "rb") as file:
-                # Private and writable only because torch warns of read-only
-                # memory; nothing writes to it.
-                known = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+                known = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError):  # missing or empty
             return None
         self._maps[number] = known
