@@ -4,7 +4,8 @@ usual way, a frozen wav2vec 2.0 (base size, random weights) in the loop.
 python benchmarks/epoch.py --data_folder=/path/to/URDU [--batches 12]
 
 The store holds noise of the shape that the backbone gives, because filling it
-is not timed. Of the usual way, ``--batches`` batches are timed and the epoch's
+is not timed. The head's products have the precision that the recipe chooses,
+in both ways alike. Of the usual way, ``--batches`` batches are timed and the epoch's
 time is reckoned from their mean. Processor seconds are given as well: other
 work on the machine does not change them.
 """
@@ -28,6 +29,7 @@ from speechbrain_ptssnn.backbones.base import Backbone
 from speechbrain_ptssnn.corpora.common import find_corpus
 from speechbrain_ptssnn.features import FeatureStore
 from speechbrain_ptssnn.memory import keep_freed_memory
+from speechbrain_ptssnn.recipe import choose_precision
 
 
 class Noise(Backbone):
@@ -64,13 +66,16 @@ def train(utterances, labels, load, extract, args, batches=None):
     dataset.add_dynamic_item(load, takes=["id", "wav"], provides="data")
     dataset.set_output_keys(["data", "target"])
     loader = make_dataloader(dataset, batch_size=args.batch, shuffle=True)
+    bf16 = choose_precision("auto", args.device) == "bf16"
     done, start, processor = 0, time.perf_counter(), time.process_time()
     for batch in loader:
         batch = batch.to(args.device)
         data, lengths = batch.data
         with torch.no_grad():
             feats = extract(data, lengths)
-        loss(head(feats, lengths), batch.target).backward()
+        with torch.autocast(args.device, torch.bfloat16, bf16):
+            rates = head(feats, lengths)
+        loss(rates, batch.target).backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         done += 1

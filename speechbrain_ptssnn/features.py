@@ -307,10 +307,11 @@ class FeatureStore:
         bar = tqdm(
             desc="features",
             # A little more, so that rounding does not end beyond it.
-            total=sum(self.utterances[k].duration for k in todo) / 3600 + 1e-6,
+            total=sum(self.utterances[k].duration for k in todo) + 1e-3,
             disable=not progressbar,
-            bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.2f}/{total:.2f} "
-            "h of audio [{elapsed}<{remaining}, {rate:.2g} h/s{postfix}]",
+            unit="s",
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} "
+            "s of audio [{elapsed}<{remaining}, {rate_noinv_fmt}{postfix}]",
         )
         computed = 0
         with bar, self._index.writing(), Filling(self._index) as filling:
@@ -332,7 +333,7 @@ class FeatureStore:
                             else:
                                 filling.append(self._key(k), features)
                                 computed += 1
-                        bar.update(self.utterances[k].duration / 3600)
+                        bar.update(self.utterances[k].duration)
                 filling.flush()
                 if len(others) == len(todo):
                     bar.set_postfix_str("others are at work on the rest")

@@ -98,7 +98,7 @@ def run(corpus, recipe_folder, argv=None):
     text = settings.text()
     if "precision" in run_opts.overridden_args:  # SpeechBrain's own option
         hparams["precision"] = run_opts.precision
-    hparams["precision"] = _precision(hparams["precision"], job.device)
+    hparams["precision"] = choose_precision(hparams["precision"], job.device)
     options = {key: run_opts[key] for key in RESULT_OPTIONS}
     options["precision"] = hparams["precision"]
     logger.info("training's matrix products: %s", hparams["precision"])
@@ -161,8 +161,25 @@ def _check_numbers(hparams, processes):
         )
 
 
-def _precision(wanted, device):
-    """The road that training's matrix products take."""
+def choose_precision(wanted, device):
+    """The road that training's matrix products take.
+
+    Arguments
+    ---------
+    wanted : str
+        "fp32", "bf16" or "auto": bf16 where it is fast.
+    device : str
+        Where the head is.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> choose_precision("fp32", "cpu")
+    'fp32'
+    """
     if wanted != "auto":
         return wanted
     if "cuda" in device:
