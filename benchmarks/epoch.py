@@ -5,9 +5,9 @@ python benchmarks/epoch.py --data_folder=/path/to/URDU [--batches 12]
 
 The store holds noise of the shape that the backbone gives, because filling it
 is not timed. The head's products have the precision that the recipe chooses,
-in both ways alike. Of the usual way, ``--batches`` batches are timed and the epoch's
-time is reckoned from their mean. Processor seconds are given as well: other
-work on the machine does not change them.
+in both ways alike. Of the usual way, ``--batches`` batches are timed and the
+epoch's time is reckoned from their mean. Processor seconds are given as well:
+other work on the machine does not change them.
 """
 
 import argparse
