@@ -48,8 +48,15 @@ RESULT_OPTIONS = (
     "skip_nonfinite_grads",
 )
 
-# What may differ between two calls that continue one run.
-FREE_KEYS = ("data_folder", "results_folder", "features_folder", "fold")
+# What may differ between two calls that continue one run. The precision that
+# was chosen is among the options.
+FREE_KEYS = (
+    "data_folder",
+    "results_folder",
+    "features_folder",
+    "fold",
+    "precision",
+)
 
 
 def main(corpus, recipe_file, argv=None):
