@@ -90,6 +90,8 @@ def in_child(work):
     pid = os.fork()
     if not pid:
         code = 99
+        # It has none of OpenMP's threads and would wait for them for ever.
+        torch.set_num_threads(1)
         try:
             code = work()
         finally:
