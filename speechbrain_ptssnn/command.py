@@ -24,7 +24,7 @@ from speechbrain_ptssnn.corpora.common import (
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.features import FeatureStore
 from speechbrain_ptssnn.hyperparams import Hyperparams
-from speechbrain_ptssnn.memory import keep_freed_memory
+from speechbrain_ptssnn.memory import bound_kernel_cache, keep_freed_memory
 
 
 @dataclass
@@ -143,6 +143,7 @@ def open_job(argv, corpus=None, recipe_folder=None):
     """
     _check_arguments(argv)
     keep_freed_memory()
+    bound_kernel_cache()
     param_file, run_opts, overrides = RunOptions.from_command_line_args(argv)
     if "RANK" in os.environ and not torch.cuda.is_available():
         run_opts = replace(
