@@ -7,7 +7,6 @@ test once; at last the summary. What is finished is never done again.
 import copy
 import hashlib
 import json
-import os
 import sys
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -127,7 +126,10 @@ def run(corpus, recipe_folder, argv=None):
     folder = Path(hparams["results_folder"]).joinpath(
         *(str(facts[key]) for key in list(facts)[:5])
     )
-    on_main(_open_folder, [folder, text, store, utterances, folds, options])
+    on_main(
+        _open_folder,
+        [folder, text, store, utterances, folds, options, job.processes],
+    )
     job.fill(store)
     by_id = {u.id: u for u in utterances}
     for number in numbers:
@@ -138,15 +140,7 @@ def run(corpus, recipe_folder, argv=None):
         fold_folder = folder / f"fold_{number}"
         with only_process(fold_folder) if if_main_process() else nullcontext():
             _run_fold(
-                number,
-                folds[number - 1],
-                fold_folder,
-                hparams,
-                text,
-                corpus.labels,
-                by_id,
-                store,
-                run_opts,
+                number, folds[number - 1], fold_folder, job, text, by_id, store
             )
     trainable = sum(
         p.numel() for p in hparams["head"].parameters() if p.requires_grad
@@ -204,7 +198,7 @@ def _fold_numbers(fold, n_folds):
     raise InputError(f"fold must be 'all' or 1 to {n_folds}, got {fold}")
 
 
-def _open_folder(folder, text, store, utterances, folds, options):
+def _open_folder(folder, text, store, utterances, folds, options, processes):
     """Writes what the run is made of, or refuses to mix two runs."""
     settings = {
         "hyperparams": _top_level(text),
@@ -212,7 +206,7 @@ def _open_folder(folder, text, store, utterances, folds, options):
         "data": _fingerprint(store, utterances),
         "folds": _hash([asdict(fold) for fold in folds]),
         "run options": options,
-        "processes": int(os.environ.get("WORLD_SIZE", 1)),
+        "processes": processes,
         "version": speechbrain_ptssnn.__version__,
     }
     path = folder / "settings.json"
@@ -292,10 +286,9 @@ def _dataset(ids, by_id, labels, store):
     return dataset
 
 
-def _run_fold(
-    number, fold, folder, hparams, text, labels, by_id, store, run_opts
-):
+def _run_fold(number, fold, folder, job, text, by_id, store):
     """Trains, selects and tests one fold; ``result.json`` ends it."""
+    hparams, labels = job.hparams, job.corpus.labels
     head = copy.deepcopy(hparams["head"])
     normalizer = copy.deepcopy(hparams["normalizer"])
     if hparams["normalize_features"]:
@@ -309,14 +302,13 @@ def _run_fold(
         modules={"head": head, "normalizer": normalizer},
         opt_class=hparams["opt_class"],
         hparams={**hparams, "folder": folder},
-        run_opts=run_opts,
+        run_opts=job.run_opts,
         checkpointer=checkpointer,
     )
     train, valid, test = (
         _dataset(sorted(ids, key=store.n_frames), by_id, labels, store)
         for ids in (fold.train, fold.valid, fold.test)
     )
-    processes = int(os.environ.get("WORLD_SIZE", 1))
     sampler = LengthBuckets(
         [store.n_frames(name) for name in train.data_ids],
         hparams["batch_size"],
@@ -328,7 +320,7 @@ def _run_fold(
         train,
         valid,
         train_loader_kwargs={
-            "batch_size": hparams["batch_size"] // processes,
+            "batch_size": hparams["batch_size"] // job.processes,
             "sampler": sampler,
         },
         valid_loader_kwargs={"batch_size": hparams["batch_size"]},

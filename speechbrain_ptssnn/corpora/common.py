@@ -126,7 +126,7 @@ def check_folder(corpus, data_folder, layout, source):
     return folder
 
 
-def check_counts(corpus, utterances, expected, hint):
+def check_counts(corpus, utterances, expected, hint, by="label"):
     """Compares the number of utterances per label with the published one.
 
     Arguments
@@ -139,6 +139,8 @@ def check_counts(corpus, utterances, expected, hint):
         Label to count.
     hint : str
         What the folder should hold and where the corpus is had.
+    by : str
+        What is counted: "label", or "speaker".
 
     Raises
     ------
@@ -152,7 +154,7 @@ def check_counts(corpus, utterances, expected, hint):
     speechbrain_ptssnn.errors.InputError: URDU: found {'Angry': 0}, expected \
 {'Angry': 100}; see recipes/URDU/README.md
     """
-    counts = Counter(utterance.label for utterance in utterances)
+    counts = Counter(getattr(utterance, by) for utterance in utterances)
     found = {label: counts[label] for label in sorted({*counts, *expected})}
     if found != expected:
         raise InputError(

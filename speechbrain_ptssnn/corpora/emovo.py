@@ -7,7 +7,6 @@ neither tells the emotion.
 """
 
 import re
-from collections import Counter
 
 from speechbrain_ptssnn.audio import audio_seconds
 from speechbrain_ptssnn.corpora.common import (
@@ -81,12 +80,9 @@ def read_emovo(data_folder, complete=True):
         check_counts(
             "EMOVO", utterances, dict.fromkeys(LABELS.values(), 84), hint
         )
-        found = Counter(utterance.speaker for utterance in utterances)
-        if found != dict.fromkeys(SPEAKERS, 98):
-            raise InputError(
-                f"EMOVO: found {dict(found)} by speaker, expected 98 each; "
-                f"{hint}"
-            )
+        check_counts(
+            "EMOVO", utterances, dict.fromkeys(SPEAKERS, 98), hint, by="speaker"
+        )
     return sorted(utterances, key=lambda utterance: utterance.id)
 
 
