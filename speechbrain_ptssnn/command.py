@@ -19,7 +19,9 @@ from speechbrain.utils.run_opts import RunOptions
 from speechbrain_ptssnn.corpora.common import (
     Corpus,
     check_utterances,
+    classes_of,
     find_corpus,
+    map_labels,
 )
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.features import FeatureStore
@@ -34,7 +36,9 @@ class Job:
     Arguments
     ---------
     corpus : Corpus
-        Its labels and reader.
+        Its reader and its own labels.
+    labels : tuple of str
+        The classes that are trained, in index order.
     settings : Hyperparams
         As they were given.
     hparams : dict
@@ -48,6 +52,7 @@ class Job:
     """
 
     corpus: Corpus
+    labels: tuple
     settings: Hyperparams
     hparams: dict
     run_opts: RunOptions
@@ -73,6 +78,7 @@ class Job:
             self.corpus.read, [hparams["data_folder"], hparams["complete"]]
         )
         check_utterances(self.corpus, utterances)
+        utterances = map_labels(utterances, hparams["label_map"])
         store = FeatureStore(
             hparams["features_folder"],
             hparams["backbone"].to(self.device),
@@ -154,14 +160,13 @@ def open_job(argv, corpus=None, recipe_folder=None):
     ddp_init_group(run_opts)
     corpus = find_corpus(corpus or _corpus_of(argv))
     settings = Hyperparams(
-        param_file,
-        overrides,
-        recipe_folder,
-        corpus=corpus.name,
-        n_classes=len(corpus.labels),
+        param_file, overrides, recipe_folder, corpus=corpus.name
     )
+    labels = classes_of(corpus, settings.value("label_map"))
+    settings.overrides["n_classes"] = len(labels)
     return Job(
         corpus,
+        labels,
         settings,
         settings.build(),
         run_opts,

@@ -79,6 +79,10 @@ class Hyperparams:
             self.document.insert(index, *item)
         return file.stem
 
+    def value(self, key):
+        """What a plain key is set to."""
+        return self.overrides.get(key, self.document[key])
+
     def text(self):
         """The whole document, references resolved and overrides applied."""
         try:

@@ -147,7 +147,7 @@ def run(corpus, recipe_folder, argv=None):
     )
     return run_on_main(
         _finish,
-        [folder, corpus.labels, {**facts, "trainable_params": trainable}],
+        [folder, job.labels, {**facts, "trainable_params": trainable}],
     )
 
 
@@ -288,7 +288,7 @@ def _dataset(ids, by_id, labels, store):
 
 def _run_fold(number, fold, folder, job, text, by_id, store):
     """Trains, selects and tests one fold; ``result.json`` ends it."""
-    hparams, labels = job.hparams, job.corpus.labels
+    hparams, labels = job.hparams, job.labels
     head = copy.deepcopy(hparams["head"])
     normalizer = copy.deepcopy(hparams["normalizer"])
     if hparams["normalize_features"]:

@@ -8,7 +8,7 @@ folder in ``recipes/``.
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -33,6 +33,21 @@ class Utterance:
         One of the corpus's labels.
     duration : float
         Seconds.
+    session : str
+        Recording session, "" where the corpus has none.
+    sex : str
+        "f", "m", or "" where the corpus does not say.
+    sentence : str
+        Which sentence is spoken, where sentences repeat.
+    text : str
+        What is said.
+    fold : str
+        The corpus's own assignment: a fold's number, or "train", "valid" or
+        "test".
+    start : float
+        Where the utterance begins in the file, in seconds.
+    end : float or None
+        Where it ends; None is the file's end.
     """
 
     id: str
@@ -40,6 +55,13 @@ class Utterance:
     speaker: str
     label: str
     duration: float
+    session: str = ""
+    sex: str = ""
+    sentence: str = ""
+    text: str = ""
+    fold: str = ""
+    start: float = 0.0
+    end: float | None = None
 
 
 @dataclass(frozen=True)
@@ -192,6 +214,71 @@ def check_utterances(corpus, utterances):
                 f"{utterance.wav}: label {utterance.label!r} is not one of "
                 f"{list(corpus.labels)}"
             )
+
+
+def classes_of(corpus, label_map):
+    """The classes that are trained, in index order.
+
+    Arguments
+    ---------
+    corpus : Corpus
+        Whose labels there are.
+    label_map : dict
+        Label to class, or to None where its utterances are left out; empty
+        for the corpus's own labels.
+
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    InputError
+        If a label is not in the map or not the corpus's, or fewer than two
+        classes are left.
+
+    Example
+    -------
+    >>> urdu = find_corpus("URDU")
+    >>> high_low = dict(Angry="high", Happy="high", Neutral=None, Sad="low")
+    >>> classes_of(urdu, high_low)
+    ('high', 'low')
+    """
+    if not label_map:
+        return corpus.labels
+    odd = sorted(set(label_map) ^ set(corpus.labels), key=str)
+    if odd:
+        raise InputError(
+            f"label_map must name each label of {corpus.name}, "
+            f"{list(corpus.labels)}, and no other; see {odd}"
+        )
+    classes = tuple(dict.fromkeys(filter(None, label_map.values())))
+    if len(classes) < 2:
+        raise InputError(f"label_map leaves {len(classes)} classes; 2 needed")
+    return classes
+
+
+def map_labels(utterances, label_map):
+    """The utterances whose label has a class, labelled with it.
+
+    Arguments
+    ---------
+    utterances : list of Utterance
+        Checked by :func:`check_utterances`.
+    label_map : dict
+        As in :func:`classes_of`.
+
+    Returns
+    -------
+    list of Utterance
+    """
+    if not label_map:
+        return utterances
+    return [
+        replace(u, label=label_map[u.label])
+        for u in utterances
+        if label_map[u.label] is not None
+    ]
 
 
 def write_manifest(path, utterances):

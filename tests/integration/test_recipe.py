@@ -151,6 +151,17 @@ def test_unseen_speakers_stay_unseen(recipe):
         assert not (train & valid or train & test or valid & test)
 
 
+def test_a_label_map_decides_on_the_classes(recipe):
+    label_map = "{Angry: high, Happy: high, Neutral: null, Sad: low}"
+    outcome = recipe.run(label_map=label_map)
+    assert outcome.summary["labels"] == ["high", "low"]
+    assert "Neutral" not in outcome.predictions
+    assert {row.split(",")[2] for row in outcome.predictions.split()[1:]} == {
+        "high",
+        "low",
+    }
+
+
 def test_one_fold_at_a_time_gives_the_same_run(recipe):
     whole = recipe.run(head="linear_probe").predictions
     for fold in (2, 1):

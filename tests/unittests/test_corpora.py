@@ -13,7 +13,9 @@ from speechbrain_ptssnn.corpora.common import (
     Utterance,
     check_counts,
     check_utterances,
+    classes_of,
     find_corpus,
+    map_labels,
     write_manifest,
 )
 from speechbrain_ptssnn.errors import InputError
@@ -199,3 +201,39 @@ def test_emovo_refuses_a_name_that_is_not_like_its_folder(tmp_path, name):
     wav = write_wav(tmp_path / f"{name}.wav", rate=48000, channels=2)
     with pytest.raises(InputError, match=wav.stem):
         find_corpus("EMOVO").read(tmp_path, complete=False)
+
+
+def test_a_label_map_merges_and_leaves_out():
+    corpus = Corpus("Cafe", ("calm", "glad", "cross"), read=None)
+    given = [
+        Utterance(label, "", "a", label, 1.0)
+        for label in ("calm", "glad", "cross")
+    ]
+    label_map = {"calm": "low", "glad": None, "cross": "high"}
+    assert classes_of(corpus, label_map) == ("low", "high")
+    mapped = map_labels(given, label_map)
+    assert [(u.id, u.label) for u in mapped] == [
+        ("calm", "low"),
+        ("cross", "high"),
+    ]
+    assert (classes_of(corpus, {}), map_labels(given, {})) == (
+        corpus.labels,
+        given,
+    )
+
+
+@pytest.mark.parametrize(
+    ("label_map", "message"),
+    [
+        ({"calm": "low"}, r"must name each label.*'cross', 'glad'"),
+        (
+            {"calm": "a", "glad": "b", "cross": None, "sad": "c"},
+            r"no other; see \['sad'\]",
+        ),
+        ({"calm": "a", "glad": "a", "cross": None}, "leaves 1 classes"),
+    ],
+)
+def test_a_label_map_that_does_not_fit_is_refused(label_map, message):
+    corpus = Corpus("Cafe", ("calm", "glad", "cross"), read=None)
+    with pytest.raises(InputError, match=message):
+        classes_of(corpus, label_map)
