@@ -9,6 +9,7 @@ from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.nnet.attention import SpikingSparseLinearAttention
 from speechbrain_ptssnn.nnet.calibration import HomeostaticBiasGenerator
 from speechbrain_ptssnn.nnet.folding import Folding, learns
+from speechbrain_ptssnn.nnet.frame_pooling import FramePooling
 from speechbrain_ptssnn.nnet.layer_mixture import LayerMixture
 from speechbrain_ptssnn.nnet.masking import frame_mask, masked_mean
 from speechbrain_ptssnn.nnet.normalization import (
@@ -270,11 +271,14 @@ class PTSSNN(torch.nn.Module):
         Hidden states that stand side by side in the features
         (``layer: weighted``); a learnt mixture of them is what the saturation
         gets.
+    pooling : int
+        Frames that are averaged into one before all else.
 
     Raises
     ------
     ValueError
-        If ``shortcut``, ``n_prompts`` or ``shift_fraction`` is not allowed.
+        If ``shortcut``, ``n_prompts``, ``shift_fraction`` or ``pooling`` is
+        not allowed.
     InputError
         If the features have another size than ``input_size``, or no frame.
 
@@ -304,10 +308,12 @@ class PTSSNN(torch.nn.Module):
         plif=PLIF,
         token_plif=SingleStepPLIF,
         n_layers=1,
+        pooling=1,
     ):
         super().__init__()
         self.input_size = input_size
         self.mixture = LayerMixture(n_layers)
+        self.pooling = FramePooling(pooling)
         feature_size = input_size // n_layers
         self.saturation = SoftSaturation(feature_size, saturation)
         self.encoder = TemporalShiftSpikingEncoder(
@@ -343,7 +349,8 @@ class PTSSNN(torch.nn.Module):
         check_feature_size(self, feats)
         if frame_mask(lengths, feats.shape[1]) is None:
             lengths = None  # every frame is real: no part has to look again
-        feats = self.saturation(self.mixture(feats))
+        feats, lengths = self.pooling(self.mixture(feats), lengths)
+        feats = self.saturation(feats)
         encoded = self.encoder(feats, lengths)
         prompts, features = self.attention(encoded, lengths)
         v_bias = self.bias_generator(prompts)
