@@ -10,7 +10,7 @@ from speechbrain.utils.train_logger import FileTrainLogger
 from torch.utils.tensorboard import SummaryWriter
 
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.firing import FiringRates
+from speechbrain_ptssnn.firing import FiringRates, has_collapsed
 from speechbrain_ptssnn.metrics import unweighted_accuracy, weighted_accuracy
 
 logger = get_logger(__name__)
@@ -147,7 +147,7 @@ class SERBrain(sb.Brain):
             100 * self.outcome["UA"],
         )
         for layer, stats in rates.items():
-            if stats["silent"] > 0.5 or stats["saturated"] > 0.5:
+            if has_collapsed(stats):
                 logger.warning(
                     "%s: %.0f %% of the neurons are silent, %.0f %% saturated",
                     layer,

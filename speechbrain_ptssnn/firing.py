@@ -1,9 +1,13 @@
 """How much each spiking layer fires: figure 1 of the paper, measured."""
 
+from collections import defaultdict
+from statistics import mean
+
 from speechbrain_ptssnn.nnet.masking import frame_counts
 from speechbrain_ptssnn.nnet.plif import PLIF, SingleStepPLIF
 
 SILENT, SATURATED = 0.01, 0.9
+COLLAPSED = 0.5
 
 
 class FiringRates:
@@ -73,3 +77,79 @@ class FiringRates:
                 "saturated": (rates > SATURATED).float().mean().item(),
             }
         return result
+
+
+def has_collapsed(rates):
+    """Whether a layer has lost over half of its neurons.
+
+    Arguments
+    ---------
+    rates : dict
+        One layer's, of :meth:`FiringRates.summary`.
+
+    Returns
+    -------
+    bool
+
+    Example
+    -------
+    >>> has_collapsed({"mean": 0.1, "silent": 0.6, "saturated": 0.1})
+    True
+    """
+    return rates["silent"] > COLLAPSED or rates["saturated"] > COLLAPSED
+
+
+def mean_rates(firing):
+    """Each layer's rates, averaged over folds.
+
+    Arguments
+    ---------
+    firing : dict
+        Fold to what :meth:`FiringRates.summary` gave there.
+
+    Returns
+    -------
+    dict
+        As :meth:`FiringRates.summary`.
+
+    Example
+    -------
+    >>> mean_rates({1: {"out": {"mean": 0.1}}, 2: {"out": {"mean": 0.3}}})
+    {'out': {'mean': 0.2}}
+    """
+    values = defaultdict(lambda: defaultdict(list))
+    for layers in firing.values():
+        for layer, rates in layers.items():
+            for key, value in rates.items():
+                values[layer][key].append(value)
+    return {
+        layer: {key: mean(each) for key, each in rates.items()}
+        for layer, rates in values.items()
+    }
+
+
+def collapsed_layers(firing):
+    """The layers that have collapsed, and in which folds.
+
+    Arguments
+    ---------
+    firing : dict
+        As in :func:`mean_rates`.
+
+    Returns
+    -------
+    list of dict
+        Each with "layer" and "folds".
+
+    Example
+    -------
+    >>> silent = {"mean": 0.0, "silent": 1.0, "saturated": 0.0}
+    >>> collapsed_layers({1: {"out": silent}, 2: {"out": silent}})
+    [{'layer': 'out', 'folds': [1, 2]}]
+    """
+    folds = defaultdict(list)
+    for number, layers in firing.items():
+        for layer, rates in layers.items():
+            if has_collapsed(rates):
+                folds[layer].append(number)
+    return [{"layer": layer, "folds": each} for layer, each in folds.items()]

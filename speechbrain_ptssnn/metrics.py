@@ -1,4 +1,4 @@
-"""Accuracy as speech emotion recognition counts it."""
+"""Accuracy, F1 and calibration as speech emotion recognition counts them."""
 
 import numpy as np
 from sklearn.metrics import accuracy_score, recall_score
@@ -52,3 +52,139 @@ def unweighted_accuracy(targets, predictions):
     return float(
         recall_score(targets, predictions, labels=present, average="macro")
     )
+
+
+def speaker_confusions(speakers, targets, predictions, labels):
+    """Each speaker's confusion matrix; their sum is the whole's.
+
+    Arguments
+    ---------
+    speakers : sequence of str
+        Who speaks each utterance.
+    targets : sequence of str
+        True labels, as many.
+    predictions : sequence of str
+        Predicted labels, as many.
+    labels : sequence of str
+        In index order.
+
+    Returns
+    -------
+    numpy.ndarray
+        Counts, [speakers, true label, predicted label]; speakers are sorted.
+
+    Example
+    -------
+    >>> speaker_confusions("kkl", "xyy", "xxy", "xy").tolist()
+    [[[1, 0], [1, 0]], [[0, 0], [0, 1]]]
+    """
+    names, rows = np.unique(list(speakers), return_inverse=True)
+    index = {label: k for k, label in enumerate(labels)}
+    true, said = (
+        [index[label] for label in each] for each in (targets, predictions)
+    )
+    counts = np.zeros((len(names), len(index), len(index)), dtype=int)
+    np.add.at(counts, (rows, true, said), 1)
+    return counts
+
+
+def class_recalls(confusion):
+    """Share of each class that was classified rightly.
+
+    Arguments
+    ---------
+    confusion : numpy.ndarray
+        Counts, [..., true label, predicted label].
+
+    Returns
+    -------
+    numpy.ndarray
+        [..., labels], in [0, 1]; nan where a class is not among the targets.
+
+    Example
+    -------
+    >>> class_recalls(np.array([[3, 1], [0, 0]])).tolist()
+    [0.75, nan]
+    """
+    return _ratio(_hits(confusion), confusion.sum(-1))
+
+
+def confusion_scores(confusion):
+    """WA, UA and F1 of a confusion matrix, or of many at once.
+
+    F1 is 2 h / (t + p), where a class has t targets and p predictions, h of
+    them right. Macro F1 is its mean over the classes with t + p > 0, weighted
+    F1 its mean weighted by t; both as scikit-learn has them.
+
+    Arguments
+    ---------
+    confusion : numpy.ndarray
+        Counts, [..., true label, predicted label], not all zero.
+
+    Returns
+    -------
+    dict
+        "WA", "UA", "macro_F1" and "weighted_F1", each [...], in [0, 1].
+
+    Example
+    -------
+    >>> scores = confusion_scores(np.array([[2, 1], [0, 1]]))
+    >>> {name: round(float(score), 4) for name, score in scores.items()}
+    {'WA': 0.75, 'UA': 0.8333, 'macro_F1': 0.7333, 'weighted_F1': 0.7667}
+    """
+    hits, true = _hits(confusion), confusion.sum(-1)
+    f1 = _ratio(2 * hits, true + confusion.sum(-2))
+    return {
+        "WA": hits.sum(-1) / true.sum(-1),
+        "UA": np.nanmean(class_recalls(confusion), -1),
+        "macro_F1": np.nanmean(f1, -1),
+        "weighted_F1": np.nansum(f1 * true, -1) / true.sum(-1),
+    }
+
+
+def expected_calibration_error(posteriors, hits, n_bins=15):
+    """How far the largest posterior is from the share of right answers.
+
+    Utterances are put into bins by their largest posterior p, bin b holding
+    (b-1) / n_bins < p <= b / n_bins. In each bin the share of right answers
+    is compared with the mean of p; ECE is the mean of the absolute
+    differences, weighted by the bins' utterances.
+    Source: Guo et al., 2017, arXiv:1706.04599, eq. 3, with their 15 bins.
+
+    Arguments
+    ---------
+    posteriors : array of float
+        [utterances, classes], in [0, 1], not empty.
+    hits : sequence of bool
+        Whether each utterance was classified rightly.
+    n_bins : int
+        Number of bins, of equal width.
+
+    Returns
+    -------
+    float
+        In [0, 1]; 0 is calibrated.
+
+    Example
+    -------
+    >>> posteriors = [[0.8, 0.2], [0.8, 0.2], [0.4, 0.6], [0.4, 0.6]]
+    >>> round(
+    ...     expected_calibration_error(posteriors, [True, True, True, False]),
+    ...     4,
+    ... )
+    0.15
+    """
+    confidence = np.max(posteriors, -1)
+    edges = np.linspace(0, 1, n_bins + 1)[1:-1]
+    bins = np.digitize(confidence, edges, right=True)
+    gaps = np.bincount(bins, np.asarray(hits) - confidence)
+    return float(np.abs(gaps).sum() / len(confidence))
+
+
+def _hits(confusion):
+    return np.diagonal(confusion, axis1=-2, axis2=-1)
+
+
+def _ratio(part, whole):
+    nowhere = np.full(whole.shape, np.nan)
+    return np.divide(part, whole, out=nowhere, where=whole > 0)

@@ -2,27 +2,25 @@
 
 import csv
 import json
-import platform
-import subprocess
-from collections import defaultdict
-from importlib.metadata import version
 from io import StringIO
-from pathlib import Path
 from statistics import mean, pstdev
 
-from sklearn.metrics import confusion_matrix, f1_score
+import numpy as np
 
-import speechbrain_ptssnn
+from speechbrain_ptssnn.confounds import confounds, speaker_labels
 from speechbrain_ptssnn.files import write_text
-from speechbrain_ptssnn.metrics import unweighted_accuracy, weighted_accuracy
-
-PACKAGES = (
-    "speechbrain",
-    "torch",
-    "torchaudio",
-    "spikingjelly",
-    "transformers",
+from speechbrain_ptssnn.firing import collapsed_layers, mean_rates
+from speechbrain_ptssnn.metrics import (
+    class_recalls,
+    confusion_scores,
+    expected_calibration_error,
+    speaker_confusions,
 )
+from speechbrain_ptssnn.provenance import provenance
+from speechbrain_ptssnn.tables import columns, interval, percent
+from speechbrain_ptssnn.uncertainty import bootstrap_intervals
+
+SPEAKERS_SHOWN = 12  # at most, in the table
 
 
 def write_predictions(path, rows, labels):
@@ -59,7 +57,8 @@ def summarize(folder, labels, **facts):
     Arguments
     ---------
     folder : Path
-        The run's; holds ``fold_<k>/result.json`` and ``predictions.csv``.
+        The run's; holds ``manifest.json``, ``folds.json`` and, of each
+        finished fold, ``fold_<k>/result.json`` and ``predictions.csv``.
     labels : sequence of str
         In index order.
     **facts
@@ -69,37 +68,47 @@ def summarize(folder, labels, **facts):
     -------
     dict
         The content of ``summary.json``, which is written beside
-        ``predictions.csv``.
+        ``predictions.csv``: metrics over all test predictions together, with
+        ``interval_95``; beside them ``majority`` and ``speaker_oracle`` under
+        the same folds; all but the intervals again for each fold, in
+        ``per_fold``; ``speaker_labels`` of the whole corpus.
     """
-    results, rows = [], []
-    for path in sorted(folder.glob("fold_*/result.json")):
-        results.append(json.loads(path.read_text()))
-        rows += read_predictions(path.parent / "predictions.csv")
-    results.sort(key=lambda result: result["fold"])
-    targets = [row["label"] for row in rows]
-    predictions = [row["prediction"] for row in rows]
+    manifest = _read_json(folder / "manifest.json")
+    folds = _read_json(folder / "folds.json")
+    results = sorted(
+        map(_read_json, folder.glob("fold_*/result.json")),
+        key=lambda result: result["fold"],
+    )
+    rows, done, per_fold = [], [], []
+    for result in results:
+        number = result["fold"]
+        tested = read_predictions(folder / f"fold_{number}" / "predictions.csv")
+        rows += tested
+        done.append(folds[str(number)])
+        per_fold.append(
+            {
+                "fold": number,
+                **_scores(tested, labels),
+                **confounds(manifest, done[-1:], labels),
+            }
+        )
+    firing = {result["fold"]: result["firing_rates"] for result in results}
     summary = {
         **facts,
         "folds_done": [result["fold"] for result in results],
-        "n_utterances": len(rows),
-        "WA": weighted_accuracy(targets, predictions),
-        "UA": unweighted_accuracy(targets, predictions),
-        "macro_F1": float(
-            f1_score(targets, predictions, average="macro", zero_division=0)
+        **_scores(rows, labels),
+        "interval_95": bootstrap_intervals(
+            confusion_scores, _confusions(rows, labels)
         ),
-        **_spread("WA", results),
-        **_spread("UA", results),
+        **confounds(manifest, done, labels),
+        **_spread("WA", per_fold),
+        **_spread("UA", per_fold),
         "labels": list(labels),
-        "confusion": confusion_matrix(
-            targets, predictions, labels=labels
-        ).tolist(),
-        "firing_rates": _mean_rates(results),
-        "versions": {
-            "python": platform.python_version(),
-            "speechbrain-ptssnn": speechbrain_ptssnn.__version__,
-            **{name: version(name) for name in PACKAGES},
-        },
-        "git_revision": _git_revision(),
+        "speaker_labels": speaker_labels(manifest, labels),
+        "firing_rates": mean_rates(firing),
+        "collapsed_layers": collapsed_layers(firing),
+        "per_fold": per_fold,
+        **provenance(),
     }
     write_predictions(folder / "predictions.csv", rows, labels)
     write_text(folder / "summary.json", json.dumps(summary, indent=2))
@@ -119,37 +128,51 @@ def table(summary):
     str
     """
     s = summary
-    done = f"{len(s['folds_done'])} of {s['folds']} folds"
-    lines = [
+    head = (
         f"{s['corpus']}, {s['protocol']} folds, {s['backbone']}, {s['model']},"
-        f" seed {s['seed']}: {done}, {s['n_utterances']} test utterances",
-        "",
-        f"{'':12}{'all':>8}{'fold mean':>12}{'fold std':>11}",
-    ]
-    for key in ("WA", "UA"):
-        lines.append(
-            f"{key:12}{s[key]:>8.2%}{s[f'{key}_fold_mean']:>12.2%}"
-            f"{s[f'{key}_fold_std']:>11.2%}"
-        )
-    lines += [f"{'macro F1':12}{s['macro_F1']:>8.2%}", ""]
-    width = max(map(len, s["labels"])) + 2
-    lines.append(
-        f"{'true / said':12}" + "".join(f"{k:>{width}}" for k in s["labels"])
+        f" seed {s['seed']}: {len(s['folds_done'])} of {s['folds']} folds, "
+        f"{s['n_utterances']} test utterances"
     )
-    for label, counts in zip(s["labels"], s["confusion"], strict=True):
-        lines.append(f"{label:12}" + "".join(f"{n:>{width}}" for n in counts))
-    if s["firing_rates"]:
-        lines += [
-            "",
-            f"{'spiking layer':24}{'rate':>8}{'silent':>9}{'saturated':>11}",
-        ]
-        for layer, rates in s["firing_rates"].items():
-            lines.append(
-                f"{layer:24}{rates['mean']:>8.3f}{rates['silent']:>9.1%}"
-                f"{rates['saturated']:>11.1%}"
-            )
-    lines += ["", f"trainable parameters: {s['trainable_params']:,}"]
-    return "\n".join(lines)
+    parts = [
+        [head],
+        _score_lines(s),
+        _confusion_lines(s),
+        _speaker_lines(s),
+        _firing_lines(s),
+        [f"trainable parameters: {s['trainable_params']:,}"],
+    ]
+    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def _read_json(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _confusions(rows, labels):
+    speakers, targets, predictions = (
+        [row[key] for row in rows] for key in ("speaker", "label", "prediction")
+    )
+    return speaker_confusions(speakers, targets, predictions, labels)
+
+
+def _scores(rows, labels):
+    confusions = _confusions(rows, labels)
+    confusion = confusions.sum(0)
+    recalls = class_recalls(confusion)
+    return {
+        "n_utterances": len(rows),
+        "n_speakers": len(confusions),
+        **{k: float(score) for k, score in confusion_scores(confusion).items()},
+        "ECE": expected_calibration_error(
+            [[float(row[f"p_{label}"]) for label in labels] for row in rows],
+            [row["label"] == row["prediction"] for row in rows],
+        ),
+        "recall": {
+            label: None if np.isnan(recall) else float(recall)
+            for label, recall in zip(labels, recalls, strict=True)
+        },
+        "confusion": confusion.tolist(),
+    }
 
 
 def _spread(key, results):
@@ -157,32 +180,63 @@ def _spread(key, results):
     return {f"{key}_fold_mean": mean(values), f"{key}_fold_std": pstdev(values)}
 
 
-def _mean_rates(results):
-    values = defaultdict(lambda: defaultdict(list))
-    for result in results:
-        for layer, rates in result["firing_rates"].items():
-            for key, value in rates.items():
-                values[layer][key].append(value)
-    return {
-        layer: {key: mean(each) for key, each in rates.items()}
-        for layer, rates in values.items()
-    }
+def _score_lines(s):
+    heads = ["all", "95 % interval", "majority", "speaker oracle"]
+    rows = [["", *heads, "fold mean", "std"]]
+    bounds = s["interval_95"] or {}
+    for key in ("WA", "UA", "macro_F1", "weighted_F1"):
+        row = [
+            key.replace("_", " "),
+            percent(s[key]),
+            interval(bounds.get(key)),
+        ]
+        if key in s["majority"]:
+            row += [
+                percent(s["majority"][key]),
+                percent(s["speaker_oracle"][key]),
+                percent(s[f"{key}_fold_mean"]),
+                percent(s[f"{key}_fold_std"]),
+            ]
+        rows.append(row)
+    rows.append(["ECE", f"{s['ECE']:.3f}"])
+    how = (
+        f"intervals: bootstrap over {s['n_speakers']} speakers"
+        if s["interval_95"]
+        else "no interval: all test utterances are of one speaker"
+    )
+    return [*columns(rows), how]
 
 
-def _git_revision():
-    file = Path(__file__)
+def _confusion_lines(s):
+    rows = [["true / said", *s["labels"], "recall"]]
+    for label, counts in zip(s["labels"], s["confusion"], strict=True):
+        recall = percent(s["recall"][label])
+        rows.append([label, *map(str, counts), recall])
+    return columns(rows)
 
-    def git(*arguments):
-        return subprocess.run(
-            ["git", *arguments],
-            cwd=file.parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
 
-    try:
-        git("ls-files", "--error-unmatch", file.name)
-        return git("describe", "--always", "--dirty", "--abbrev=40")
-    except (OSError, subprocess.CalledProcessError):
-        return None  # installed without its repository
+def _speaker_lines(s):
+    speakers = s["speaker_labels"]
+    if len(speakers) > SPEAKERS_SHOWN:
+        single = sum(sum(map(bool, row)) == 1 for row in speakers.values())
+        return [
+            f"{single} of the corpus's {len(speakers)} speakers show a single "
+            "label (speaker_labels in summary.json)"
+        ]
+    rows = [[name, *map(str, counts)] for name, counts in speakers.items()]
+    return columns([["speaker / label", *s["labels"]], *rows])
+
+
+def _firing_lines(s):
+    rows = [["spiking layer", "rate", "silent", "saturated"]]
+    for layer, rates in s["firing_rates"].items():
+        shares = [f"{rates[key]:.1%}" for key in ("silent", "saturated")]
+        rows.append([layer, f"{rates['mean']:.3f}", *shares])
+    lines = columns(rows) if len(rows) > 1 else []
+    for collapsed in s["collapsed_layers"]:
+        folds = ", ".join(map(str, collapsed["folds"]))
+        lines.append(
+            f"{collapsed['layer']} has collapsed in fold {folds}: over half "
+            "of its neurons are silent or saturated."
+        )
+    return lines

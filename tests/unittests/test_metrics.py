@@ -1,12 +1,25 @@
-"""WA and UA, by hand and against scikit-learn."""
+"""Every metric, by hand and against scikit-learn."""
 
 import warnings
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    confusion_matrix,
+    f1_score,
+    recall_score,
+)
 
 from speechbrain_ptssnn import unweighted_accuracy, weighted_accuracy
+from speechbrain_ptssnn.metrics import (
+    class_recalls,
+    confusion_scores,
+    expected_calibration_error,
+    speaker_confusions,
+)
 
 
 # Three of class a (two right), one of b (right), one of c (wrong):
@@ -41,3 +54,82 @@ def test_accuracies_equal_scikit_learns(seed):
 def test_empty_or_unequal_lists_are_an_error(metric, targets, predictions):
     with pytest.raises(ValueError):
         metric(targets, predictions)
+
+
+@pytest.fixture(params=range(5))
+def answers(request):
+    """(speakers, targets, predictions); class 5 is never a target, class 6
+    neither a target nor predicted.
+    """
+    rng = np.random.default_rng(request.param)
+    targets = rng.choice(5, 80, p=[0.5, 0.2, 0.1, 0.1, 0.1])
+    wrong = rng.random(80) < 0.4
+    predictions = np.where(wrong, rng.choice(6, 80), targets)
+    return rng.choice(list("klm"), 80), targets, predictions
+
+
+def test_confusions_of_the_speakers_are_scikit_learns(answers):
+    speakers, targets, predictions = answers
+    confusions = speaker_confusions(*answers, range(7))
+    for speaker, confusion in zip("klm", confusions, strict=True):
+        own = speakers == speaker
+        assert np.array_equal(
+            confusion,
+            confusion_matrix(targets[own], predictions[own], labels=range(7)),
+        )
+
+
+def test_scores_of_a_confusion_matrix_are_scikit_learns(answers):
+    _, targets, predictions = answers
+    confusion = confusion_matrix(targets, predictions, labels=range(7))
+    f1 = {
+        f"{mean}_F1": f1_score(targets, predictions, average=mean)
+        for mean in ("macro", "weighted")
+    }
+    assert confusion_scores(confusion) == pytest.approx(
+        {
+            "WA": weighted_accuracy(targets, predictions),
+            "UA": unweighted_accuracy(targets, predictions),
+            **f1,
+        }
+    )
+    expected = recall_score(
+        targets,
+        predictions,
+        labels=range(7),
+        average=None,
+        zero_division=np.nan,
+    )
+    recalls = class_recalls(confusion)
+    assert np.isnan(expected[5:]).all()
+    assert np.allclose(recalls, expected, equal_nan=True)
+
+
+def test_many_confusion_matrices_score_as_one_by_one(answers):
+    confusions = speaker_confusions(*answers, range(7))
+    together = confusion_scores(confusions)
+    for k, confusion in enumerate(confusions):
+        one = confusion_scores(confusion)
+        assert one == {name: each[k] for name, each in together.items()}
+
+
+# 0.5 stands in the lower of two bins. Lower: 1 of 2 right, mean p 0.45; upper:
+# 1 of 2 right, mean p 0.8.
+def test_calibration_error_by_hand():
+    posteriors = [[0.5, 0.5], [0.4, 0.3], [0.4, 0.6], [0.0, 1.0]]
+    hits = [True, False, False, True]
+    error = expected_calibration_error(posteriors, hits, n_bins=2)
+    assert error == pytest.approx((abs(0.5 - 0.45) + abs(0.5 - 0.8)) / 2)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_calibration_error_is_that_of_scikit_learns_curve(seed):
+    rng = np.random.default_rng(seed)
+    posteriors = rng.dirichlet([0.5] * 4, 300)
+    confidence = posteriors.max(-1)
+    hits = rng.random(300) < confidence**2
+    right, said = calibration_curve(hits, confidence, n_bins=15)
+    counts = np.histogram(confidence, np.linspace(0, 1, 16))[0]
+    expected = np.average(abs(right - said), weights=counts[counts > 0])
+    error = expected_calibration_error(posteriors, hits)
+    assert error == pytest.approx(expected)

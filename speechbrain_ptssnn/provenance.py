@@ -1,0 +1,59 @@
+"""What a result was made with: versions and revision."""
+
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import speechbrain_ptssnn
+
+PACKAGES = (
+    "speechbrain",
+    "torch",
+    "torchaudio",
+    "spikingjelly",
+    "transformers",
+)
+
+
+def provenance():
+    """Versions of what computes, and the revision of this package.
+
+    Returns
+    -------
+    dict
+        "versions", by name, and "git_revision", None where the package was
+        installed without its repository.
+
+    Example
+    -------
+    >>> sorted(provenance())
+    ['git_revision', 'versions']
+    """
+    return {
+        "versions": {
+            "python": platform.python_version(),
+            "speechbrain-ptssnn": speechbrain_ptssnn.__version__,
+            **{name: version(name) for name in PACKAGES},
+        },
+        "git_revision": _git_revision(),
+    }
+
+
+def _git_revision():
+    file = Path(__file__)
+
+    def git(*arguments):
+        return subprocess.run(
+            ["git", *arguments],
+            cwd=file.parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", file.name)
+        return git("describe", "--always", "--dirty", "--abbrev=40")
+    except (OSError, subprocess.CalledProcessError):
+        return None  # installed without its repository
