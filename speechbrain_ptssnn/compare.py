@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from speechbrain_ptssnn.answers import check_alike, read_answers
 from speechbrain_ptssnn.command import one_sentence_errors
 from speechbrain_ptssnn.files import write_text
-from speechbrain_ptssnn.metrics import confusion_scores, speaker_confusions
-from speechbrain_ptssnn.runs import check_alike, read_runs
+from speechbrain_ptssnn.metrics import confusion_scores
+from speechbrain_ptssnn.summary import confusions_of
 from speechbrain_ptssnn.tables import columns, interval, percent
 from speechbrain_ptssnn.uncertainty import bootstrap_intervals, sign_flip_p
 
@@ -46,7 +47,7 @@ def compare(path_a, path_b):
         If their folds, utterances or true labels differ, or a run is not
         complete.
     """
-    sides = {"A": read_runs(path_a), "B": read_runs(path_b)}
+    sides = {"A": read_answers(path_a), "B": read_answers(path_b)}
     runs = [*sides["A"], *sides["B"]]
     check_alike(runs)
     rows = [row for run in runs for row in run.rows.values()]
@@ -118,7 +119,7 @@ def table(comparison):
         f"interval: paired bootstrap over {n} speakers; "
         "p: paired permutation test over them"
         if n > 1
-        else "no interval: all test utterances are of one speaker",
+        else "no interval: the test utterances name one speaker or none",
     ]
     smallest = 2 / 2**n
     if smallest > 0.05:
@@ -160,13 +161,7 @@ def _names(folders):
 
 def _confusions(runs, labels):
     """Each speaker's confusion matrix, averaged over seeds."""
-    each = []
-    for run in runs:
-        speakers, targets, predictions = (
-            [row[key] for row in run.rows.values()]
-            for key in ("speaker", "label", "prediction")
-        )
-        each.append(speaker_confusions(speakers, targets, predictions, labels))
+    each = [confusions_of(run.rows.values(), labels) for run in runs]
     return np.mean(each, axis=0)
 
 

@@ -54,15 +54,13 @@ def confounds(manifest, folds, labels):
             majority.append(_commonest(overall, labels))
             known = by_speaker.get(row["speaker"], overall)
             oracle.append(_commonest(known, labels))
+    guesses = {"majority": majority, "speaker_oracle": oracle}
     return {
         name: {
-            "WA": weighted_accuracy(targets, guesses),
-            "UA": unweighted_accuracy(targets, guesses),
+            "WA": weighted_accuracy(targets, said),
+            "UA": unweighted_accuracy(targets, said),
         }
-        for name, guesses in (
-            ("majority", majority),
-            ("speaker_oracle", oracle),
-        )
+        for name, said in guesses.items()
     }
 
 

@@ -51,6 +51,26 @@ def read_predictions(path):
         return list(csv.DictReader(file))
 
 
+def confusions_of(rows, labels):
+    """Each speaker's confusion matrix.
+
+    Arguments
+    ---------
+    rows : iterable of dict
+        Of :func:`read_predictions`.
+    labels : sequence of str
+        In index order.
+
+    Returns
+    -------
+    numpy.ndarray
+        As :func:`speechbrain_ptssnn.metrics.speaker_confusions`.
+    """
+    keys = ("speaker", "label", "prediction")
+    cells = zip(*([row[key] for key in keys] for row in rows), strict=True)
+    return speaker_confusions(*cells, labels)
+
+
 def summarize(folder, labels, **facts):
     """Puts the finished folds together.
 
@@ -79,17 +99,17 @@ def summarize(folder, labels, **facts):
         map(_read_json, folder.glob("fold_*/result.json")),
         key=lambda result: result["fold"],
     )
-    rows, done, per_fold = [], [], []
-    for result in results:
+    done = [folds[str(result["fold"])] for result in results]
+    rows, per_fold = [], []
+    for result, fold in zip(results, done, strict=True):
         number = result["fold"]
         tested = read_predictions(folder / f"fold_{number}" / "predictions.csv")
         rows += tested
-        done.append(folds[str(number)])
         per_fold.append(
             {
                 "fold": number,
                 **_scores(tested, labels),
-                **confounds(manifest, done[-1:], labels),
+                **confounds(manifest, [fold], labels),
             }
         )
     firing = {result["fold"]: result["firing_rates"] for result in results}
@@ -98,7 +118,7 @@ def summarize(folder, labels, **facts):
         "folds_done": [result["fold"] for result in results],
         **_scores(rows, labels),
         "interval_95": bootstrap_intervals(
-            confusion_scores, _confusions(rows, labels)
+            confusion_scores, confusions_of(rows, labels)
         ),
         **confounds(manifest, done, labels),
         **_spread("WA", per_fold),
@@ -148,15 +168,8 @@ def _read_json(path):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _confusions(rows, labels):
-    speakers, targets, predictions = (
-        [row[key] for row in rows] for key in ("speaker", "label", "prediction")
-    )
-    return speaker_confusions(speakers, targets, predictions, labels)
-
-
 def _scores(rows, labels):
-    confusions = _confusions(rows, labels)
+    confusions = confusions_of(rows, labels)
     confusion = confusions.sum(0)
     recalls = class_recalls(confusion)
     return {
@@ -202,7 +215,7 @@ def _score_lines(s):
     how = (
         f"intervals: bootstrap over {s['n_speakers']} speakers"
         if s["interval_95"]
-        else "no interval: all test utterances are of one speaker"
+        else "no interval: the test utterances name one speaker or none"
     )
     return [*columns(rows), how]
 
@@ -217,6 +230,8 @@ def _confusion_lines(s):
 
 def _speaker_lines(s):
     speakers = s["speaker_labels"]
+    if not any(speakers):  # "" for all: the corpus names none
+        return []
     if len(speakers) > SPEAKERS_SHOWN:
         single = sum(sum(map(bool, row)) == 1 for row in speakers.values())
         return [

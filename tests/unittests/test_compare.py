@@ -105,7 +105,7 @@ def test_smallest_p_is_told_where_nothing_could_be_significant(make):
         run = make(f"of {n_speakers}", true.values(), true, folds)
         return table(compare(run, run))
 
-    assert "no interval: all test utterances are of one" in text(1)
+    assert "no interval: the test utterances name one speaker" in text(1)
     assert "the smallest p that so few speakers allow: 0.0625" in text(5)
     assert "the smallest p" not in text(6)  # 2 / 64 = 0.03
 

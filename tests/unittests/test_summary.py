@@ -148,5 +148,5 @@ def test_table_says_why_there_is_no_interval_and_who_shows_one_label(run):
     summary = summarize(run, LABELS, **FACTS)
     assert summary["interval_95"] is None
     text = table(summary)
-    assert "no interval: all test utterances are of one speaker" in text
+    assert "no interval: the test utterances name one speaker" in text
     assert "2 of the corpus's 13 speakers show a single label" in text

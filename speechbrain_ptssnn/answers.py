@@ -1,4 +1,4 @@
-"""Finished runs, read back from their folders."""
+"""What finished runs answered, read back from their folders."""
 
 import json
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from speechbrain_ptssnn.summary import read_predictions
 
 
 @dataclass
-class Run:
-    """One seed's answers.
+class Answers:
+    """One run's, with one seed.
 
     Arguments
     ---------
@@ -27,7 +27,7 @@ class Run:
     rows: dict
 
 
-def read_runs(path):
+def read_answers(path):
     """Reads a run, or all seeds of it.
 
     Arguments
@@ -37,7 +37,7 @@ def read_runs(path):
 
     Returns
     -------
-    list of Run
+    list of Answers
 
     Raises
     ------
@@ -63,7 +63,7 @@ def check_alike(runs):
 
     Arguments
     ---------
-    runs : list of Run
+    runs : list of Answers
         Compared with the first.
 
     Raises
@@ -92,7 +92,7 @@ def _read_run(folder):
             f"{folder} is not complete: {len(missing)} of {len(tested)} test "
             "utterances have no prediction; give its training command again"
         )
-    return Run(folder, folds, rows)
+    return Answers(folder, folds, rows)
 
 
 def _why_unlike(one, other):
