@@ -150,3 +150,10 @@ def test_table_says_why_there_is_no_interval_and_who_shows_one_label(run):
     text = table(summary)
     assert "no interval: the test utterances name one speaker" in text
     assert "2 of the corpus's 13 speakers show a single label" in text
+
+
+def test_a_corpus_that_names_no_speaker_has_no_speaker_table(run):
+    summary = summarize(run, LABELS, **FACTS)
+    assert "speaker / label" in table(summary)
+    nobody = {**summary, "speaker_labels": {"": [2, 2]}}
+    assert "speaker / label" not in table(nobody)
