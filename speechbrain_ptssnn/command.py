@@ -160,7 +160,11 @@ def open_job(argv, corpus=None, recipe_folder=None):
     ddp_init_group(run_opts)
     corpus = find_corpus(corpus or _corpus_of(argv))
     settings = Hyperparams(
-        param_file, overrides, recipe_folder, corpus=corpus.name
+        param_file,
+        overrides,
+        recipe_folder,
+        corpus.protocol,
+        corpus=corpus.name,
     )
     labels = classes_of(corpus, settings.value("label_map"))
     settings.overrides["n_classes"] = len(labels)

@@ -27,6 +27,8 @@ class Hyperparams:
         YAML of the command line's ``--key=value``.
     recipe_folder : str or Path or None
         Holds ``protocols/``; None leaves the protocol's name as it is.
+    protocol : str
+        Which one ``protocol: ""`` stands for.
     **fixed
         Keys that the recipe sets, e.g. corpus and n_classes.
 
@@ -36,7 +38,9 @@ class Hyperparams:
         If a file or key does not exist; the message lists those there are.
     """
 
-    def __init__(self, path, overrides, recipe_folder, **fixed):
+    def __init__(
+        self, path, overrides, recipe_folder, protocol="random", **fixed
+    ):
         path = Path(path)
         self.document = _load_on_base(path, path.parent)
         try:
@@ -48,7 +52,7 @@ class Hyperparams:
         self.backbone_name = self._choose("backbone", path.parent / "backbones")
         if recipe_folder is not None:
             self.protocol_name = self._choose(
-                "protocol", Path(recipe_folder) / "protocols"
+                "protocol", Path(recipe_folder) / "protocols", protocol
             )
         unknown = sorted(set(self.overrides) - set(self.document))
         if unknown:
@@ -60,8 +64,8 @@ class Hyperparams:
             value = self.overrides[key]
             self.overrides[key] = _as_kind(key, self.document[key], value)
 
-    def _choose(self, key, folder):
-        name = self.overrides.pop(key, self.document[key])
+    def _choose(self, key, folder, default=None):
+        name = self.overrides.pop(key, self.document[key]) or default
         file = Path(str(name))
         if file.suffix != ".yaml":
             file = folder / f"{name}.yaml"

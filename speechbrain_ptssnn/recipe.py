@@ -116,16 +116,13 @@ def run(corpus, recipe_folder, argv=None):
         "backbone": backbone_name,
         "model": hparams["model"],
         "seed": hparams["seed"],
-        "folds": hparams["protocol"].n_folds,
     }
-    numbers = _fold_numbers(hparams["fold"], hparams["protocol"].n_folds)
+    folder = Path(hparams["results_folder"]).joinpath(*map(str, facts.values()))
 
     utterances, store = job.open_store()
     folds = hparams["protocol"].split(utterances)
-
-    folder = Path(hparams["results_folder"]).joinpath(
-        *(str(facts[key]) for key in list(facts)[:5])
-    )
+    numbers = _fold_numbers(hparams["fold"], len(folds))
+    facts["folds"] = len(folds)
     on_main(
         _open_folder,
         [folder, text, store, utterances, folds, options, job.processes],

@@ -16,6 +16,9 @@ from pkgutil import iter_modules
 from speechbrain_ptssnn import corpora
 from speechbrain_ptssnn.errors import InputError
 
+# Modules beside the corpora that are none.
+TOOLS = ("common", "folds", "given_folds", "release")
+
 
 @dataclass(frozen=True)
 class Utterance:
@@ -77,11 +80,15 @@ class Corpus:
     read : callable
         ``read(data_folder, complete=True)`` lists the :class:`Utterance` s,
         sorted by id; ``complete`` asks for the published counts.
+    protocol : str
+        The paper's, which is taken if none is asked for: a file of the
+        recipe's ``protocols/``.
     """
 
     name: str
     labels: tuple
     read: Callable
+    protocol: str = "random"
 
 
 def find_corpus(name):
@@ -109,47 +116,15 @@ def find_corpus(name):
     known = sorted(
         module.name
         for module in iter_modules(corpora.__path__)
-        if module.name not in ("common", "folds")
+        if module.name not in TOOLS
     )
     if name.lower() not in known:
         raise InputError(f"unknown corpus {name!r}; there are {known}")
     return import_module(f"{corpora.__name__}.{name.lower()}").CORPUS
 
 
-def check_folder(corpus, data_folder, layout, source):
-    """Returns ``data_folder`` as a Path, or says what is expected there.
-
-    Arguments
-    ---------
-    corpus : str
-        The corpus's name, for the message.
-    data_folder : str or Path or None
-        What the user gave as ``--data_folder``.
-    layout : str
-        What the folder must hold, e.g. "Angry/, Happy/, Neutral/ and Sad/".
-    source : str
-        Where the corpus is had.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    InputError
-        If there is no such folder.
-    """
-    hint = f"{corpus} needs a folder with {layout}; it is had from {source}"
-    if not data_folder:
-        raise InputError(f"--data_folder is not set: {hint}")
-    folder = Path(data_folder)
-    if not folder.is_dir():
-        raise InputError(f"--data_folder={folder} is not a folder: {hint}")
-    return folder
-
-
 def check_counts(corpus, utterances, expected, hint, by="label"):
-    """Compares the number of utterances per label with the published one.
+    """Compares numbers of utterances with the published ones.
 
     Arguments
     ---------
@@ -158,29 +133,40 @@ def check_counts(corpus, utterances, expected, hint, by="label"):
     utterances : list of Utterance
         What was found.
     expected : dict
-        Label to count.
+        Label, or what else is counted, to number.
     hint : str
-        What the folder should hold and where the corpus is had.
+        What to do, or what the folder should hold and where it is had.
     by : str
-        What is counted: "label", or "speaker".
+        What is counted: an attribute of :class:`Utterance`.
 
     Raises
     ------
     InputError
-        If a count differs.
+        If a count differs; the message tells those that do, and what is
+        likely wrong.
 
     Example
     -------
     >>> check_counts("URDU", [], {"Angry": 100}, "see recipes/URDU/README.md")
     Traceback (most recent call last):
     speechbrain_ptssnn.errors.InputError: URDU: found {'Angry': 0}, expected \
-{'Angry': 100}; see recipes/URDU/README.md
+{'Angry': 100} by label; a partial download? see recipes/URDU/README.md
     """
-    counts = Counter(getattr(utterance, by) for utterance in utterances)
-    found = {label: counts[label] for label in sorted({*counts, *expected})}
-    if found != expected:
+    found = Counter(getattr(utterance, by) for utterance in utterances)
+    odd = [
+        value
+        for value in sorted({*found, *expected})
+        if found[value] != expected.get(value, 0)
+    ]
+    if odd:
+        more = any(found[value] > expected.get(value, 0) for value in odd)
+        reason = (
+            "another release, or copies?" if more else "a partial download?"
+        )
         raise InputError(
-            f"{corpus}: found {found}, expected {expected}; {hint}"
+            f"{corpus}: found { ({value: found[value] for value in odd}) }, "
+            f"expected { ({value: expected.get(value, 0) for value in odd}) } "
+            f"by {by}; {reason} {hint}"
         )
 
 

@@ -8,13 +8,8 @@ neither tells the emotion.
 
 import re
 
-from speechbrain_ptssnn.audio import audio_seconds
-from speechbrain_ptssnn.corpora.common import (
-    Corpus,
-    Utterance,
-    check_counts,
-    check_folder,
-)
+from speechbrain_ptssnn.corpora.common import Corpus
+from speechbrain_ptssnn.corpora.release import Release
 from speechbrain_ptssnn.errors import InputError
 
 LABELS = {
@@ -27,9 +22,58 @@ LABELS = {
     "tri": "sadness",
 }
 SPEAKERS = ("f1", "f2", "f3", "m1", "m2", "m3")
-LAYOUT = "f1/, f2/, f3/, m1/, m2/ and m3/, 98 wav files each"
-SOURCE = "http://voice.fub.it/activities/corpora/emovo/index.html"
 FILE_NAME = re.compile(r"([a-z]{3})-([fm]\d)-([a-z]\d)")
+RELEASE = Release(
+    corpus="EMOVO",
+    source="http://voice.fub.it/activities/corpora/emovo/index.html",
+    layout="f1/, f2/, f3/, m1/, m2/ and m3/, 98 wav files each",
+    folders=SPEAKERS,
+    files="*/*.wav",
+    counts={
+        "label": dict.fromkeys(LABELS.values(), 84),
+        "speaker": dict.fromkeys(SPEAKERS, 98),
+    },
+)
+
+
+def describe(wav):
+    """What the path of a file of EMOVO says.
+
+    Arguments
+    ---------
+    wav : Path
+        E.g. ``f1/rab-f1-b1.wav``.
+
+    Returns
+    -------
+    dict
+        id, speaker, label, sex and sentence.
+
+    Raises
+    ------
+    InputError
+        If the path is not like that.
+
+    Example
+    -------
+    >>> from pathlib import Path
+    >>> facts = describe(Path("f1/rab-f1-b1.wav"))
+    >>> facts["speaker"], facts["label"], facts["sentence"]
+    ('f1', 'anger', 'b1')
+    """
+    match = FILE_NAME.fullmatch(wav.stem)
+    if match is None or match[1] not in LABELS or match[2] != wav.parent.name:
+        raise InputError(
+            f"{wav}: the name is not like f1/rab-f1-b1.wav (emotion, speaker "
+            "of its folder, sentence); remove or rename it"
+        )
+    return {
+        "id": wav.stem,
+        "speaker": match[2],
+        "label": LABELS[match[1]],
+        "sex": match[2][0],
+        "sentence": match[3],
+    }
 
 
 def read_emovo(data_folder, complete=True):
@@ -53,37 +97,7 @@ def read_emovo(data_folder, complete=True):
         If the folder, a count, a file name or a file's header is not as
         published.
     """
-    folder = check_folder("EMOVO", data_folder, LAYOUT, SOURCE)
-    utterances = []
-    for wav in folder.glob("*/*.wav"):
-        match = FILE_NAME.fullmatch(wav.stem)
-        if (
-            match is None
-            or match[1] not in LABELS
-            or match[2] != wav.parent.name
-        ):
-            raise InputError(
-                f"{wav}: the name is not like f1/rab-f1-b1.wav (emotion, "
-                "speaker of its folder, sentence); remove or rename it"
-            )
-        utterances.append(
-            Utterance(
-                id=wav.stem,
-                wav=str(wav),
-                speaker=match[2],
-                label=LABELS[match[1]],
-                duration=audio_seconds(wav),
-            )
-        )
-    if complete:
-        hint = f"expected under {folder}: {LAYOUT}, as published at {SOURCE}"
-        check_counts(
-            "EMOVO", utterances, dict.fromkeys(LABELS.values(), 84), hint
-        )
-        check_counts(
-            "EMOVO", utterances, dict.fromkeys(SPEAKERS, 98), hint, by="speaker"
-        )
-    return sorted(utterances, key=lambda utterance: utterance.id)
+    return RELEASE.read(data_folder, complete, describe)
 
 
 CORPUS = Corpus(name="EMOVO", labels=tuple(LABELS.values()), read=read_emovo)

@@ -4,7 +4,19 @@ import random
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
+from speechbrain.utils.logger import get_logger
+
 from speechbrain_ptssnn.errors import InputError
+
+logger = get_logger(__name__)
+
+# What may be kept whole, and the attribute of Utterance that tells it.
+UNITS = {
+    "utterance": "id",
+    "speaker": "speaker",
+    "session": "session",
+    "sentence": "sentence",
+}
 
 
 @dataclass(frozen=True)
@@ -26,33 +38,118 @@ class Fold:
     test: list
 
 
-class Protocol:
+class Folds:
+    """What all protocols share: validation is cut out of the training folds,
+    and nothing may stand on two sides.
+
+    Arguments
+    ---------
+    unit : str
+        What stands on one side of the test only: "utterance", "speaker",
+        "session" or "sentence".
+    seed : int
+        Of the folds; the same for every training seed, so that runs can be
+        compared utterance by utterance.
+    valid_parts : int
+        The validation set is about 1 / valid_parts of the training folds.
+    valid_unit : str, optional
+        What stands either in training or in validation; ``unit`` by default.
+
+    Raises
+    ------
+    ValueError
+        If a unit is unknown or ``valid_parts`` is below 2.
+    """
+
+    def __init__(self, unit, seed, valid_parts=9, valid_unit=None):
+        self.unit = unit
+        self.seed = seed
+        self.valid_parts = valid_parts
+        self.valid_unit = valid_unit or unit
+        for each in (self.unit, self.valid_unit):
+            if each not in UNITS:
+                raise ValueError(
+                    f"unit must be one of {list(UNITS)}, got {each!r}"
+                )
+        if valid_parts < 2:
+            raise ValueError(f"valid_parts must be 2 or more: {valid_parts}")
+
+    def make_fold(self, number, train, test, valid=()):
+        """One fold, checked.
+
+        Arguments
+        ---------
+        number : int
+            From 1 on.
+        train : list of Utterance
+            What is not tested.
+        test : list of Utterance
+            What is.
+        valid : list of Utterance
+            What validates; by default it is cut out of ``train``, as the part
+            whose labels are most like all of it.
+
+        Returns
+        -------
+        Fold
+
+        Raises
+        ------
+        InputError
+            If there is nothing to test or too little to cut, a unit stands
+            on two sides or a label is not in the training set.
+        """
+        if not test:
+            raise InputError(f"fold {number}: no utterance is tested")
+        if not valid:
+            parts = deal(
+                train, self.valid_parts, self.valid_unit, self.seed + number - 1
+            )
+            valid = min(parts, key=lambda part: _distance(part, train))
+            train = [u for part in parts if part is not valid for u in part]
+        for one, other, unit in (
+            (train, test, self.unit),
+            (valid, test, self.unit),
+            (train, valid, self.valid_unit),
+        ):
+            leaked = _values(one, unit) & _values(other, unit)
+            if leaked:
+                raise InputError(
+                    f"fold {number}: {unit} {min(leaked)!r} stands on two "
+                    "sides; one of training, validation and test may have it"
+                )
+        _check_labels(number, train, valid, test)
+        return Fold(_ids(train), _ids(valid), _ids(test))
+
+
+class Protocol(Folds):
     """Cuts a corpus into folds, each of which is tested once.
 
-    Random folds are stratified by label. Speaker-independent ones keep each
-    speaker whole: speakers are dealt, largest first, to the fold whose label
-    counts stay most even. The training folds are dealt to ``valid_parts``
-    parts in the same way, and the part whose labels are most like theirs
-    validates. Only ``random.random`` is drawn from,
-    whose sequence Python guarantees, so that a seed gives the same folds on
-    every machine and version.
+    Random folds are stratified by label. The others keep each speaker,
+    session or sentence whole: these are dealt, largest first, to the fold
+    whose label counts stay most even. Validation is cut out of the training
+    folds in the same way. Only ``random.random`` is drawn from, whose
+    sequence Python guarantees, so that a seed gives the same folds on every
+    machine and version.
 
     Arguments
     ---------
     n_folds : int
         Number of folds.
     unit : str
-        "utterance" for random folds, "speaker" for unseen speakers.
+        "utterance" for random folds; "speaker", "session" or "sentence" for
+        unseen ones.
     seed : int
-        Of the folds; the same for every training seed, so that runs can be
-        compared utterance by utterance.
+        As in :class:`Folds`, like the arguments that follow.
     valid_parts : int
         The validation set is about 1 / valid_parts of the training folds.
+    valid_unit : str, optional
+        By what validation is cut out; ``unit`` by default.
 
     Raises
     ------
     ValueError
-        If ``unit`` is unknown or a number is below 2.
+        If a unit is unknown or a number is below 2.
 
     Example
     -------
@@ -67,20 +164,11 @@ class Protocol:
     [['a0', 'a1'], ['b0', 'b1'], ['c0', 'c1']]
     """
 
-    def __init__(self, n_folds, unit, seed, valid_parts=9):
-        if unit not in ("utterance", "speaker"):
-            raise ValueError(
-                f"unit must be 'utterance' or 'speaker', got {unit!r}"
-            )
-        if n_folds < 2 or valid_parts < 2:
-            raise ValueError(
-                "n_folds and valid_parts must be at least 2, got "
-                f"{n_folds} and {valid_parts}"
-            )
+    def __init__(self, n_folds, unit, seed, valid_parts=9, valid_unit=None):
+        super().__init__(unit, seed, valid_parts, valid_unit)
+        if n_folds < 2:
+            raise ValueError(f"n_folds must be at least 2, got {n_folds}")
         self.n_folds = n_folds
-        self.unit = unit
-        self.seed = seed
-        self.valid_parts = valid_parts
 
     def split(self, utterances):
         """Assigns every utterance.
@@ -97,82 +185,117 @@ class Protocol:
         Raises
         ------
         InputError
-            If there are too few utterances or speakers, or a label occurs in
-            a test fold but not in its training set.
+            If there are too few utterances or units, an utterance has no
+            unit, or a label occurs in a fold but not in its training set.
         """
-        parts = self._deal(utterances, self.n_folds, self.seed)
-        folds = []
-        for k, test in enumerate(parts):
-            rest = [u for part in parts if part is not test for u in part]
-            candidates = self._deal(rest, self.valid_parts, self.seed + k)
-            valid = min(candidates, key=lambda part: _distance(part, rest))
-            train = [
-                u for part in candidates if part is not valid for u in part
-            ]
-            self._check(k + 1, train, valid, test)
-            folds.append(Fold(_ids(train), _ids(valid), _ids(test)))
-        return folds
+        parts = deal(utterances, self.n_folds, self.unit, self.seed)
+        return [
+            self.make_fold(
+                number,
+                [u for part in parts if part is not test for u in part],
+                test,
+            )
+            for number, test in enumerate(parts, 1)
+        ]
 
-    def _deal(self, utterances, n_parts, seed):
-        speakers = {u.speaker for u in utterances}
-        units = len(utterances if self.unit == "utterance" else speakers)
-        if units < n_parts:
-            raise InputError(
-                f"{units} {self.unit}s can not be dealt to {n_parts} parts; "
-                "lower n_folds or valid_parts in the protocol's YAML"
-            )
-        draw = random.Random(seed).random
-        groups = defaultdict(list)
-        for u in sorted(utterances, key=lambda u: u.id):
-            groups[u.label if self.unit == "utterance" else u.speaker].append(u)
-        parts = [[] for _ in range(n_parts)]
-        if self.unit == "utterance":
-            # Each label goes on where the one before stopped, which keeps
-            # the parts' sizes equal as well.
-            order = [
-                u
-                for label in sorted(groups)
-                for u in sorted(groups[label], key=lambda u: draw())
-            ]
-            for k, u in enumerate(order):
-                parts[k % n_parts].append(u)
-            return parts
-        order = sorted(sorted(groups), key=lambda speaker: draw())
-        order.sort(key=lambda speaker: -len(groups[speaker]))
-        counts = [Counter() for _ in range(n_parts)]
-        for speaker in order:
-            labels = Counter(u.label for u in groups[speaker])
-            # An empty part first; then the one whose sum of squared label
-            # counts grows least.
-            k = min(
-                range(n_parts),
-                key=lambda k: (
-                    bool(parts[k]),
-                    sum(
-                        2 * n * counts[k][label] for label, n in labels.items()
-                    ),
-                    len(parts[k]),
-                ),
-            )
-            parts[k].extend(groups[speaker])
-            counts[k] += labels
+
+def deal(utterances, n_parts, unit, seed):
+    """Deals utterances to parts whose label counts are as even as can be.
+
+    Arguments
+    ---------
+    utterances : list of Utterance
+        In any order.
+    n_parts : int
+        Number of parts.
+    unit : str
+        What is kept whole; see :class:`Protocol`.
+    seed : int
+        Of the shuffling.
+
+    Returns
+    -------
+    list of list of Utterance
+
+    Raises
+    ------
+    InputError
+        If there are fewer units than parts, or an utterance has none.
+    """
+    n_units = len(_values(utterances, unit))
+    if n_units < n_parts:
+        raise InputError(
+            f"{n_units} {unit}{'s' * (n_units != 1)} can not be dealt to "
+            f"{n_parts} parts; lower n_folds or valid_parts in the protocol's "
+            "YAML, or choose a protocol of another unit"
+        )
+    draw = random.Random(seed).random
+    by_unit = unit != "utterance"
+    groups = defaultdict(list)
+    for u in sorted(utterances, key=lambda u: u.id):
+        groups[getattr(u, UNITS[unit]) if by_unit else u.label].append(u)
+    parts = [[] for _ in range(n_parts)]
+    if not by_unit:
+        # Each label goes on where the one before stopped, which keeps the
+        # parts' sizes equal as well.
+        order = [
+            u
+            for label in sorted(groups)
+            for u in sorted(groups[label], key=lambda u: draw())
+        ]
+        for k, u in enumerate(order):
+            parts[k % n_parts].append(u)
         return parts
+    order = sorted(sorted(groups), key=lambda name: draw())
+    order.sort(key=lambda name: -len(groups[name]))
+    counts = [Counter() for _ in range(n_parts)]
+    for name in order:
+        labels = Counter(u.label for u in groups[name])
+        # An empty part first; then the one whose sum of squared label counts
+        # grows least.
+        k = min(
+            range(n_parts),
+            key=lambda k: (
+                bool(parts[k]),
+                sum(2 * n * counts[k][label] for label, n in labels.items()),
+                len(parts[k]),
+            ),
+        )
+        parts[k].extend(groups[name])
+        counts[k] += labels
+    return parts
 
-    def _check(self, number, train, valid, test):
-        ids = [set(_ids(part)) for part in (train, valid, test)]
-        leaked = ids[0] & ids[1] | ids[0] & ids[2] | ids[1] & ids[2]
-        if self.unit == "speaker":
-            sets = [{u.speaker for u in part} for part in (train, valid, test)]
-            leaked |= sets[0] & sets[1] | sets[0] & sets[2] | sets[1] & sets[2]
-        if leaked:
+
+def _values(utterances, unit):
+    for u in utterances:
+        if not getattr(u, UNITS[unit]):
             raise InputError(
-                f"fold {number}: {sorted(leaked)[:3]} stand on two sides"
+                f"{u.id}: has no {unit}, by which the protocol splits; choose "
+                "another protocol"
             )
-        missing = {u.label for u in test} - {u.label for u in train}
+    return {getattr(u, UNITS[unit]) for u in utterances}
+
+
+def _check_labels(number, train, valid, test):
+    parts = {"training": train, "validation": valid, "test": test}
+    labels = {u.label for part in parts.values() for u in part}
+    lacking = {
+        name: sorted(labels - {u.label for u in part})
+        for name, part in parts.items()
+    }
+    if lacking["training"]:
+        raise InputError(
+            f"fold {number}: {lacking['training']} is tested or validated but "
+            "not in the training set; use fewer folds, or leave it out by "
+            "label_map"
+        )
+    for name, missing in lacking.items():
         if missing:
-            raise InputError(
-                f"fold {number}: {sorted(missing)} is tested but not in the "
-                "training set; use fewer folds"
+            logger.warning(
+                "fold %d: the %s set has no utterance of %s",
+                number,
+                name,
+                missing,
             )
 
 

@@ -455,6 +455,7 @@ def read_synthemo(data_folder=None, complete=True):
                 duration=audio_seconds(
                     wav, sample_rate=SAMPLE_RATE, channels=1
                 ),
+                text=take.text,
             )
         )
     if complete:

@@ -10,19 +10,60 @@ knowing the label.
 
 import re
 
-from speechbrain_ptssnn.audio import audio_seconds
-from speechbrain_ptssnn.corpora.common import (
-    Corpus,
-    Utterance,
-    check_counts,
-    check_folder,
-)
+from speechbrain_ptssnn.corpora.common import Corpus
+from speechbrain_ptssnn.corpora.release import Release
 from speechbrain_ptssnn.errors import InputError
 
-LABELS = ("Angry", "Happy", "Neutral", "Sad")
-LAYOUT = "Angry/, Happy/, Neutral/ and Sad/, 100 wav files each"
-SOURCE = "https://github.com/siddiquelatif/URDU-Dataset"
-FILE_NAME = re.compile(r"(S[MF]\d+)_F\d+_([AHNS])\d+")
+LABELS = {"A": "Angry", "H": "Happy", "N": "Neutral", "S": "Sad"}
+FILE_NAME = re.compile(r"(S([MF])\d+)_F\d+_([AHNS])\d+")
+RELEASE = Release(
+    corpus="URDU",
+    source="https://github.com/siddiquelatif/URDU-Dataset",
+    layout="Angry/, Happy/, Neutral/ and Sad/, 100 wav files each",
+    folders=tuple(LABELS.values()),
+    files="*/*.wav",
+    counts={"label": dict.fromkeys(LABELS.values(), 100)},
+    sample_rate=44100,
+    channels=1,
+)
+
+
+def describe(wav):
+    """What the path of a file of URDU says.
+
+    Arguments
+    ---------
+    wav : Path
+        E.g. ``Angry/SM1_F10_A010.wav``.
+
+    Returns
+    -------
+    dict
+        id, speaker, label and sex.
+
+    Raises
+    ------
+    InputError
+        If the path is not like that.
+
+    Example
+    -------
+    >>> from pathlib import Path
+    >>> describe(Path("Angry/SM1_F10_A010.wav"))
+    {'id': 'SM1_F10_A010', 'speaker': 'SM1', 'label': 'Angry', 'sex': 'm'}
+    """
+    match = FILE_NAME.fullmatch(wav.stem)
+    if match is None or wav.parent.name != LABELS[match[3]]:
+        raise InputError(
+            f"{wav}: the name is not like Angry/SM1_F10_A010.wav "
+            "(speaker, file, emotion of its folder); remove or rename it"
+        )
+    return {
+        "id": wav.stem,
+        "speaker": match[1],
+        "label": wav.parent.name,
+        "sex": match[2].lower(),
+    }
 
 
 def read_urdu(data_folder, complete=True):
@@ -45,32 +86,7 @@ def read_urdu(data_folder, complete=True):
         If the folder, a count, a file name or a file's header is not as
         published.
     """
-    folder = check_folder("URDU", data_folder, LAYOUT, SOURCE)
-    utterances = []
-    for wav in folder.glob("*/*.wav"):
-        match = FILE_NAME.fullmatch(wav.stem)
-        if match is None or not wav.parent.name.startswith(match[2]):
-            raise InputError(
-                f"{wav}: the name is not like Angry/SM1_F10_A010.wav "
-                "(speaker, file, emotion of its folder); remove or rename it"
-            )
-        utterances.append(
-            Utterance(
-                id=wav.stem,
-                wav=str(wav),
-                speaker=match[1],
-                label=wav.parent.name,
-                duration=audio_seconds(wav, sample_rate=44100, channels=1),
-            )
-        )
-    if complete:
-        check_counts(
-            "URDU",
-            utterances,
-            dict.fromkeys(LABELS, 100),
-            f"expected under {folder}: {LAYOUT}, as published at {SOURCE}",
-        )
-    return sorted(utterances, key=lambda utterance: utterance.id)
+    return RELEASE.read(data_folder, complete, describe)
 
 
-CORPUS = Corpus(name="URDU", labels=LABELS, read=read_urdu)
+CORPUS = Corpus(name="URDU", labels=tuple(LABELS.values()), read=read_urdu)

@@ -1,0 +1,223 @@
+"""IEMOCAP (Busso et al., 2008, doi:10.1007/s10579-008-9076-6): ten American
+actors talk in pairs, one woman and one man in each of five sessions, 16 kHz
+mono.
+
+It is read as most papers do: the annotators' majority label, happy and
+excited merged, angry, happy, neutral and sad kept, 5,531 utterances. Labels
+come from ``Session1/dialog/EmoEvaluation/Ses01F_impro01.txt``, texts from
+``Session1/dialog/transcriptions/Ses01F_impro01.txt``, audio from
+``Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_M003.wav``. The letter
+before the last number is who speaks; the one after the session is who wore
+the motion capture markers.
+"""
+
+import re
+from pathlib import Path
+
+from speechbrain_ptssnn.corpora.common import Corpus
+from speechbrain_ptssnn.corpora.release import Release, visible
+from speechbrain_ptssnn.errors import InputError
+
+LABELS = {
+    "ang": "angry",
+    "hap": "happy",
+    "exc": "happy",
+    "neu": "neutral",
+    "sad": "sad",
+}
+# xxx: the annotators do not agree
+LEFT_OUT = ("dis", "fea", "fru", "oth", "sur", "xxx")
+NAME = re.compile(r"(Ses0([1-5]))[FM]_\w+_([FM])\d{3}")
+TURN = re.compile(r"\[[\d.]+ - [\d.]+\]\t(\S+)\t(\S+)\t\[.*\]")
+TRANSCRIPT = re.compile(r"(\S+) \[[\d.-]+\]: (.*)")
+RELEASE = Release(
+    corpus="IEMOCAP",
+    source="https://sail.usc.edu/iemocap",
+    layout="Session1/ to Session5/, in each dialog/EmoEvaluation/, "
+    "dialog/transcriptions/ and sentences/wav/",
+    folders=tuple(f"Session{k}" for k in range(1, 6)),
+    files="Session[1-5]/sentences/wav/*/*.wav",
+    counts={
+        "label": {"angry": 1103, "happy": 1636, "neutral": 1708, "sad": 1084},
+        "session": {"1": 1085, "2": 1023, "3": 1151, "4": 1031, "5": 1241},
+        "speaker": {
+            "Ses01F": 528,
+            "Ses01M": 557,
+            "Ses02F": 481,
+            "Ses02M": 542,
+            "Ses03F": 522,
+            "Ses03M": 629,
+            "Ses04F": 528,
+            "Ses04M": 503,
+            "Ses05F": 590,
+            "Ses05M": 651,
+        },
+    },
+    sample_rate=16000,
+    channels=1,
+)
+
+
+def describe(wav):
+    """What the name of a file of IEMOCAP says; the label is not in it.
+
+    Arguments
+    ---------
+    wav : Path
+        E.g. ``Ses01F_impro01_M003.wav``.
+
+    Returns
+    -------
+    dict
+        id, speaker, session and sex.
+
+    Raises
+    ------
+    InputError
+        If the name is not like that.
+
+    Example
+    -------
+    >>> from pathlib import Path
+    >>> describe(Path("Ses01F_impro01_M003.wav"))["speaker"]
+    'Ses01M'
+    """
+    match = NAME.fullmatch(wav.stem)
+    if match is None:
+        raise InputError(
+            f"{wav}: the name is not like Ses01F_impro01_M003.wav (session, "
+            "dialogue, who speaks); take the files as they were published"
+        )
+    return {
+        "id": wav.stem,
+        "speaker": match[1] + match[3],
+        "session": match[2],
+        "sex": match[3].lower(),
+    }
+
+
+def wav_path(name):
+    """Where an utterance's audio lies in the release.
+
+    Arguments
+    ---------
+    name : str
+        The utterance's.
+
+    Returns
+    -------
+    Path
+
+    Example
+    -------
+    >>> wav_path("Ses01F_impro01_M003").as_posix()
+    'Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_M003.wav'
+    """
+    dialogue = name.rpartition("_")[0]
+    folder = Path(f"Session{name[4:5]}", "sentences", "wav", dialogue)
+    return folder / f"{name}.wav"
+
+
+def read_labels(path):
+    """The annotators' majority labels of one dialogue.
+
+    Arguments
+    ---------
+    path : Path
+        A file of ``EmoEvaluation``.
+
+    Returns
+    -------
+    dict
+        Utterance to one of the four labels; the others are left out.
+
+    Raises
+    ------
+    InputError
+        If a line that begins an utterance can not be read, or its label is
+        not one of IEMOCAP's.
+    """
+    labels = {}
+    for number, line in enumerate(_lines(path), 1):
+        if not line.startswith("["):
+            continue  # the header, and each annotator's own opinion
+        match = TURN.fullmatch(line)
+        if match is None or match[2] not in (*LABELS, *LEFT_OUT):
+            raise InputError(
+                f"{path}:{number}: {line!r} is not like '[6.2901 - 8.2357] "
+                "Ses01F_impro01_F000 neu [2.5000, 2.5000, 2.5000]', parted by "
+                f"tabs, with one of {[*LABELS, *LEFT_OUT]}"
+            )
+        if match[2] in LABELS:
+            labels[match[1]] = LABELS[match[2]]
+    return labels
+
+
+def read_iemocap(data_folder, complete=True):
+    """Lists the utterances of IEMOCAP's four classes, sorted by id.
+
+    Arguments
+    ---------
+    data_folder : str or Path
+        ``IEMOCAP_full_release``, which holds ``Session1`` to ``Session5``.
+    complete : bool
+        Whether each label, session and speaker must have the published
+        number of utterances, 5,531 in all; otherwise what has no audio is
+        left out.
+
+    Returns
+    -------
+    list of Utterance
+
+    Raises
+    ------
+    InputError
+        If the folder, a count, an annotation, a file name or a file's header
+        is not as published.
+    """
+    folder = RELEASE.find(data_folder)
+    annotations = visible(folder, "Session[1-5]/dialog/EmoEvaluation/*.txt")
+    if not annotations:
+        raise InputError(
+            f"{folder}: no Session*/dialog/EmoEvaluation/*.txt, which hold the "
+            f"labels; expected: {RELEASE.layout}, from {RELEASE.source}"
+        )
+    utterances, missing = [], []
+    for path in annotations:
+        texts = _read_texts(path.parents[1] / "transcriptions" / path.name)
+        for name, label in read_labels(path).items():
+            wav = folder / wav_path(name)
+            if not wav.exists():
+                missing.append(wav)
+                continue
+            facts = {"label": label, "text": texts.get(name, "")}
+            utterances.append(RELEASE.utterance(wav, **facts, **describe(wav)))
+    if complete and missing:
+        raise InputError(
+            f"{missing[0]}: this and {len(missing) - 1} other files are "
+            "annotated but not there; a partial download? Copy them again"
+        )
+    if complete:
+        RELEASE.check(folder, utterances)
+    return sorted(utterances, key=lambda utterance: utterance.id)
+
+
+def _read_texts(path):
+    if not path.exists():
+        return {}
+    matches = (TRANSCRIPT.fullmatch(line) for line in _lines(path))
+    return {match[1]: match[2] for match in matches if match}
+
+
+def _lines(path):
+    # ASCII but for a stray byte in a comment
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return [line.rstrip() for line in text.splitlines()]
+
+
+CORPUS = Corpus(
+    name="IEMOCAP",
+    labels=tuple(dict.fromkeys(LABELS.values())),
+    read=read_iemocap,
+    protocol="session",
+)
