@@ -1,10 +1,17 @@
-"""What several test files need: real speech and an independent neuron."""
+"""What several test files need: real speech, EmoBox's lists of real files,
+corpora in miniature, an independent neuron.
+"""
 
+import json
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
+
+from speechbrain_ptssnn.corpora.common import Utterance
 
 # These tensors are tiny: a second thread only waits, up to 40 times as long
 # where the cores are shared.
@@ -17,6 +24,123 @@ def shared_data():
     if not folder.is_dir():
         pytest.skip("no real speech here: shared/data is not beside the clone")
     return folder
+
+
+@pytest.fixture(scope="session")
+def emobox():
+    folder = Path(__file__).resolve().parents[2] / "shared" / "emobox"
+    if not folder.is_dir():
+        pytest.skip("EmoBox's lists: shared/emobox is not beside the clone")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def listed(emobox):
+    """The whole corpus as our reader's rules see EmoBox's list of it."""
+
+    def utterances(corpus):
+        name = corpus.lower()
+        module = import_module(f"speechbrain_ptssnn.corpora.{name}")
+        result = []
+        for line in (emobox / name / f"{name}.jsonl").open():
+            row = json.loads(line)
+            facts = module.describe(Path(row["wav"]))
+            if corpus == "IEMOCAP":  # whose labels are not in the names
+                facts["label"] = module.LABELS[row["emo"]]
+            wav, seconds = row["wav"], row["length"]
+            result.append(Utterance(wav=wav, duration=seconds, **facts))
+        return result
+
+    return utterances
+
+
+def paths_of(corpus):
+    """Some of a corpus's files: path, and a number for the emotion."""
+    if corpus == "IEMOCAP":
+        for k in range(40):
+            session, speaker, emotion = k % 5 + 1, "FM"[k // 5 % 2], k // 10
+            dialogue = f"Ses0{session}{'MF'[k % 2]}_impro01"
+            yield (
+                f"Session{session}/sentences/wav/{dialogue}/"
+                f"{dialogue}_{speaker}{k:03d}.wav",
+                emotion,
+            )
+    elif corpus == "CASIA":
+        for speaker in ("liuchanhg", "wangzhe", "zhaoquanyin", "ZhaoZuoxiang"):
+            for k, emotion in enumerate(
+                ("angry", "fear", "happy", "neutral", "sad", "surprise")
+            ):
+                for sentence in (201, 250):
+                    yield f"{speaker}/{emotion}/{sentence}.wav", k
+    elif corpus == "EMODB":
+        for speaker in (3, *range(8, 17)):
+            for k, letter in enumerate("WLEAFTN"):
+                yield f"wav/{speaker:02}a0{1 + k % 2}{letter}b.wav", k
+    elif corpus == "EMOVO":
+        speakers = ("f1", "f2", "f3", "m1", "m2", "m3")
+        many = {"b": 3, "d": 2, "l": 4, "n": 5}
+        sentences = [f"{c}{n + 1}" for c in many for n in range(many[c])]
+        emotions = ("dis", "gio", "neu", "pau", "rab", "sor", "tri")
+        for s, sentence in enumerate(sentences):
+            for k, emotion in enumerate(emotions):
+                speaker = speakers[(s + k) % 6]
+                yield f"{speaker}/{emotion}-{speaker}-{sentence}.wav", k
+    else:
+        for k, label in enumerate(("Angry", "Happy", "Neutral", "Sad")):
+            for n in range(10):
+                yield f"{label}/SM{n + 1}_F{n}_{label[0]}{n}.wav", k
+
+
+FORMAT = {"URDU": (44100, 1), "EMOVO": (48000, 2)}
+
+
+@pytest.fixture(scope="session")
+def mini_corpus(tmp_path_factory):
+    """Makes a corpus's layout in miniature: a few noisy tones."""
+
+    def make(corpus):
+        folder = tmp_path_factory.mktemp("mini") / corpus
+        rate, channels = FORMAT.get(corpus, (16000, 1))
+        rng = np.random.default_rng(0)
+        time = np.arange(int(0.3 * rate)) / rate
+        for name, emotion in paths_of(corpus):
+            wave = 0.3 * np.sin(2 * np.pi * 150 * 1.5**emotion * time)
+            noise = 0.05 * rng.standard_normal((len(time), channels))
+            wav = folder / name
+            wav.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(wav, wave[:, None] + noise, rate)
+        if corpus == "IEMOCAP":
+            codes = ("ang", "exc", "neu", "sad")
+            annotate(folder, [(n, codes[k]) for n, k in paths_of(corpus)])
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def annotate_iemocap():
+    return annotate
+
+
+def annotate(folder, files):
+    """Writes IEMOCAP's EmoEvaluation and transcriptions as they are."""
+    for path, code in files:
+        name, dialogue = Path(path).stem, Path(path).parent.name
+        dialog = folder / path.split("/")[0] / "dialog"
+        labels = dialog / "EmoEvaluation" / f"{dialogue}.txt"
+        texts = dialog / "transcriptions" / f"{dialogue}.txt"
+        for file in (labels, texts):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        if not labels.exists():
+            labels.write_text("% [START_TIME - END_TIME] TURN_NAME EMOTION\n")
+            labels.with_name(f"._{dialogue}.txt").write_bytes(b"\0\5\x16\7")
+        with labels.open("a") as file:
+            file.write(
+                f"\n[6.2901 - 8.2357]\t{name}\t{code}\t[2.5, 2.5, 2.5000]\n"
+                "C-E2:\tNeutral;\t()\nA-E3:\tval 3; act 2; dom  2;\t()\n"
+            )
+        with texts.open("a") as file:
+            file.write(f"{name} [006.2901-008.2357]: Excuse me, {name[-4:]}.\n")
 
 
 @pytest.fixture(scope="session")

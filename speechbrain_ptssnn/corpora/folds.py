@@ -87,7 +87,8 @@ class Folds:
             What is.
         valid : list of Utterance
             What validates; by default it is cut out of ``train``, as the part
-            whose labels are most like all of it.
+            whose labels are most like all of it, among those that take no
+            label away.
 
         Returns
         -------
@@ -300,9 +301,11 @@ def _check_labels(number, train, valid, test):
 
 
 def _distance(part, whole):
-    # How far the labels' counts are from the whole's, scaled to the part.
+    # How many labels would be left to no one else; how far the labels' counts
+    # are from the whole's, scaled to the part.
     counts, expected = (Counter(u.label for u in us) for us in (part, whole))
-    return sum(
+    taken = sum(counts[label] == n for label, n in expected.items())
+    return taken, sum(
         abs(counts[label] / len(part) - n / len(whole))
         for label, n in expected.items()
     )

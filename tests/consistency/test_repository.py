@@ -24,6 +24,10 @@ KINDS = {
     "whisper": "whisper",
 }
 HEADS = sorted(path.name for path in ROOT.glob("hparams/*.yaml"))
+PROTOCOLS = sorted(
+    (path.parents[1].name, path.stem)
+    for path in ROOT.glob("recipes/*/protocols/*.yaml")
+)
 
 
 @pytest.mark.parametrize("corpus", CORPORA)
@@ -34,20 +38,47 @@ def test_recipes_differ_by_name_only(corpus):
     assert find_corpus(corpus).name == corpus
 
 
-@pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("corpus", CORPORA)
-@pytest.mark.parametrize("protocol", ["random", "speaker"])
-def test_every_yaml_builds(head, corpus, protocol):
-    hparams = Hyperparams(
+def build(head, corpus, overrides=""):
+    return Hyperparams(
         ROOT / "hparams" / head,
-        f"protocol: {protocol}\nbackbone: fbank",
+        f"backbone: fbank\n{overrides}",
         ROOT / "recipes" / corpus,
+        find_corpus(corpus).protocol,
         corpus=corpus,
         n_classes=4,
     ).build()
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_every_yaml_builds(head, corpus):
+    hparams = build(head, corpus)
     assert hparams["model"] == head.removesuffix(".yaml")
     assert hparams["head"].input_size == hparams["backbone"].output_size
-    assert hparams["protocol"].n_folds >= 2
+
+
+@pytest.mark.parametrize(("corpus", "name"), PROTOCOLS)
+def test_every_protocol_builds_as_named(corpus, name):
+    hparams = build("linear_probe.yaml", corpus, f"protocol: {name}")
+    protocol = hparams["protocol"]
+    assert protocol.seed == hparams["split_seed"]
+    unit = {"random": "utterance", "four_classes": "speaker"}.get(name, name)
+    if name != "emobox":
+        assert (protocol.unit, protocol.n_folds > 1) == (unit, True)
+    # Speakers that validate are not trained on where those tested are not.
+    if protocol.unit in ("speaker", "session"):
+        assert protocol.valid_unit == "speaker"
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_every_recipe_has_these_protocols(corpus):
+    names = {name for each, name in PROTOCOLS if each == corpus}
+    needed = {"random", "speaker", find_corpus(corpus).protocol}
+    if corpus != "SynthEmo":
+        needed.add("emobox")
+    assert needed <= names
+    readme = (ROOT / "recipes" / corpus / "README.md").read_text()
+    assert all(f"| `{name}`" in readme for name in names)
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
