@@ -14,7 +14,7 @@ from speechbrain_ptssnn.errors import InputError
 
 LABELS = ("angry", "fear", "happy", "neutral", "sad", "surprise")
 SPEAKERS = ("liuchanhg", "wangzhe", "zhaoquanyin", "zhaozuoxiang")
-SENTENCE = re.compile(r"2[0-4]\d|250")
+SENTENCE = re.compile(r"20[1-9]|2[1-4]\d|250")
 RELEASE = Release(
     corpus="CASIA",
     source="http://www.chineseldc.org",

@@ -15,6 +15,37 @@ from speechbrain_ptssnn.corpora.release import Release
 from speechbrain_ptssnn.errors import InputError
 
 LABELS = {"A": "Angry", "H": "Happy", "N": "Neutral", "S": "Sad"}
+SPEAKERS = {
+    "SF1": 12,
+    "SF2": 2,
+    "SF3": 2,
+    "SF4": 4,
+    "SF5": 4,
+    "SF6": 14,
+    "SF7": 6,
+    "SF8": 2,
+    "SF9": 4,
+    "SF10": 2,
+    "SF11": 4,
+    "SM1": 22,
+    "SM2": 28,
+    "SM3": 12,
+    "SM4": 48,
+    "SM5": 80,
+    "SM6": 14,
+    "SM7": 28,
+    "SM17": 2,
+    "SM18": 2,
+    "SM19": 2,
+    "SM20": 10,
+    "SM21": 4,
+    "SM22": 2,
+    "SM23": 6,
+    "SM24": 38,
+    "SM25": 40,
+    "SM26": 2,
+    "SM27": 4,
+}
 FILE_NAME = re.compile(r"(S([MF])\d+)_F\d+_([AHNS])\d+")
 RELEASE = Release(
     corpus="URDU",
@@ -22,7 +53,10 @@ RELEASE = Release(
     layout="Angry/, Happy/, Neutral/ and Sad/, 100 wav files each",
     folders=tuple(LABELS.values()),
     files="*/*.wav",
-    counts={"label": dict.fromkeys(LABELS.values(), 100)},
+    counts={
+        "label": dict.fromkeys(LABELS.values(), 100),
+        "speaker": SPEAKERS,
+    },
     sample_rate=44100,
     channels=1,
 )
@@ -74,7 +108,8 @@ def read_urdu(data_folder, complete=True):
     data_folder : str or Path
         Holds the four folders ``Angry``, ``Happy``, ``Neutral``, ``Sad``.
     complete : bool
-        Whether each label must have its published 100 utterances.
+        Whether each label must have its published 100 utterances, and each
+        speaker theirs.
 
     Returns
     -------

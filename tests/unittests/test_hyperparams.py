@@ -8,13 +8,14 @@ from speechbrain_ptssnn.hyperparams import Hyperparams
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def hyperparams(overrides="backbone: fbank", head="pts_snn.yaml"):
+def hyperparams(overrides="backbone: fbank", head="pts_snn.yaml", **options):
     return Hyperparams(
         ROOT / "hparams" / head,
         overrides,
         ROOT / "recipes" / "URDU",
         corpus="URDU",
         n_classes=4,
+        **options,
     )
 
 
@@ -61,6 +62,13 @@ def test_a_backbone_of_ones_own_may_stand_on_ours(tmp_path, make_backbone):
 
 def test_the_default_backbone_is_the_papers():
     assert hyperparams("").backbone_name == "emotion2vec_base"
+
+
+def test_the_corpus_says_which_protocol_is_the_default():
+    assert hyperparams().protocol_name == "random"
+    assert hyperparams(protocol="speaker").protocol_name == "speaker"
+    given = "backbone: fbank\nprotocol: random"
+    assert hyperparams(given, protocol="speaker").protocol_name == "random"
 
 
 def test_a_head_file_changes_its_base_only_where_it_says_so():

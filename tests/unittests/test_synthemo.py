@@ -101,6 +101,7 @@ def test_every_speaker_says_every_sentence_with_every_emotion(folder):
     for utterance, part in zip(utterances, parts, strict=True):
         assert (utterance.speaker, utterance.label) == (part[0], part[3])
         assert Path(utterance.wav).parent.name == part[0]
+        assert utterance.text == TAKES[utterance.id].text
         assert 0.8 < utterance.duration < 2.6
     texts = Counter((take.text, take.label) for take in TAKES.values())
     assert set(texts.values()) == {8} and len(texts) == 5 * 4 * 4
