@@ -152,21 +152,17 @@ def check_counts(corpus, utterances, expected, hint, by="label"):
     speechbrain_ptssnn.errors.InputError: URDU: found {'Angry': 0}, expected \
 {'Angry': 100} by label; a partial download? see recipes/URDU/README.md
     """
-    found = Counter(getattr(utterance, by) for utterance in utterances)
-    odd = [
-        value
-        for value in sorted({*found, *expected})
-        if found[value] != expected.get(value, 0)
-    ]
+    counts = Counter(getattr(utterance, by) for utterance in utterances)
+    values = sorted({*counts, *expected})
+    odd = [k for k in values if counts[k] != expected.get(k, 0)]
     if odd:
-        more = any(found[value] > expected.get(value, 0) for value in odd)
-        reason = (
-            "another release, or copies?" if more else "a partial download?"
-        )
+        found = {k: counts[k] for k in odd}
+        wanted = {k: expected.get(k, 0) for k in odd}
+        fewer = all(found[k] < wanted[k] for k in odd)
+        reason = "a partial download?" if fewer else "another release, copies?"
         raise InputError(
-            f"{corpus}: found { ({value: found[value] for value in odd}) }, "
-            f"expected { ({value: expected.get(value, 0) for value in odd}) } "
-            f"by {by}; {reason} {hint}"
+            f"{corpus}: found {found}, expected {wanted} by {by}; {reason} "
+            f"{hint}"
         )
 
 

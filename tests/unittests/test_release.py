@@ -126,7 +126,7 @@ def test_more_than_was_published_is_another_release(listed, tmp_path):
     with pytest.raises(
         InputError,
         match=r"EMODB: found \{'anger': 128\}, expected \{'anger': 127\} by "
-        r"label; another release, or copies\?",
+        r"label; another release, copies\?",
     ):
         release("EMODB").check(tmp_path, [*utterances, copy])
     other = replace(utterances[0], speaker="03" * 2)
