@@ -14,7 +14,7 @@ from speechbrain_ptssnn.corpora.common import Corpus
 from speechbrain_ptssnn.corpora.release import Release
 from speechbrain_ptssnn.errors import InputError
 
-LABELS = {"A": "Angry", "H": "Happy", "N": "Neutral", "S": "Sad"}
+LABELS = ("Angry", "Happy", "Neutral", "Sad")
 SPEAKERS = {
     "SF1": 12,
     "SF2": 2,
@@ -51,10 +51,10 @@ RELEASE = Release(
     corpus="URDU",
     source="https://github.com/siddiquelatif/URDU-Dataset",
     layout="Angry/, Happy/, Neutral/ and Sad/, 100 wav files each",
-    folders=tuple(LABELS.values()),
+    folders=LABELS,
     files="*/*.wav",
     counts={
-        "label": dict.fromkeys(LABELS.values(), 100),
+        "label": dict.fromkeys(LABELS, 100),
         "speaker": SPEAKERS,
     },
     sample_rate=44100,
@@ -86,8 +86,8 @@ def describe(wav):
     >>> describe(Path("Angry/SM1_F10_A010.wav"))
     {'id': 'SM1_F10_A010', 'speaker': 'SM1', 'label': 'Angry', 'sex': 'm'}
     """
-    match = FILE_NAME.fullmatch(wav.stem)
-    if match is None or wav.parent.name != LABELS[match[3]]:
+    match, label = FILE_NAME.fullmatch(wav.stem), wav.parent.name
+    if match is None or label not in LABELS or match[3] != label[0]:
         raise InputError(
             f"{wav}: the name is not like Angry/SM1_F10_A010.wav "
             "(speaker, file, emotion of its folder); remove or rename it"
@@ -95,7 +95,7 @@ def describe(wav):
     return {
         "id": wav.stem,
         "speaker": match[1],
-        "label": wav.parent.name,
+        "label": label,
         "sex": match[2].lower(),
     }
 
@@ -124,4 +124,4 @@ def read_urdu(data_folder, complete=True):
     return RELEASE.read(data_folder, complete, describe)
 
 
-CORPUS = Corpus(name="URDU", labels=tuple(LABELS.values()), read=read_urdu)
+CORPUS = Corpus(name="URDU", labels=LABELS, read=read_urdu)
