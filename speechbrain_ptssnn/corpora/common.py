@@ -15,6 +15,7 @@ from pkgutil import iter_modules
 
 from speechbrain_ptssnn import corpora
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.files import write_text
 
 
 @dataclass(frozen=True)
@@ -295,6 +296,4 @@ def write_manifest(path, utterances):
     for utterance in utterances:
         row = asdict(utterance)
         rows[row.pop("id")] = row
-    Path(path).write_text(
-        json.dumps(rows, indent=1, ensure_ascii=False), encoding="utf-8"
-    )
+    write_text(path, json.dumps(rows, indent=1, ensure_ascii=False))
