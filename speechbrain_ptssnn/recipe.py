@@ -100,7 +100,7 @@ def run(corpus, recipe_file, argv):
     run_on_main(_finish, [runs, folder])
     if failed:
         raise InputError(
-            f"{failed} folds failed, see above; the same command does them "
+            f"failed folds: {failed}, see above; the same command does them "
             "again, and only them"
         )
 
