@@ -7,6 +7,7 @@ where it runs, and nothing else.
 import json
 import math
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -226,12 +227,8 @@ def ray_launcher(jobs, address, n_gpus):
         ) from error
     threads = threads_per_job(jobs)
     if address:
-        try:
-            ray.init(address, log_to_driver=False)
-        except (ConnectionError, ValueError) as error:
-            raise InputError(
-                f"ray_address={address} can not be reached: {error}"
-            ) from error
+        _check_address(address)
+        ray.init(address, log_to_driver=False)
     else:
         ray.init(
             "local",
@@ -250,3 +247,15 @@ def ray_launcher(jobs, address, n_gpus):
         yield lambda task: remote.remote(task).future()
     finally:
         ray.shutdown()
+
+
+def _check_address(address):
+    """Ray itself would try for many minutes."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"ray_address must be host:port of a running cluster, got "
+            f"{address!r} ({error})"
+        ) from error

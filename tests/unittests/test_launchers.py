@@ -7,9 +7,11 @@ import time
 import pytest
 import torch
 
+from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.launchers import (
     Task,
     local_launcher,
+    ray_launcher,
     run_task,
     run_tasks,
     threads_per_job,
@@ -77,6 +79,16 @@ def test_a_task_runs_as_long_as_who_waits_for_it(make_task):
     assert run_task(make_task(1, DONE)) == 0
     with pytest.raises(ChildProcessError, match="signal 9"):
         run_task(make_task(2, KILLED))
+
+
+@pytest.mark.parametrize("address", ["cluster", "localhost:1", "localhost:x"])
+def test_a_cluster_that_is_not_there_is_named(address):
+    pytest.importorskip("ray", reason="the extra [ray] is missing")
+    with (
+        pytest.raises(InputError, match=f"host:port.*got '{address}'"),
+        ray_launcher(2, address, n_gpus=0),
+    ):
+        pass
 
 
 def test_threads_are_shared_out(monkeypatch):
