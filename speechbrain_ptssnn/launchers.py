@@ -228,7 +228,12 @@ def ray_launcher(jobs, address, n_gpus):
     threads = threads_per_job(jobs)
     if address:
         _check_address(address)
-        ray.init(address, log_to_driver=False)
+        try:
+            ray.init(address, log_to_driver=False)
+        except ConnectionError as error:
+            raise InputError(
+                f"ray_address={address}: {error}; Ray says above why"
+            ) from error
     else:
         ray.init(
             "local",
