@@ -16,6 +16,12 @@ from speechbrain.utils.distributed import (
 )
 from speechbrain.utils.run_opts import RunOptions
 
+from speechbrain_ptssnn.arguments import (
+    check_arguments,
+    several_seeds,
+    value_of,
+    with_values,
+)
 from speechbrain_ptssnn.corpora.common import (
     Corpus,
     check_utterances,
@@ -49,6 +55,8 @@ class Job:
         Where the backbone and the head are.
     processes : int
         Of torchrun; 1 without it.
+    seeds : tuple of int
+        To be trained with; ``hparams`` were built with the first.
     """
 
     corpus: Corpus
@@ -58,6 +66,7 @@ class Job:
     run_opts: RunOptions
     device: str
     processes: int
+    seeds: tuple
 
     def open_store(self):
         """Reads the corpus.
@@ -147,7 +156,10 @@ def open_job(argv, corpus=None, recipe_folder=None):
     InputError
         If the settings are not usable.
     """
-    _check_arguments(argv)
+    check_arguments(argv)
+    seeds = several_seeds(argv)
+    if seeds:
+        argv = with_values(argv, seed=seeds[0])
     keep_freed_memory()
     bound_kernel_cache()
     param_file, run_opts, overrides = RunOptions.from_command_line_args(argv)
@@ -176,6 +188,7 @@ def open_job(argv, corpus=None, recipe_folder=None):
         run_opts,
         run_opts.device or infer_device(),
         int(os.environ.get("WORLD_SIZE", 1)),
+        seeds or (settings.value("seed"),),
     )
 
 
@@ -209,29 +222,7 @@ def on_main(function, arguments):
 
 
 def _corpus_of(argv):
-    for argument, following in zip(argv, [*argv[1:], ""], strict=True):
-        key, is_pair, value = argument.partition("=")
-        if key == "--corpus":
-            return value if is_pair else following
-    raise InputError("--corpus is not set; write e.g. --corpus=URDU")
-
-
-def _check_arguments(argv):
-    """SpeechBrain glues what it does not expect to the value before."""
-    seen = set()
-    takes_value = False
-    for argument in argv[1:]:
-        key, is_pair, value = argument.partition("=")
-        if not key.startswith("--"):
-            if not takes_value:
-                raise InputError(
-                    f"unexpected argument {argument!r}; write --key=value"
-                )
-            takes_value = False
-            continue
-        if key in seen:
-            raise InputError(f"{key} is given twice")
-        if "=" in value:
-            raise InputError(f"{argument}: a value can not hold '='")
-        seen.add(key)
-        takes_value = not is_pair
+    corpus = value_of(argv, "corpus")
+    if corpus is None:
+        raise InputError("--corpus is not set; write e.g. --corpus=URDU")
+    return corpus

@@ -3,6 +3,7 @@
 import os
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from speechbrain_ptssnn.errors import InputError
 
@@ -30,7 +31,8 @@ def write_text(path, text):
     'done'
     """
     path = Path(path)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    # Processes of several machines may write it at once.
+    partial = path.with_name(f"{path.name}.{uuid4().hex}.part")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
 

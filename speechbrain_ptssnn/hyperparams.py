@@ -87,11 +87,21 @@ class Hyperparams:
         """What a plain key is set to."""
         return self.overrides.get(key, self.document[key])
 
-    def text(self):
-        """The whole document, references resolved and overrides applied."""
+    def text(self, **changes):
+        """The whole document, references resolved and overrides applied.
+
+        Arguments
+        ---------
+        **changes
+            Keys that are set otherwise than they were given.
+
+        Returns
+        -------
+        str
+        """
         try:
             return resolve_references(
-                _dump(self.document), self.overrides
+                _dump(self.document), {**self.overrides, **changes}
             ).read()
         except (ValueError, KeyError) as error:
             raise InputError(f"hyperparameters: {error}") from error

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
-from pathlib import Path
 from pkgutil import iter_modules
 
 from speechbrain_ptssnn import corpora
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.files import write_text
 
 # Modules beside the corpora that are none.
 TOOLS = ("common", "folds", "given_folds", "release")
@@ -277,6 +277,4 @@ def write_manifest(path, utterances):
     for utterance in utterances:
         row = asdict(utterance)
         rows[row.pop("id")] = row
-    Path(path).write_text(
-        json.dumps(rows, indent=1, ensure_ascii=False), encoding="utf-8"
-    )
+    write_text(path, json.dumps(rows, indent=1, ensure_ascii=False))

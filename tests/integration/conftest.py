@@ -55,8 +55,11 @@ def recipe(tmp_path, mini_urdu):
             predictions=(summary.parent / "predictions.csv").read_text(),
         )
 
-    def run(**options):
+    def call(**options):
         main("URDU", SCRIPT, arguments(**options))
+
+    def run(**options):
+        call(**options)
         return outcome(Path(options.get("results_folder", "results")).name)
 
     def start(*launcher, script=SCRIPT, **options):
@@ -71,6 +74,7 @@ def recipe(tmp_path, mini_urdu):
 
     return SimpleNamespace(
         arguments=arguments,
+        call=call,
         run=run,
         start=start,
         outcome=outcome,

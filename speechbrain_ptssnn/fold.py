@@ -1,0 +1,128 @@
+"""One fold: trained, selected on validation, tested once."""
+
+import copy
+import json
+from contextlib import nullcontext
+
+from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain.utils.data_pipeline import provides, takes
+from speechbrain.utils.distributed import if_main_process, run_on_main
+from speechbrain.utils.epoch_loop import EpochCounter
+
+from speechbrain_ptssnn.brain import SERBrain, best_validation
+from speechbrain_ptssnn.checkpoints import CompleteCheckpointer
+from speechbrain_ptssnn.files import only_process, write_text
+from speechbrain_ptssnn.inference import save_bundle
+from speechbrain_ptssnn.sampler import LengthBuckets
+from speechbrain_ptssnn.summary import write_predictions
+
+
+def run_fold(run, number):
+    """Trains and tests one fold; ``result.json`` ends it.
+
+    Arguments
+    ---------
+    run : Run
+        Opened, its features computed.
+    number : int
+        The fold's, from 1.
+
+    Raises
+    ------
+    InputError
+        If another process is at work on it, or training diverges.
+    """
+    folder = run.fold_folder(number)
+    with only_process(folder) if if_main_process() else nullcontext():
+        brain = _train_and_test(run, run.folds[number - 1], folder)
+        run_on_main(_write, [run, number, brain])
+
+
+def _train_and_test(run, fold, folder):
+    hparams, store = run.job.hparams, run.store
+    head = copy.deepcopy(hparams["head"])
+    normalizer = copy.deepcopy(hparams["normalizer"])
+    if hparams["normalize_features"]:
+        normalizer.fit(store[name] for name in fold.train)
+    epochs = EpochCounter(hparams["number_of_epochs"])
+    checkpointer = CompleteCheckpointer(
+        folder / "save",
+        {"head": head, "normalizer": normalizer, "epoch": epochs},
+    )
+    brain = SERBrain(
+        modules={"head": head, "normalizer": normalizer},
+        opt_class=hparams["opt_class"],
+        hparams={**hparams, "folder": folder},
+        run_opts=run.job.run_opts,
+        checkpointer=checkpointer,
+    )
+    train, valid, test = (
+        _dataset(run, sorted(ids, key=store.n_frames))
+        for ids in (fold.train, fold.valid, fold.test)
+    )
+    sampler = LengthBuckets(
+        [store.n_frames(name) for name in train.data_ids],
+        hparams["batch_size"],
+        hparams["bucket_batches"],
+        hparams["seed"],
+    )
+    brain.fit(
+        epochs,
+        train,
+        valid,
+        train_loader_kwargs={
+            "batch_size": hparams["batch_size"] // run.job.processes,
+            "sampler": sampler,
+        },
+        valid_loader_kwargs={"batch_size": hparams["batch_size"]},
+    )
+    brain.evaluate(
+        test, test_loader_kwargs={"batch_size": hparams["batch_size"]}
+    )
+    return brain
+
+
+def _dataset(run, ids):
+    labels, store = run.job.labels, run.store
+    dataset = DynamicItemDataset(
+        {name: {"target": labels.index(run.by_id[name].label)} for name in ids}
+    )
+
+    @takes("id")
+    @provides("feats")
+    def load(name):
+        return store[name]
+
+    dataset.add_dynamic_item(load)
+    dataset.set_output_keys(["id", "feats", "target"])
+    return dataset
+
+
+def _write(run, number, brain):
+    folder, labels = run.fold_folder(number), run.job.labels
+    outcome = brain.outcome
+    rows = []
+    all_posteriors = outcome.pop("posteriors")
+    for name in run.folds[number - 1].test:
+        posteriors = all_posteriors[name]
+        row = {
+            "id": name,
+            "speaker": run.by_id[name].speaker,
+            "label": run.by_id[name].label,
+            "prediction": labels[posteriors.index(max(posteriors))],
+        }
+        for label, posterior in zip(labels, posteriors, strict=True):
+            row[f"p_{label}"] = f"{posterior:.7f}"
+        rows.append(row)
+    write_predictions(folder / "predictions.csv", rows, labels)
+    save_bundle(
+        folder / "model",
+        run.text,
+        run.store.backbone,
+        brain.modules.normalizer,
+        brain.head,
+        labels,
+    )
+    brain.checkpointer.delete_checkpoints(importance_keys=[best_validation])
+    result = {"fold": number, "epoch": brain.best_epoch, **outcome}
+    write_text(folder / "result.json", json.dumps(result, indent=2))
