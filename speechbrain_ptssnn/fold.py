@@ -2,8 +2,10 @@
 
 import copy
 import json
+import sys
 from contextlib import nullcontext
 
+import torch
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.data_pipeline import provides, takes
 from speechbrain.utils.distributed import if_main_process, run_on_main
@@ -56,12 +58,17 @@ def _train_and_test(run, fold, folder):
         run_opts=run.job.run_opts,
         checkpointer=checkpointer,
     )
+    crop = round(hparams["crop"] * store.backbone.frame_rate) or sys.maxsize
     train, valid, test = (
-        _dataset(run, sorted(ids, key=store.n_frames))
-        for ids in (fold.train, fold.valid, fold.test)
+        feature_dataset(run, sorted(ids, key=store.n_frames), *longest)
+        for ids, *longest in (
+            (fold.train, crop),
+            (fold.valid,),
+            (fold.test,),
+        )
     )
     sampler = LengthBuckets(
-        [store.n_frames(name) for name in train.data_ids],
+        [min(store.n_frames(name), crop) for name in train.data_ids],
         hparams["batch_size"],
         hparams["bucket_batches"],
         hparams["seed"],
@@ -82,7 +89,24 @@ def _train_and_test(run, fold, folder):
     return brain
 
 
-def _dataset(run, ids):
+def feature_dataset(run, ids, longest=sys.maxsize):
+    """Stored features and targets, for SpeechBrain's loaders.
+
+    Arguments
+    ---------
+    run : Run
+        Has the store, the utterances and the labels.
+    ids : list of str
+        Utterances, in this order.
+    longest : int
+        Frames that are given at most: a random stretch, drawn from torch's
+        global generator, which the brain seeds at every epoch.
+
+    Returns
+    -------
+    DynamicItemDataset
+        Of ``id``, ``feats`` ([time, channels]) and ``target`` (int).
+    """
     labels, store = run.job.labels, run.store
     dataset = DynamicItemDataset(
         {name: {"target": labels.index(run.by_id[name].label)} for name in ids}
@@ -91,7 +115,9 @@ def _dataset(run, ids):
     @takes("id")
     @provides("feats")
     def load(name):
-        return store[name]
+        feats = store[name]
+        skipped = torch.randint(max(len(feats) - longest, 0) + 1, ()).item()
+        return feats[skipped : skipped + longest]
 
     dataset.add_dynamic_item(load)
     dataset.set_output_keys(["id", "feats", "target"])

@@ -110,6 +110,8 @@ def _check(job):
     for key in ("number_of_epochs", "batch_size", "bucket_batches", "jobs"):
         if hparams[key] < 1:
             raise InputError(f"{key} must be at least 1, got {hparams[key]}")
+    if hparams["crop"] < 0:
+        raise InputError(f"crop must be 0 or more, got {hparams['crop']}")
     if hparams["batch_size"] % job.processes:
         raise InputError(
             f"batch_size={hparams['batch_size']} can not be shared by "

@@ -262,6 +262,8 @@ class PTSSNN(torch.nn.Module):
         Bound of the bias voltage (figure 4b: 0.4 to 1.0).
     saturation : float
         Scale of eq. 5.
+    layer_norm : bool
+        Whether eq. 5 has its LayerNorm.
     plif : callable
         ``plif(n_neurons)`` makes a layer of neurons; the YAML gives
         :class:`~speechbrain_ptssnn.nnet.plif.PLIF` with its numbers.
@@ -305,6 +307,7 @@ class PTSSNN(torch.nn.Module):
         bias_hidden=64,
         kappa=0.5,
         saturation=0.1,
+        layer_norm=True,
         plif=PLIF,
         token_plif=SingleStepPLIF,
         n_layers=1,
@@ -315,7 +318,7 @@ class PTSSNN(torch.nn.Module):
         self.mixture = LayerMixture(n_layers)
         self.pooling = FramePooling(pooling)
         feature_size = input_size // n_layers
-        self.saturation = SoftSaturation(feature_size, saturation)
+        self.saturation = SoftSaturation(feature_size, saturation, layer_norm)
         self.encoder = TemporalShiftSpikingEncoder(
             feature_size,
             hidden_size,

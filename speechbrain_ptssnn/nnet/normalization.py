@@ -12,12 +12,18 @@ from speechbrain_ptssnn.nnet.masking import frame_mask
 class SoftSaturation(torch.nn.Module):
     r"""Bounds the features smoothly: tanh(scale * LayerNorm(x)) (eq. 5).
 
+    The LayerNorm acts frame by frame and takes the level away, which is an
+    emotion cue; features that are standardised with the training fold's
+    statistics do better without it (own choice, figures in docs/choices.md).
+
     Arguments
     ---------
     size : int
         Channels.
     scale : float
         The paper's xi, 0.1.
+    layer_norm : bool
+        Whether there is one; False is tanh(scale * x).
 
     Example
     -------
@@ -25,19 +31,22 @@ class SoftSaturation(torch.nn.Module):
     tensor([[[-0.1000,  0.1000]]], grad_fn=<RoundBackward1>)
     """
 
-    def __init__(self, size, scale=0.1):
+    def __init__(self, size, scale=0.1, layer_norm=True):
         super().__init__()
         self.scale = scale
-        self.norm = torch.nn.LayerNorm(size)
+        self.norm = torch.nn.LayerNorm(size) if layer_norm else None
 
     def forward(self, x):
         """Takes and returns [batch, time, size]."""
-        weight, bias = (
-            self.scale * self.norm.weight,
-            self.scale * self.norm.bias,
-        )
-        shape, eps = self.norm.normalized_shape, self.norm.eps
-        x = functional.layer_norm(x, shape, weight, bias, eps)
+        if self.norm is None:
+            x = self.scale * x
+        else:
+            weight, bias = (
+                self.scale * self.norm.weight,
+                self.scale * self.norm.bias,
+            )
+            shape, eps = self.norm.normalized_shape, self.norm.eps
+            x = functional.layer_norm(x, shape, weight, bias, eps)
         device = x.device.type
         if torch.is_autocast_enabled(device):  # once, not at every product
             x = x.to(torch.get_autocast_dtype(device))

@@ -101,6 +101,14 @@ def test_soft_saturation_is_tanh_of_a_scaled_layer_norm(scale):
     np.testing.assert_allclose(y.detach().numpy(), expected, atol=1e-12)
 
 
+def test_without_its_norm_soft_saturation_keeps_the_level():
+    x = torch.randn(2, 5, 8)
+    saturation = SoftSaturation(8, scale=0.3, layer_norm=False)
+    torch.testing.assert_close(saturation(x), (0.3 * x).tanh())
+    assert not list(saturation.parameters())
+    assert saturation(2 * x).abs().sum() > saturation(x).abs().sum()
+
+
 def test_soft_saturation_bounds_outliers():
     x = torch.randn(1, 4, 64)
     x[0, 0, 0] = 1e6
