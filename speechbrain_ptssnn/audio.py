@@ -1,5 +1,6 @@
 """Reading audio files, checked, so that no bad file goes on in silence."""
 
+import os
 from pathlib import Path
 
 import soundfile
@@ -7,6 +8,9 @@ import torch
 from speechbrain.dataio.preprocess import AudioNormalizer
 
 from speechbrain_ptssnn.errors import InputError
+
+# What writes to a pipe can not know the size, and promises one from here on.
+STREAMED = 0x7FFF0000
 
 
 def audio_seconds(path, sample_rate=None, channels=None):
@@ -40,7 +44,10 @@ def audio_seconds(path, sample_rate=None, channels=None):
             "empty or missing: copy it again"
         ) from error
     if info.frames == 0:
-        raise InputError(f"{path}: holds 0 samples; copy the file again")
+        raise InputError(
+            f"{path}: holds 0 samples by its header; copy the file again, or "
+            "have ffmpeg write it anew if its recording was broken off"
+        )
     _check_not_cut(path)
     if sample_rate not in (None, info.samplerate):
         raise InputError(
@@ -56,19 +63,24 @@ def audio_seconds(path, sample_rate=None, channels=None):
 
 
 def _check_not_cut(path):
-    # libsndfile reads a WAV file that was cut short without a word.
+    # libsndfile reads a WAV file that was cut short without a word. Only the
+    # data chunk tells: writers set the size of the whole file wrongly.
     with open(path, "rb") as file:
         header = file.read(12)
-    if header[:4] != b"RIFF" or header[8:] != b"WAVE":
-        return
-    promised = int.from_bytes(header[4:8], "little")
-    size = Path(path).stat().st_size
-    # Streamed files promise the largest number there is; some writers leave
-    # out the last, padding byte.
-    if promised + 7 > size and promised < 0x7FFFFFFF:
+        if header[:4] != b"RIFF" or header[8:] != b"WAVE":
+            return
+        name, promised = b"", 0
+        while name != b"data":
+            file.seek(promised + promised % 2, os.SEEK_CUR)
+            chunk = file.read(8)
+            if len(chunk) < 8:
+                return
+            name, promised = chunk[:4], int.from_bytes(chunk[4:], "little")
+        there = Path(path).stat().st_size - file.tell()
+    if there < promised < STREAMED:
         raise InputError(
-            f"{path}: cut short, {size} of {promised + 8} bytes are there; "
-            "copy the file again"
+            f"{path}: cut short, {there} of {promised} bytes of audio are "
+            "there; copy the file again"
         )
 
 
@@ -146,8 +158,56 @@ class MonoAudio(AudioNormalizer):
         return int(self.channel)
 
 
-def load_audio(path, normalizer):
-    """Reads a file as its backbone wants it.
+def read_samples(path, start=0.0, end=None):
+    """Reads a file, or a part of it and nothing else.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file.
+    start : float
+        Where the part begins, in seconds.
+    end : float or None
+        Where it ends; None is the file's end.
+
+    Returns
+    -------
+    tuple
+        (numpy.ndarray, [time] or [time, channels], float32; Hz).
+
+    Raises
+    ------
+    InputError
+        If the file can not be read or does not hold that part.
+
+    Example
+    -------
+    >>> wav = getfixture("tmp_path") / "a.wav"
+    >>> soundfile.write(wav, [0.0] * 8000 + [0.5] * 8000, 16000)
+    >>> samples, rate = read_samples(wav, 0.5, 0.75)
+    >>> samples.tolist() == [0.5] * 4000, rate
+    (True, 16000)
+    """
+    seconds = audio_seconds(path)
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            rate = file.samplerate
+            first = round(start * rate)
+            last = file.frames if end is None else round(end * rate)
+            if not 0 <= first < last <= file.frames:
+                raise InputError(
+                    f"{path}: has no part from {start} to {end} s, it lasts "
+                    f"{seconds} s"
+                )
+            file.seek(first)
+            samples = file.read(last - first, dtype="float32")
+    except soundfile.SoundFileError as error:
+        raise InputError(f"{path}: {error}") from error
+    return samples, rate
+
+
+def load_audio(path, normalizer, start=0.0, end=None):
+    """Reads a file, or a part of it, as its backbone wants it.
 
     Arguments
     ---------
@@ -155,6 +215,10 @@ def load_audio(path, normalizer):
         The file.
     normalizer : MonoAudio
         What resamples it.
+    start : float
+        Where the part begins, in seconds.
+    end : float or None
+        Where it ends; None is the file's end.
 
     Returns
     -------
@@ -167,9 +231,8 @@ def load_audio(path, normalizer):
         If the file can not be read or :class:`MonoAudio` refuses it; the
         message names the file.
     """
-    audio_seconds(path)
+    samples, rate = read_samples(path, start, end)
     try:
-        samples, rate = soundfile.read(str(path), dtype="float32")
         return normalizer(torch.from_numpy(samples), rate)
-    except (soundfile.SoundFileError, InputError) as error:
+    except InputError as error:
         raise InputError(f"{path}: {error}") from error

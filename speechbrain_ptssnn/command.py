@@ -178,8 +178,10 @@ def open_job(argv, corpus=None, recipe_folder=None):
         corpus.protocol,
         corpus=corpus.name,
     )
+    if corpus.configure is not None:
+        corpus = corpus.configure(settings)
     labels = classes_of(corpus, settings.value("label_map"))
-    settings.overrides["n_classes"] = len(labels)
+    settings.overrides.update(corpus=corpus.name, n_classes=len(labels))
     return Job(
         corpus,
         labels,

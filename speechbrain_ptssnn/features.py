@@ -13,7 +13,7 @@ import torch
 from speechbrain.utils.logger import get_logger
 from tqdm import tqdm
 
-from speechbrain_ptssnn.audio import MonoAudio, load_audio
+from speechbrain_ptssnn.audio import MonoAudio, load_audio, read_samples
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.files import write_text
 from speechbrain_ptssnn.filling import Filling, State
@@ -36,8 +36,9 @@ NAMED_FILES = 3  # of all that can not be used, in the error
 class FeatureStore:
     r"""Features on disk, found by content.
 
-    A record is named by the hash of the audio file's bytes, in a folder named
-    by the backbone's fingerprint: changed audio, weights or settings are
+    A record is named by the hash of the audio file's bytes, or where an
+    utterance is a part of a file by that of its samples, in a folder named by
+    the backbone's fingerprint: changed audio, weights or settings are
     never answered with old features. Utterances go through the backbone one
     by one, so that nothing depends on batches or processes. Any number of
     processes may fill one store and read it meanwhile; a killed one loses the
@@ -225,7 +226,7 @@ class FeatureStore:
         return self._frames[k]
 
     def audio_fingerprint(self, name):
-        """Hash of an utterance's audio file."""
+        """Hash of an utterance's audio: of its file, or its part of one."""
         k = self._position(name)
         if self._key(k) == UNKNOWN:
             self._hash(k)
@@ -265,16 +266,16 @@ class FeatureStore:
         its file, if anything.
         """
         now = time.time_ns()
-        wav = self.utterances[k].wav
-        path, state = os.path.abspath(wav), _state(wav)
-        known = self._index.find_file(path, *state)
-        key = known or _digest(wav)
-        if _state(wav) != state:
-            raise _changed(wav)
+        utterance = self.utterances[k]
+        name, state = _name(utterance), _state(utterance.wav)
+        known = self._index.find_file(name, *state)
+        key = known or _digest(utterance)
+        if _state(utterance.wav) != state:
+            raise _changed(utterance.wav)
         self._keys[KEY_BYTES * k : KEY_BYTES * (k + 1)] = key
         if known or now - state[1] < RACY_NS:
             return None
-        return path, *state, key
+        return name, *state, key
 
     def _remember(self, found):
         if found:
@@ -343,12 +344,12 @@ class FeatureStore:
 
     def _compute(self, k):
         """What is to be stored for an utterance."""
-        wav = self.utterances[k].wav
-        state = _state(wav)
-        samples = load_audio(wav, self.audio)
-        if _digest(wav) != self._key(k) or _state(wav) != state:
+        u = self.utterances[k]
+        wav, state = u.wav, _state(u.wav)
+        samples = load_audio(wav, self.audio, u.start, u.end)
+        if _digest(u) != self._key(k) or _state(wav) != state:
             with self._index.writing():
-                self._index.forget_file(os.path.abspath(wav))
+                self._index.forget_file(_name(u))
             raise _changed(wav)
         device = _device(self.backbone)
         products = PRECISIONS[self.precision]
@@ -356,12 +357,12 @@ class FeatureStore:
             with torch.autocast(device.type, products, products is not None):
                 features = self.backbone(samples.to(device)).cpu()
         except InputError as error:
-            raise InputError(f"{wav}: {error}") from error
+            raise InputError(f"{wav}{_part(u)}: {error}") from error
         stored = features.to(DTYPES[self.dtype])
         if not torch.isfinite(stored).all():
             raise InputError(
-                f"{wav}: a feature of {features.abs().max():.3g} is too large "
-                f"for {self.dtype}; use --features_dtype=float32"
+                f"{wav}{_part(u)}: a feature of {features.abs().max():.3g} is "
+                f"too large for {self.dtype}; use --features_dtype=float32"
             )
         return stored
 
@@ -429,13 +430,31 @@ def _state(path):
     return status.st_size, status.st_mtime_ns
 
 
-def _digest(path):
+def _digest(utterance):
+    wav = utterance.wav
+    if _part(utterance):
+        samples, rate = read_samples(wav, utterance.start, utterance.end)
+        text = f"{rate} {samples.shape} "
+        digest = hashlib.sha256(text.encode() + samples.tobytes()).digest()
+        return digest[:KEY_BYTES]
     try:
-        with open(path, "rb") as file:
+        with open(wav, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").digest()
     except OSError as error:
-        raise InputError(f"{path}: can not be read ({error})") from error
+        raise InputError(f"{wav}: can not be read ({error})") from error
     return digest[:KEY_BYTES]
+
+
+def _name(utterance):
+    """What the index remembers a hash by."""
+    return os.path.abspath(utterance.wav) + _part(utterance)
+
+
+def _part(utterance):
+    """Which part of its file an utterance is; "" if it is all of it."""
+    if utterance.start == 0 and utterance.end is None:
+        return ""
+    return f" from {utterance.start} s to {utterance.end} s"
 
 
 def _changed(path):

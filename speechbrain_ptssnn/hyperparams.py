@@ -10,14 +10,18 @@ from ruamel.yaml.error import YAMLError
 
 from speechbrain_ptssnn.errors import InputError
 
+# Our files, which lie in the repository beside the package.
+OURS = Path(__file__).resolve().parents[1] / "hparams"
+
 
 class Hyperparams:
     r"""A run's settings, before the objects in them are built.
 
     ``base: FILE`` in a file takes all other keys from that file, which lies
-    beside it or beside ours. ``backbone: NAME`` and ``protocol: NAME`` are
-    replaced by the keys of ``backbones/NAME.yaml`` (beside the head's file; or
-    NAME is a path) and of ``protocols/NAME.yaml`` (in the recipe's folder).
+    beside it or is one of ours. ``backbone: NAME`` and ``protocol: NAME`` are
+    replaced by the keys of ``backbones/NAME.yaml`` (beside the head's file, or
+    ours; or NAME is a path) and of ``protocols/NAME.yaml`` (in the recipe's
+    folder). A file's ``data_folder`` begins where the file lies.
 
     Arguments
     ---------
@@ -42,17 +46,19 @@ class Hyperparams:
         self, path, overrides, recipe_folder, protocol="random", **fixed
     ):
         path = Path(path)
-        self.document = _load_on_base(path, path.parent)
+        self.document = _load_on_base(path, OURS)
         try:
             given = YAML(typ="safe").load(overrides) or {}
         except YAMLError as error:
             reason = " ".join(str(error).split())
             raise InputError(f"command line: {reason}") from error
         self.overrides = {**given, **fixed}
-        self.backbone_name = self._choose("backbone", path.parent / "backbones")
+        self.backbone_name = self._choose(
+            "backbone", [path.parent / "backbones", OURS / "backbones"]
+        )
         if recipe_folder is not None:
             self.protocol_name = self._choose(
-                "protocol", Path(recipe_folder) / "protocols", protocol
+                "protocol", [Path(recipe_folder) / "protocols"], protocol
             )
         unknown = sorted(set(self.overrides) - set(self.document))
         if unknown:
@@ -64,18 +70,20 @@ class Hyperparams:
             value = self.overrides[key]
             self.overrides[key] = _as_kind(key, self.document[key], value)
 
-    def _choose(self, key, folder, default=None):
+    def _choose(self, key, folders, default=None):
         name = self.overrides.pop(key, self.document[key]) or default
-        file = Path(str(name))
-        if file.suffix != ".yaml":
-            file = folder / f"{name}.yaml"
-        if not file.is_file():
-            known = sorted(each.stem for each in folder.glob("*.yaml"))
+        files = [Path(str(name))]
+        if files[0].suffix != ".yaml":
+            files = [folder / f"{name}.yaml" for folder in folders]
+        file = next((each for each in files if each.is_file()), None)
+        if file is None:
+            ours = folders[-1]
+            known = sorted(each.stem for each in ours.glob("*.yaml"))
             raise InputError(
-                f"unknown {key} {name!r}; {folder} has {known}, and the path "
+                f"unknown {key} {name!r}; {ours} has {known}, and the path "
                 "of a YAML file of yours will do"
             )
-        document = _load_on_base(file, folder)
+        document = _load_on_base(file, folders[-1])
         for index, item in enumerate(document.items()):
             # In front, so that references find them built.
             self.document.pop(item[0], None)
@@ -84,8 +92,12 @@ class Hyperparams:
         return file.stem
 
     def value(self, key):
-        """What a plain key is set to."""
-        return self.overrides.get(key, self.document[key])
+        """What a plain key is set to; a mapping as it is when built."""
+        value = self.document[key]
+        given = self.overrides.get(key, value)
+        if isinstance(value, Mapping) and isinstance(given, Mapping):
+            return {**value, **given}
+        return given
 
     def text(self, **changes):
         """The whole document, references resolved and overrides applied.
@@ -143,19 +155,33 @@ def _as_kind(key, default, value):
 
 def _load(path):
     try:
-        return YAML().load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, YAMLError) as error:
+        document = YAML().load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, YAMLError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path}: can not be read as YAML ({error})"
         ) from error
+    if not isinstance(document, Mapping):
+        raise InputError(f"{path}: is not a YAML file of keys and values")
+    if "data_folder" in document:
+        document["data_folder"] = _begin_in(
+            Path(path).parent, document["data_folder"]
+        )
+    return document
+
+
+def _begin_in(folder, value):
+    if isinstance(value, Mapping):
+        return {key: _begin_in(folder, each) for key, each in value.items()}
+    return str(folder / str(value)) if value else value
 
 
 def _load_on_base(path, folder):
     document = _load(path)
     while "base" in document:
-        base = Path(path).with_name(document.pop("base"))
+        name = document.pop("base")
+        base = Path(path).parent / name
         is_beside = base.is_file() and base != Path(path)
-        path = base if is_beside else folder / base.name
+        path = base if is_beside else folder / name
         changes, document = document, _load(path)
         document.update(changes)
     return document

@@ -31,6 +31,7 @@ from speechbrain_ptssnn.launchers import (
     run_tasks,
     threads_per_job,
 )
+from speechbrain_ptssnn.leaks import check_same_audio
 from speechbrain_ptssnn.run_folder import Run
 from speechbrain_ptssnn.seeds import summarize_seeds, table_of_seeds
 from speechbrain_ptssnn.summary import table
@@ -81,6 +82,7 @@ def run(corpus, recipe_file, argv):
     hparams["precision"] = choose_precision(hparams["precision"], job.device)
     utterances, store = job.open_store()
     folds = hparams["protocol"].split(utterances)
+    check_same_audio(utterances, folds, store.audio_fingerprint)
     numbers = _fold_numbers(hparams["fold"], len(folds))
     runs = [Run(job, seed, utterances, store, folds) for seed in job.seeds]
     if is_task():  # who started it does the rest

@@ -83,12 +83,16 @@ class Corpus:
     protocol : str
         The paper's, which is taken if none is asked for: a file of the
         recipe's ``protocols/``.
+    configure : callable or None
+        ``configure(settings)`` gives the Corpus of one run, where the run's
+        YAML says what its name or labels are.
     """
 
     name: str
     labels: tuple
     read: Callable
     protocol: str = "random"
+    configure: Callable | None = None
 
 
 def find_corpus(name):
@@ -113,14 +117,22 @@ def find_corpus(name):
     >>> find_corpus("URDU").labels
     ('Angry', 'Happy', 'Neutral', 'Sad')
     """
-    known = sorted(
+    if not is_known(name):
+        raise InputError(f"unknown corpus {name!r}; there are {_known()}")
+    return import_module(f"{corpora.__name__}.{name.lower()}").CORPUS
+
+
+def is_known(name):
+    """Whether there is a reader for the corpus of this name."""
+    return name.lower() in _known()
+
+
+def _known():
+    return sorted(
         module.name
         for module in iter_modules(corpora.__path__)
         if module.name not in TOOLS
     )
-    if name.lower() not in known:
-        raise InputError(f"unknown corpus {name!r}; there are {known}")
-    return import_module(f"{corpora.__name__}.{name.lower()}").CORPUS
 
 
 def check_counts(corpus, utterances, expected, hint, by="label"):
@@ -228,6 +240,9 @@ def classes_of(corpus, label_map):
     """
     if not label_map:
         return corpus.labels
+    for text in (*label_map, *label_map.values()):
+        if text is not None and not isinstance(text, str):
+            raise InputError(f"label_map: write {text!r} in quotes")
     odd = sorted(set(label_map) ^ set(corpus.labels), key=str)
     if odd:
         raise InputError(

@@ -1,9 +1,11 @@
+import struct
+
 import numpy as np
 import pytest
 import soundfile
 import torch
 
-from speechbrain_ptssnn.audio import MonoAudio, load_audio
+from speechbrain_ptssnn.audio import MonoAudio, audio_seconds, load_audio
 from speechbrain_ptssnn.errors import InputError
 
 
@@ -102,3 +104,69 @@ def test_one_value_that_is_not_finite_is_refused(value, tmp_path):
     soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="DOUBLE")
     with pytest.raises(InputError, match=r"a\.wav: .*NaN or infinite"):
         load_audio(tmp_path / "a.wav", MonoAudio())
+
+
+def chunk(name, body, size=None):
+    """A RIFF chunk, padded to an even length."""
+    size = len(body) if size is None else size
+    return name + size.to_bytes(4, "little") + body + bytes(len(body) % 2)
+
+
+SAMPLES = np.arange(1000, dtype="<i2").tobytes()
+PCM = struct.pack("<HHIIHH", 1, 1, 16000, 32000, 2, 16)
+EXTENSIBLE = struct.pack(
+    "<HHIIHHHHI16s",
+    *(0xFFFE, 1, 16000, 32000, 2, 16, 22, 16, 4),
+    bytes.fromhex("0100000000001000800000aa00389b71"),
+)
+LIST = chunk(b"LIST", b"INFO" + chunk(b"ISFT", b"Lavf1"))
+FMT = chunk(b"fmt ", PCM)
+DATA = chunk(b"data", SAMPLES)
+
+
+@pytest.mark.parametrize(
+    ("body", "promised"),
+    [
+        (FMT + DATA, None),
+        (FMT + DATA, len(FMT + DATA) + 12),  # the whole file's size
+        (FMT + DATA, 10**6),
+        (FMT + DATA, 100),
+        (FMT + DATA + LIST, None),
+        (FMT + DATA + LIST[:-4], None),
+        (FMT + DATA + b"ID3\x03 and other bytes", 36 + len(SAMPLES)),
+        (FMT + LIST + DATA, None),
+        (chunk(b"JUNK", bytes(27)) + FMT + DATA, None),
+        (chunk(b"fmt ", PCM + b"\0\0") + DATA, None),
+        (chunk(b"fmt ", EXTENSIBLE) + DATA, None),
+        (FMT + chunk(b"data", SAMPLES + b"\1"), None),
+        # What is written to a pipe: ffmpeg, sox, others.
+        (FMT + chunk(b"data", SAMPLES, 0xFFFFFFFF), 0xFFFFFFFF),
+        (FMT + chunk(b"data", SAMPLES, 0x7FFFF000), 0x7FFFF024),
+        (FMT + chunk(b"data", SAMPLES, 0x7FFFFFFF - 36), 0x7FFFFFFF),
+        (FMT + chunk(b"data", SAMPLES, 0x80000000), 0x80000024),
+    ],
+)
+def test_headers_that_are_not_strict_read_rightly(body, promised, tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(chunk(b"RIFF", b"WAVE" + body, promised))
+    audio = load_audio(path, MonoAudio())
+    assert torch.equal(audio * 32768, torch.arange(1000.0))
+    assert audio_seconds(path) == 1000 / 16000
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (FMT, "not readable"),
+        (DATA, "not readable"),
+        (FMT[:20], "not readable"),
+        (FMT + chunk(b"data", SAMPLES, 0), "holds 0 samples by its header"),
+        (FMT + chunk(b"data", SAMPLES, 4000), "2000 of 4000 bytes of audio"),
+        (LIST + FMT + chunk(b"data", SAMPLES, 2002), "2000 of 2002 bytes"),
+    ],
+)
+def test_what_no_header_can_explain_is_named(body, message, tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(chunk(b"RIFF", b"WAVE" + body))
+    with pytest.raises(InputError, match=rf"a\.wav: .*{message}"):
+        audio_seconds(path)

@@ -115,6 +115,78 @@ class Counting(Fbank):
         return super().extract(wav)
 
 
+def test_a_part_of_a_file_is_what_a_cut_file_is(open_store, tmp_path):
+    noise = np.random.default_rng(0).normal(0, 0.1, (44100, 2))
+    whole, cut = tmp_path / "whole.wav", tmp_path / "cut.wav"
+    soundfile.write(whole, noise, 44100)
+    soundfile.write(cut, noise[13230:22050], 44100)
+    parts = [
+        Utterance("part", str(whole), "s", "calm", 0.2, start=0.3, end=0.5),
+        Utterance("cut", str(cut), "s", "calm", 0.2),
+        Utterance("rest", str(whole), "s", "calm", 0.5, start=0.5),
+        Utterance("again", str(whole), "s", "calm", 0.2, start=0.3, end=0.5),
+    ]
+    store = open_store(utterances=parts)
+    assert store.fill(False) == 3
+    assert torch.equal(store["part"], store["cut"])
+    assert torch.equal(store["part"], store["again"])
+    assert store.n_frames("rest") == 25
+    assert open_store(utterances=parts).fill(False) == 0
+    # It is the part that counts, not the file around it.
+    noise[40000:] = 0
+    soundfile.write(whole, noise, 44100)
+    assert open_store(utterances=parts).fill(False) == 1
+
+
+def test_of_a_long_file_only_the_part_is_read(
+    open_store, tmp_path, monkeypatch
+):
+    wav = tmp_path / "long.wav"
+    soundfile.write(wav, np.zeros(160000), 16000)
+    read = []
+    original = soundfile.SoundFile.read
+
+    def count(self, frames, **options):
+        read.append(frames)
+        return original(self, frames, **options)
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", count)
+    monkeypatch.setattr(hashlib, "file_digest", None)
+    utterance = Utterance("a", str(wav), "s", "calm", 1.0, start=5.0, end=6.0)
+    assert open_store(utterances=[utterance]).fill(False) == 1
+    assert set(read) == {16000}
+
+
+@pytest.mark.parametrize("span", [(0.2, 1.1), (1.5, None), (0.5, 0.5)])
+def test_a_part_that_is_not_there_is_named(span, open_store, tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(16000), 16000)
+    utterance = Utterance(
+        "a",
+        str(tmp_path / "a.wav"),
+        "s",
+        "calm",
+        1.0,
+        "",
+        "",
+        "",
+        "",
+        "",
+        *span,
+    )
+    with pytest.raises(InputError, match=r"a\.wav: has no part from .* 1\.0 s"):
+        open_store(utterances=[utterance]).fill(False)
+
+
+def test_a_part_too_short_is_named(open_store, tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(16000), 16000)
+    utterance = Utterance(
+        "a", str(tmp_path / "a.wav"), "s", "calm", 0.01, start=0.5, end=0.51
+    )
+    message = r"a\.wav from 0\.5 s to 0\.51 s: too short"
+    with pytest.raises(InputError, match=message):
+        open_store(utterances=[utterance]).fill(False)
+
+
 def test_another_channel_is_another_store(open_store):
     stores = [open_store(channel=channel) for channel in ("louder", 0)]
     assert stores[0].fingerprint != stores[1].fingerprint
@@ -466,8 +538,8 @@ def test_many_bad_files_are_one_error(corpus, open_store):
 def test_a_file_that_changes_while_it_is_read_is_named(
     open_store, utterances, monkeypatch
 ):
-    def load(wav, normalizer):
-        samples = original(wav, normalizer)
+    def load(wav, *arguments):
+        samples = original(wav, *arguments)
         if wav == utterances[1].wav:
             soundfile.write(wav, samples[:-80].numpy(), 16000)
         return samples

@@ -77,6 +77,32 @@ def test_a_head_file_changes_its_base_only_where_it_says_so():
     assert type(ours.build()["head"]).__name__ == "LinearProbe"
 
 
+def test_a_file_elsewhere_stands_on_ours_and_its_data_lie_beside_it(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "base: linear_probe.yaml\ncorpus: Cafe\ndata_folder: data/my.csv\n"
+        "label_map: {calm: calm, loud: angry}\n"
+    )
+    settings = Hyperparams(
+        file,
+        "backbone: fbank\nlabel_map: {loud: loud}",
+        ROOT / "recipes" / "URDU",
+        corpus="Cafe",
+        n_classes=2,
+    )
+    hparams = settings.build()
+    assert hparams["model"] == "linear_probe"
+    assert hparams["data_folder"] == str(tmp_path / "data" / "my.csv")
+    mapped = {"calm": "calm", "loud": "loud"}
+    assert hparams["label_map"] == settings.value("label_map") == mapped
+
+
+def test_what_is_no_yaml_of_keys_is_named(tmp_path):
+    (tmp_path / "a.csv").write_text("path,label\n")
+    with pytest.raises(InputError, match=r"a\.csv: is not a YAML file of keys"):
+        Hyperparams(tmp_path / "a.csv", "", None)
+
+
 def test_an_unknown_backbone_is_named_with_those_there_are():
     with pytest.raises(InputError, match=r"unknown backbone 'no'.*fbank"):
         hyperparams("backbone: no")

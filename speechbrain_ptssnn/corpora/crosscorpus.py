@@ -1,0 +1,111 @@
+"""Two corpora, one to train on and one to test on.
+
+The protocol's YAML says which, and what their labels have in common:
+``train_corpus``, ``test_corpus`` and, by corpus, ``label_maps``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+
+from speechbrain_ptssnn.corpora.common import (
+    Corpus,
+    check_utterances,
+    classes_of,
+    find_corpus,
+    is_known,
+    map_labels,
+)
+from speechbrain_ptssnn.corpora.custom import custom_corpus
+from speechbrain_ptssnn.errors import InputError
+
+
+def cross_corpus(train, test, label_maps):
+    """Joins two corpora.
+
+    Arguments
+    ---------
+    train, test : str
+        Names of ours, or a name of your own for a manifest of yours.
+    label_maps : dict
+        By corpus, label to class, None leaves the label out.
+
+    Returns
+    -------
+    Corpus
+        Whose ``data_folder`` is a dict, by corpus; of its utterances ids and
+        speakers begin with the corpus, and ``fold`` is "train" or "test".
+
+    Raises
+    ------
+    InputError
+        If a map does not fit its corpus or the corpora's classes differ.
+
+    Example
+    -------
+    >>> emovo = dict.fromkeys(find_corpus("EMOVO").labels)
+    >>> emovo.update(anger="angry", sadness="sad")
+    >>> urdu = dict(Angry="angry", Happy=None, Neutral=None, Sad="sad")
+    >>> cross_corpus("EMOVO", "URDU", {"EMOVO": emovo, "URDU": urdu}).labels
+    ('angry', 'sad')
+    """
+    if train == test:
+        raise InputError(f"train_corpus and test_corpus are both {train!r}")
+    sides, classes = {}, {}
+    for fold, name in {"train": train, "test": test}.items():
+        label_map = label_maps.get(name)
+        if not label_map:
+            raise InputError(
+                f"label_maps has none for {name}, but for {list(label_maps)}"
+            )
+        corpus = (
+            find_corpus(name)
+            if is_known(name)
+            else custom_corpus(name, label_map)
+        )
+        classes[name] = classes_of(corpus, label_map)
+        sides[fold] = (replace(corpus, name=name), label_map)
+    odd = sorted({*classes[train]} ^ {*classes[test]})
+    if odd:
+        raise InputError(
+            f"label_maps: {train} and {test} do not share the classes {odd}; "
+            "map what only one of them has to null"
+        )
+    return Corpus("CrossCorpus", classes[train], partial(_read, sides))
+
+
+def _read(sides, data_folder, complete=True):
+    names = [corpus.name for corpus, _ in sides.values()]
+    if not isinstance(data_folder, Mapping) or {*data_folder} - {*names}:
+        raise InputError(
+            f"data_folder must name the folders of {names}, like "
+            f"'{{{names[0]}: /a, {names[1]}: /b}}', got {data_folder!r}"
+        )
+    utterances = []
+    for fold, (corpus, label_map) in sides.items():
+        own = corpus.read(data_folder.get(corpus.name), complete)
+        check_utterances(corpus, own)
+        utterances += [
+            replace(
+                u,
+                id=f"{corpus.name}/{u.id}",
+                speaker=u.speaker and f"{corpus.name}/{u.speaker}",
+                fold=fold,
+            )
+            for u in map_labels(own, label_map)
+        ]
+    return sorted(utterances, key=lambda utterance: utterance.id)
+
+
+def _configure(settings):
+    keys = ("train_corpus", "test_corpus", "label_maps")
+    if not all(key in settings.document for key in keys):
+        raise InputError(
+            "CrossCorpus needs train_corpus, test_corpus and label_maps in "
+            "the protocol's YAML; features are extracted ahead by corpus, "
+            "e.g. with --corpus=EMOVO"
+        )
+    return cross_corpus(*map(settings.value, keys))
+
+
+CORPUS = Corpus("CrossCorpus", (), None, "emovo_to_urdu", configure=_configure)

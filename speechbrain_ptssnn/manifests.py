@@ -1,0 +1,121 @@
+"""Manifests that users write: CSV from a spreadsheet, JSON from a program."""
+
+import csv
+import json
+from collections import Counter
+from io import StringIO
+from pathlib import Path
+
+from speechbrain_ptssnn.errors import InputError
+
+
+def read_manifest(path):
+    r"""Reads a CSV file with a header, or a JSON file.
+
+    A CSV file may be separated by commas, semicolons or tabs and begin with a
+    byte order mark. JSON is a list of objects, or SpeechBrain's
+    ``{id: {...}}``, whose keys become the column ``id``.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file, UTF-8; what is not called ``.json`` is CSV.
+
+    Returns
+    -------
+    list of tuple
+        (place, row): "row 2" as a spreadsheet counts, or "item 1"; and a dict
+        from every column of the table, in lower case, to the cell's text.
+
+    Raises
+    ------
+    InputError
+        If it can not be read; the message names the row.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.csv"
+    >>> _ = path.write_text("Path;Label\na.wav;calm\n")
+    >>> read_manifest(path)
+    [('row 2', {'path': 'a.wav', 'label': 'calm'})]
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: is not UTF-8 text; save it as 'CSV UTF-8', or as JSON"
+        ) from error
+    except OSError as error:
+        raise InputError(f"{path}: can not be read ({error})") from error
+    if path.suffix.lower() == ".json":
+        return _read_json(path, text)
+    return _read_csv(path, text)
+
+
+def _read_csv(path, text):
+    first = text.lstrip().partition("\n")[0]
+    lines = csv.reader(
+        StringIO(text), delimiter=max(",;\t", key=first.count), strict=True
+    )
+    header, rows = None, []
+    try:
+        for number, cells in enumerate(lines, 1):
+            cells = [cell.strip() for cell in cells]
+            if not any(cells):
+                continue
+            if header is None:
+                header = [name.lower() for name in cells]
+                _refuse_twice(path, filter(None, header))
+                continue
+            if len(cells) != len(header):
+                raise InputError(
+                    f"{path}, row {number}: has {len(cells)} cells, the "
+                    f"header {len(header)}; text with a separator in it "
+                    "stands in quotes"
+                )
+            row = dict(zip(header, cells, strict=True))
+            rows.append((f"row {number}", row))
+    except csv.Error as error:
+        raise InputError(f"{path}, line {lines.line_num}: {error}") from error
+    return rows
+
+
+def _read_json(path, text):
+    def unique(pairs):
+        _refuse_twice(path, (name for name, _ in pairs))
+        return dict(pairs)
+
+    try:
+        items = json.loads(text, object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: is not JSON ({error})") from error
+    if isinstance(items, dict):
+        items = [
+            {**row, "id": name} if isinstance(row, dict) else row
+            for name, row in items.items()
+        ]
+    if not isinstance(items, list) or not all(
+        isinstance(row, dict) for row in items
+    ):
+        raise InputError(
+            f"{path}: is neither a list of objects nor like {{id: {{...}}}}"
+        )
+    rows = [
+        {
+            name.lower(): "" if cell is None else str(cell).strip()
+            for name, cell in row.items()
+        }
+        for row in items
+    ]
+    columns = {name: "" for row in rows for name in row}
+    return [
+        (f"item {number}", {**columns, **row})
+        for number, row in enumerate(rows, 1)
+    ]
+
+
+def _refuse_twice(path, names):
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise InputError(f"{path}: {name!r} occurs {count} times")

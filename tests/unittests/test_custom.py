@@ -1,0 +1,172 @@
+"""Manifests of one's own, right and wrong."""
+
+import json
+import logging
+import re
+import unicodedata
+
+import numpy as np
+import pytest
+import soundfile
+
+from speechbrain_ptssnn.corpora.common import classes_of, write_manifest
+from speechbrain_ptssnn.corpora.custom import custom_corpus
+from speechbrain_ptssnn.errors import InputError
+
+LABEL_MAP = {"calm": "calm", "laut": "angry"}
+FILES = ("Anna Müller/1 a.wav", "李/二.flac", "b.wav")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three files of one second."""
+    noise = np.random.default_rng(0).normal(0, 0.1, 8000)
+    for name in FILES:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        soundfile.write(tmp_path / name, noise, 8000)
+    return tmp_path
+
+
+@pytest.fixture
+def read(folder):
+    def call(text, name="corpus.csv", complete=True):
+        (folder / name).write_text(text, encoding="utf-8")
+        return custom_corpus("Cafe", LABEL_MAP).read(folder / name, complete)
+
+    return call
+
+
+def test_a_manifest_becomes_utterances(read, folder):
+    utterances = read(
+        "path,label,speaker,session,sex,text,sentence,fold,id\n"
+        f"{FILES[0]},calm,Anna,s1,f,Guten Tag,t1,1,\n"
+        f"{folder / FILES[1]},laut,李,s2,m,二,t2,2,zwei\n"
+    )
+    first, second = utterances
+    assert (first.id, second.id) == ("Anna Müller/1 a", "zwei")
+    assert (first.speaker, first.label, first.session) == ("Anna", "calm", "s1")
+    assert (first.sex, first.text, first.sentence) == ("f", "Guten Tag", "t1")
+    assert (first.start, first.end, first.duration) == (0.0, None, 1.0)
+    assert [u.wav for u in utterances] == [str(folder / f) for f in FILES[:2]]
+    assert [u.fold for u in utterances] == ["1", "2"]
+
+
+def test_parts_of_a_file_are_utterances(read):
+    utterances = read(
+        "path,label,start,end\n"
+        "b.wav,calm,,0.25\n"
+        "b.wav,laut,0.25,0.75\n"
+        "b.wav,laut,0.75,1.04\n"  # a little more than there is
+        "b.wav,laut,0.5,\n"
+    )
+    assert [(u.id, u.start, u.end, u.duration) for u in utterances] == [
+        ("b_0-0.25", 0.0, 0.25, 0.25),
+        ("b_0.25-0.75", 0.25, 0.75, 0.5),
+        ("b_0.5-end", 0.5, 1.0, 0.5),
+        ("b_0.75-1.04", 0.75, 1.0, 0.25),
+    ]
+
+
+def test_the_manifest_of_a_run_is_one(read, folder):
+    utterances = read("path,label\nb.wav,calm\n李/二.flac,laut\n")
+    write_manifest(folder / "manifest.json", utterances)
+    corpus = custom_corpus("Cafe", LABEL_MAP)
+    assert corpus.read(folder / "manifest.json") == utterances
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_an_umlaut_is_found_however_it_is_composed(form, read):
+    name = unicodedata.normalize(form, FILES[0])
+    text = f"path,label\n{name},calm\nb.wav,laut\n"
+    assert read(text)[0].duration == 1.0
+
+
+def test_json_numbers_are_read(read):
+    rows = {"x": {"wav": "b.wav", "label": "calm", "start": 0, "end": 0.5}}
+    (utterance,) = read(json.dumps(rows), "a.json", complete=False)
+    assert (utterance.id, utterance.end) == ("x", 0.5)
+
+
+def test_a_corpus_without_speakers_is_warned_of(read, caplog):
+    with caplog.at_level(logging.WARNING):
+        read("path,label,note\nb.wav,calm,x\n李/二.flac,laut,y\n")
+    assert "corpus.csv: has no speakers" in caplog.text
+    assert "columns that are not used: ['note']" in caplog.text
+
+
+GOOD = "b.wav,calm,Anna,,\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("b.wav,wild,Anna,,", r"row 3: label 'wild' is not in label_map.*calm"),
+        (",laut,Anna,,", "row 3: path is empty; fill it in, or take out the r"),
+        ("b.wav,,Anna,,", "row 3: label is empty"),
+        ("b.wav,laut,,,", "row 3: speaker is empty.* row or column"),
+        ("b.wav,laut,Anna,1..5,", "row 3: start '1..5' is not a number of se"),
+        ("b.wav,laut,Anna,,nan", "row 3: end 'nan' is not a number"),
+        ("b.wav,laut,Anna,0.5,0.5", r"row 3: start 0\.5 and end 0\.5.*b\.wav"),
+        ("b.wav,laut,Anna,-1,0.5", "row 3: start -1.0 and end 0.5 are no part"),
+        ("b.wav,laut,Anna,0,1.06", r"row 3: start.*1\.06.* lasts 1\.000 s"),
+        ("b.wav,laut,Anna,1.02,", "row 3: start 1.02 and end 1.0 are no part"),
+        ("b.wav,laut,Anna,,", "row 3: id 'b' is that of row 2 too"),
+        ("b.wav,calm,Anna,0,1", r"no utterance has the labels \['laut'\]"),
+    ],
+)
+def test_a_bad_row_is_named(rows, message, read):
+    with pytest.raises(InputError, match=rf"corpus\.csv.*{message}") as error:
+        read(f"path,label,speaker,start,end\n{GOOD}{rows}\n")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "holds no utterance"),
+        ("path,label\n", "holds no utterance"),
+        ("file,emotion\na,b\n", r"no column 'path', but \['file', "),
+        (
+            "path,emotion\na,b\n",
+            "no column 'label', but .*'emotion'",
+        ),
+        ("path,label,wav\na,b,c\n", "'wav' and 'path' are the same; keep one"),
+    ],
+)
+def test_a_manifest_of_another_kind_is_refused(text, message, read):
+    with pytest.raises(InputError, match=message):
+        read(text)
+
+
+def test_all_missing_files_are_counted_and_some_named(read, folder):
+    rows = "".join(f"no/{k}.wav,calm\n" for k in range(5000))
+    message = (
+        r"of 5001 audio files 5000 are not there: no/0\.wav \(row 3\); "
+        r"no/1\.wav \(row 4\); no/2\.wav \(row 5\); and so on; .* begin in "
+    )
+    with pytest.raises(InputError, match=message + re.escape(str(folder))):
+        read(f"path,label\nb.wav,laut\n{rows}")
+
+
+def test_bad_audio_is_counted_and_named(read, folder):
+    for k in range(4):
+        (folder / f"{k}.wav").write_bytes(b"no audio")
+    rows = "".join(f"{k}.wav,calm\n" for k in range(4))
+    with pytest.raises(
+        InputError, match=r"4 audio files .* used: row 3, .*0\.wav: not readab"
+    ):
+        read(f"path,label\nb.wav,laut\n{rows}")
+
+
+@pytest.mark.parametrize("manifest", [None, "", ".", "none.csv"])
+def test_no_manifest_says_what_is_needed(manifest):
+    with pytest.raises(InputError, match="columns path and label; see recipes"):
+        custom_corpus("Cafe", LABEL_MAP).read(manifest)
+
+
+def test_labels_come_from_the_map_alone():
+    with pytest.raises(InputError, match="Cafe: label_map is not set"):
+        custom_corpus("Cafe", {})
+    numbers = {0: "calm", 1: "angry"}
+    with pytest.raises(InputError, match="label_map: write 0 in quotes"):
+        classes_of(custom_corpus("Cafe", numbers), numbers)
