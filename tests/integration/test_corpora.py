@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from speechbrain_ptssnn.recipe import run
+from speechbrain_ptssnn.recipe import main
 
 ROOT = Path(__file__).resolve().parents[2]
 FOUR = {"protocol": "four_classes"}
@@ -22,9 +22,9 @@ def run_recipe(corpus, data_folder, results, **options):
         "features_folder": results / "features",
         **options,
     }
-    summary = run(
+    main(
         corpus,
-        ROOT / "recipes" / corpus,
+        ROOT / "recipes" / corpus / "train.py",
         [
             str(ROOT / "hparams" / "linear_probe.yaml"),
             *(f"--{key}={value}" for key, value in options.items()),
@@ -33,7 +33,7 @@ def run_recipe(corpus, data_folder, results, **options):
         ],
     )
     (folder,) = results.glob(f"{corpus}/*/fbank/linear_probe/1")
-    return summary, folder
+    return json.loads((folder / "summary.json").read_text()), folder
 
 
 @pytest.mark.parametrize(
