@@ -3,11 +3,8 @@
 """
 
 from speechbrain_ptssnn.lobes.baselines import LinearProbe, VanillaSNN
-from speechbrain_ptssnn.lobes.pts_snn import (
-    PTSSNN,
-    PLIFClassifier,
-    TemporalShiftSpikingEncoder,
-)
+from speechbrain_ptssnn.lobes.classifier import PLIFClassifier
+from speechbrain_ptssnn.lobes.pts_snn import PTSSNN, TemporalShiftSpikingEncoder
 from speechbrain_ptssnn.losses import FocalSmoothingLoss
 from speechbrain_ptssnn.metrics import unweighted_accuracy, weighted_accuracy
 from speechbrain_ptssnn.nnet.attention import SpikingSparseLinearAttention

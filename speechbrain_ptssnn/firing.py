@@ -3,6 +3,7 @@
 from collections import defaultdict
 from statistics import mean
 
+from speechbrain_ptssnn.nnet.adaptive_lif import AdaptiveLIF
 from speechbrain_ptssnn.nnet.masking import frame_counts
 from speechbrain_ptssnn.nnet.plif import PLIF, SingleStepPLIF
 
@@ -16,7 +17,7 @@ class FiringRates:
     Arguments
     ---------
     head : torch.nn.Module
-        Any head; its PLIF layers are watched while the context is open.
+        Any head; its spiking layers are watched while the context is open.
 
     Example
     -------
@@ -31,7 +32,7 @@ class FiringRates:
         self.layers = {
             name: module
             for name, module in head.named_modules()
-            if isinstance(module, PLIF | SingleStepPLIF)
+            if isinstance(module, PLIF | SingleStepPLIF | AdaptiveLIF)
         }
         self.spikes = dict.fromkeys(self.layers, 0)
         self.frames = dict.fromkeys(self.layers, 0)

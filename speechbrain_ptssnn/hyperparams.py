@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
 from speechbrain_ptssnn.errors import InputError
@@ -22,6 +23,8 @@ class Hyperparams:
     replaced by the keys of ``backbones/NAME.yaml`` (beside the head's file, or
     ours; or NAME is a path) and of ``protocols/NAME.yaml`` (in the recipe's
     folder). A file's ``data_folder`` begins where the file lies.
+    ``head: {n_prompts: 2}``, without a ``!new:``, keeps the base's head and
+    its other arguments; so with every object.
 
     Arguments
     ---------
@@ -183,8 +186,21 @@ def _load_on_base(path, folder):
         is_beside = base.is_file() and base != Path(path)
         path = base if is_beside else folder / name
         changes, document = document, _load(path)
-        document.update(changes)
+        _update(document, changes)
     return document
+
+
+def _update(document, changes):
+    for key, value in changes.items():
+        is_arguments = isinstance(value, Mapping) and not _is_object(value)
+        if is_arguments and _is_object(document.get(key)):
+            document[key].update(value)
+        else:
+            document[key] = value
+
+
+def _is_object(value):
+    return isinstance(value, CommentedMap) and value.tag.value is not None
 
 
 def _dump(document):

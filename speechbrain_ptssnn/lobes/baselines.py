@@ -2,10 +2,8 @@
 
 import torch
 
-from speechbrain_ptssnn.lobes.pts_snn import (
-    PLIFClassifier,
-    check_feature_size,
-)
+from speechbrain_ptssnn.lobes.classifier import PLIFClassifier
+from speechbrain_ptssnn.lobes.pts_snn import check_feature_size
 from speechbrain_ptssnn.nnet.layer_mixture import LayerMixture
 from speechbrain_ptssnn.nnet.masking import masked_mean
 from speechbrain_ptssnn.nnet.plif import PLIF

@@ -6,12 +6,16 @@ import torch
 from torch.nn import functional
 
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.nnet.attention import SpikingSparseLinearAttention
+from speechbrain_ptssnn.lobes.classifier import PLIFClassifier
+from speechbrain_ptssnn.nnet.attention import (
+    PromptsAlone,
+    SpikingSparseLinearAttention,
+)
 from speechbrain_ptssnn.nnet.calibration import HomeostaticBiasGenerator
 from speechbrain_ptssnn.nnet.folding import Folding, learns
 from speechbrain_ptssnn.nnet.frame_pooling import FramePooling
 from speechbrain_ptssnn.nnet.layer_mixture import LayerMixture
-from speechbrain_ptssnn.nnet.masking import frame_mask, masked_mean
+from speechbrain_ptssnn.nnet.masking import frame_mask
 from speechbrain_ptssnn.nnet.normalization import (
     MaskedBatchNorm,
     SoftSaturation,
@@ -187,52 +191,6 @@ class TemporalShiftSpikingEncoder(torch.nn.Module):
         return x
 
 
-class PLIFClassifier(torch.nn.Module):
-    r"""Spiking back end: neurons that take the calibrated current, then one
-    output neuron per class whose mean rate over the valid frames decides
-    (eq. 4, 13).
-
-    Arguments
-    ---------
-    input_size : int
-        Channels in, and neurons of the calibrated layer.
-    n_classes : int
-        Output neurons.
-    plif : callable
-        ``plif(n_neurons)`` makes a layer of neurons.
-
-    Example
-    -------
-    >>> PLIFClassifier(8, 4)(torch.randn(2, 10, 8)).shape
-    torch.Size([2, 4])
-    """
-
-    def __init__(self, input_size, n_classes, plif=PLIF):
-        super().__init__()
-        self.hidden = plif(input_size)
-        self.linear = torch.nn.Linear(input_size, n_classes)
-        self.output = plif(n_classes)
-
-    def forward(self, x, lengths=None):
-        """Mean firing rates of the output neurons.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Current, [batch, time, input_size].
-        lengths : torch.Tensor, optional
-            Relative lengths, [batch].
-
-        Returns
-        -------
-        torch.Tensor
-            [batch, n_classes], in [0, 1].
-        """
-        spikes = self.hidden(x, lengths)
-        spikes = self.output(self.linear(spikes), lengths)
-        return masked_mean(spikes, lengths)
-
-
 class PTSSNN(torch.nn.Module):
     r"""Prompt-tuned temporal-shift spiking neural network (arXiv:2602.08240).
 
@@ -252,8 +210,13 @@ class PTSSNN(torch.nn.Module):
         Whether as many are shifted from the future; not causal then.
     shortcut : str
         "membrane", "spike" or "none".
+    attention : bool
+        False leaves the attention out (table V): the encoder's spikes are the
+        classifier's current, and prompts, which see no frame then, give the
+        same learnt bias to every utterance.
     n_prompts : int
-        Soft prompts (figure 4a: 1 to 6).
+        Soft prompts (figure 4a: 1 to 6). 0 leaves them out, and with them the
+        bias generator, which has no other input (table V).
     key_size : int, optional
         Columns of Q and K; ``size // 4`` by default.
     bias_hidden : int
@@ -275,12 +238,16 @@ class PTSSNN(torch.nn.Module):
         gets.
     pooling : int
         Frames that are averaged into one before all else.
+    readout : str
+        "spike" or "membrane"; see :class:`PLIFClassifier`.
+    logit_scale : float
+        Factor on the rates; see :class:`PLIFClassifier`.
 
     Raises
     ------
     ValueError
-        If ``shortcut``, ``n_prompts``, ``shift_fraction`` or ``pooling`` is
-        not allowed.
+        If ``shortcut``, ``n_prompts``, ``shift_fraction``, ``pooling`` or
+        ``readout`` is not allowed.
     InputError
         If the features have another size than ``input_size``, or no frame.
 
@@ -312,6 +279,9 @@ class PTSSNN(torch.nn.Module):
         token_plif=SingleStepPLIF,
         n_layers=1,
         pooling=1,
+        attention=True,
+        readout="spike",
+        logit_scale=1.0,
     ):
         super().__init__()
         self.input_size = input_size
@@ -328,11 +298,20 @@ class PTSSNN(torch.nn.Module):
             shortcut,
             plif,
         )
-        self.attention = SpikingSparseLinearAttention(
-            size, n_prompts, key_size, token_plif
+        if attention:
+            self.attention = SpikingSparseLinearAttention(
+                size, n_prompts, key_size, token_plif
+            )
+        else:
+            self.attention = PromptsAlone(size, n_prompts)
+        self.bias_generator = None
+        if n_prompts:
+            self.bias_generator = HomeostaticBiasGenerator(
+                size, bias_hidden, kappa
+            )
+        self.classifier = PLIFClassifier(
+            size, n_classes, plif, readout, logit_scale
         )
-        self.bias_generator = HomeostaticBiasGenerator(size, bias_hidden, kappa)
-        self.classifier = PLIFClassifier(size, n_classes, plif)
 
     def forward(self, feats, lengths=None):
         """Classifies utterances.
@@ -347,7 +326,8 @@ class PTSSNN(torch.nn.Module):
         Returns
         -------
         torch.Tensor
-            Mean firing rates, [batch, n_classes], in [0, 1].
+            Mean firing rates, [batch, n_classes], in [0, 1] (or what
+            ``readout`` and ``logit_scale`` make of them).
         """
         check_feature_size(self, feats)
         if frame_mask(lengths, feats.shape[1]) is None:
@@ -356,8 +336,9 @@ class PTSSNN(torch.nn.Module):
         feats = self.saturation(feats)
         encoded = self.encoder(feats, lengths)
         prompts, features = self.attention(encoded, lengths)
-        v_bias = self.bias_generator(prompts)
-        return self.classifier(features + v_bias.unsqueeze(1), lengths)
+        if self.bias_generator is not None:
+            features = features + self.bias_generator(prompts).unsqueeze(1)
+        return self.classifier(features, lengths)
 
 
 def check_feature_size(head, feats):

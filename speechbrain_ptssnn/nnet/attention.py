@@ -9,6 +9,24 @@ from speechbrain_ptssnn.nnet.normalization import MaskedBatchNorm
 from speechbrain_ptssnn.nnet.plif import SingleStepPLIF
 
 
+def soft_prompts(n_prompts, size, mean):
+    """Learnable tokens, normal around a mean, [n_prompts, size].
+
+    Raises
+    ------
+    ValueError
+        If ``n_prompts`` is negative.
+
+    Example
+    -------
+    >>> soft_prompts(5, 8, mean=1.0).shape
+    torch.Size([5, 8])
+    """
+    if n_prompts < 0:
+        raise ValueError(f"n_prompts must be 0 or more, got {n_prompts}")
+    return torch.nn.Parameter(torch.normal(mean, 0.5, (n_prompts, size)))
+
+
 class SpikingSparseLinearAttention(torch.nn.Module):
     r"""Lets prompts and frames exchange context at a cost linear in time.
 
@@ -28,7 +46,8 @@ class SpikingSparseLinearAttention(torch.nn.Module):
     size : int
         Channels of frames and prompts.
     n_prompts : int
-        Learnable tokens in front of the frames (figure 4a: 1 to 6).
+        Learnable tokens in front of the frames (figure 4a: 1 to 6; 0 for
+        none).
     key_size : int, optional
         Columns of Q and K; ``size // 4`` by default. The paper's D x D
         context is ``key_size=size``.
@@ -40,7 +59,7 @@ class SpikingSparseLinearAttention(torch.nn.Module):
     Raises
     ------
     ValueError
-        If ``n_prompts`` is below 1.
+        If ``n_prompts`` is negative.
 
     Example
     -------
@@ -52,13 +71,9 @@ class SpikingSparseLinearAttention(torch.nn.Module):
 
     def __init__(self, size, n_prompts=5, key_size=None, plif=SingleStepPLIF):
         super().__init__()
-        if n_prompts < 1:
-            raise ValueError(f"n_prompts must be at least 1, got {n_prompts}")
         key_size = size // 4 if key_size is None else key_size
         self.plif = plif()
-        self.prompts = torch.nn.Parameter(
-            torch.normal(self.plif.v_threshold, 0.5, (n_prompts, size))
-        )
+        self.prompts = soft_prompts(n_prompts, size, self.plif.v_threshold)
         self.query = torch.nn.Linear(size, key_size, bias=False)
         self.key = torch.nn.Linear(size, key_size, bias=False)
         self.value = torch.nn.Linear(size, size, bias=False)
@@ -94,7 +109,9 @@ class SpikingSparseLinearAttention(torch.nn.Module):
         if mask is not None:
             key = key.masked_fill(~mask, -torch.inf)
         # Softmax over all tokens, prompts' and frames' exponentials apart.
-        top = torch.maximum(key.amax(1, True), prompt_key.amax(0))
+        top = key.amax(1, True)
+        if len(prompt_key):
+            top = torch.maximum(top, prompt_key.amax(0))
         prompt_key, key = (prompt_key - top).exp_(), (key - top).exp_()
         context = key.transpose(1, 2) @ value
         context = context + prompt_key.transpose(1, 2) @ prompt_value
@@ -128,3 +145,35 @@ class SpikingSparseLinearAttention(torch.nn.Module):
         )
         # Exponentials in the parameters' type, under autocast too.
         return query, key.to(weight.dtype), value
+
+
+class PromptsAlone(torch.nn.Module):
+    r"""What is left of :class:`SpikingSparseLinearAttention` without attention
+    (table V): prompts and frames, each as they are.
+
+    Arguments
+    ---------
+    size : int
+        Channels of frames and prompts.
+    n_prompts : int
+        Learnable tokens.
+
+    Raises
+    ------
+    ValueError
+        If ``n_prompts`` is negative.
+
+    Example
+    -------
+    >>> prompts, features = PromptsAlone(8, n_prompts=5)(torch.ones(2, 7, 8))
+    >>> prompts.shape, features.shape
+    (torch.Size([2, 5, 8]), torch.Size([2, 7, 8]))
+    """
+
+    def __init__(self, size, n_prompts=5):
+        super().__init__()
+        self.prompts = soft_prompts(n_prompts, size, mean=1.0)
+
+    def forward(self, x, lengths=None):
+        """As :meth:`SpikingSparseLinearAttention.forward`."""
+        return self.prompts.expand(len(x), -1, -1), x

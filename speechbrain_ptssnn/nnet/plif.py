@@ -37,6 +37,9 @@ class PLIF(torch.nn.Module):
         Whether the reset is decayed with the membrane,
         u[t] = tau * (u[t-1] - v_threshold * s[t-1]) + i[t], which is
         SpikingJelly's ``ParametricLIFNode(decay_input=False, v_reset=None)``.
+    per_neuron : bool
+        Whether each neuron learns its own decay; False is one for the layer,
+        as in arXiv:2007.05785.
 
     Raises
     ------
@@ -59,6 +62,7 @@ class PLIF(torch.nn.Module):
         alpha=5.0,
         detach_reset=True,
         decay_reset=False,
+        per_neuron=True,
     ):
         super().__init__()
         if not 0 < decay < 1:
@@ -70,8 +74,9 @@ class PLIF(torch.nn.Module):
         self.alpha = alpha
         self.detach_reset = detach_reset
         self.decay_reset = decay_reset
+        n_decays = n_neurons if per_neuron else 1
         self.w = torch.nn.Parameter(
-            torch.full((n_neurons,), math.log(decay / (1 - decay)))
+            torch.full((n_decays,), math.log(decay / (1 - decay)))
         )
 
     def forward(self, current, lengths=None):
@@ -99,7 +104,7 @@ class PLIF(torch.nn.Module):
             counts = frame_counts(lengths, current.shape[1])
         spikes, _ = plif_scan(
             current,
-            torch.sigmoid(-self.w),
+            torch.sigmoid(-self.w).expand(self.n_neurons).contiguous(),
             counts=counts,
             v_threshold=self.v_threshold,
             alpha=self.alpha,
