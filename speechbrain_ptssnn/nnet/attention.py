@@ -9,8 +9,11 @@ from speechbrain_ptssnn.nnet.normalization import MaskedBatchNorm
 from speechbrain_ptssnn.nnet.plif import SingleStepPLIF
 
 
-def soft_prompts(n_prompts, size, mean):
-    """Learnable tokens, normal around a mean, [n_prompts, size].
+def add_prompts(module, n_prompts, size, mean=1.0):
+    """Gives a module learnable tokens, normal around a mean, as ``prompts``.
+
+    No prompts are a buffer without rows, since a parameter without gradient
+    stops distributed training.
 
     Raises
     ------
@@ -19,12 +22,18 @@ def soft_prompts(n_prompts, size, mean):
 
     Example
     -------
-    >>> soft_prompts(5, 8, mean=1.0).shape
+    >>> module = torch.nn.Module()
+    >>> add_prompts(module, 5, 8)
+    >>> module.prompts.shape
     torch.Size([5, 8])
     """
     if n_prompts < 0:
         raise ValueError(f"n_prompts must be 0 or more, got {n_prompts}")
-    return torch.nn.Parameter(torch.normal(mean, 0.5, (n_prompts, size)))
+    prompts = torch.normal(mean, 0.5, (n_prompts, size))
+    if n_prompts:
+        module.prompts = torch.nn.Parameter(prompts)
+    else:
+        module.register_buffer("prompts", prompts, persistent=False)
 
 
 class SpikingSparseLinearAttention(torch.nn.Module):
@@ -73,7 +82,7 @@ class SpikingSparseLinearAttention(torch.nn.Module):
         super().__init__()
         key_size = size // 4 if key_size is None else key_size
         self.plif = plif()
-        self.prompts = soft_prompts(n_prompts, size, self.plif.v_threshold)
+        add_prompts(self, n_prompts, size, self.plif.v_threshold)
         self.query = torch.nn.Linear(size, key_size, bias=False)
         self.key = torch.nn.Linear(size, key_size, bias=False)
         self.value = torch.nn.Linear(size, size, bias=False)
@@ -97,7 +106,7 @@ class SpikingSparseLinearAttention(torch.nn.Module):
         features : torch.Tensor
             [batch, time, size]; padded frames hold no meaning.
         """
-        if learns(self, self.prompts):
+        if learns(self, self.query.weight):
             weight, prompts, scale, offset = self._fold()
         else:
             weight, prompts, scale, offset = self._folding(
@@ -172,7 +181,7 @@ class PromptsAlone(torch.nn.Module):
 
     def __init__(self, size, n_prompts=5):
         super().__init__()
-        self.prompts = soft_prompts(n_prompts, size, mean=1.0)
+        add_prompts(self, n_prompts, size)
 
     def forward(self, x, lengths=None):
         """As :meth:`SpikingSparseLinearAttention.forward`."""

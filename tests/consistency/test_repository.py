@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from speechbrain_ptssnn.corpora.common import find_corpus
 from speechbrain_ptssnn.hyperparams import Hyperparams
@@ -23,7 +24,13 @@ KINDS = {
     "w2v-bert": "w2v-bert",
     "whisper": "whisper",
 }
-HEADS = sorted(path.name for path in ROOT.glob("hparams/*.yaml"))
+HPARAMS = ROOT / "hparams"
+HEADS = sorted(path.name for path in HPARAMS.glob("*.yaml"))
+VARIANTS = sorted(
+    str(path.relative_to(HPARAMS))
+    for folder in ("ablations", "peers")
+    for path in HPARAMS.glob(f"{folder}/*.yaml")
+)
 PROTOCOLS = sorted(
     (path.parents[1].name, path.stem)
     for path in ROOT.glob("recipes/*/protocols/*.yaml")
@@ -38,14 +45,14 @@ def test_recipes_differ_by_name_only(corpus):
     assert find_corpus(corpus).name == corpus
 
 
-def build(head, corpus, overrides=""):
+def build(head, corpus=CORPORA[0], overrides="", n_classes=4):
     return Hyperparams(
-        ROOT / "hparams" / head,
+        HPARAMS / head,
         f"backbone: fbank\n{overrides}",
         ROOT / "recipes" / corpus,
         find_corpus(corpus).protocol,
         corpus=corpus,
-        n_classes=4,
+        n_classes=n_classes,
     ).build()
 
 
@@ -84,6 +91,57 @@ def test_every_recipe_has_these_protocols(corpus):
     assert all(f"| `{name}`" in readme for name in names)
 
 
+@pytest.mark.parametrize("name", [*HEADS, *VARIANTS])
+def test_every_head_trains_a_step_and_is_named_as_its_file(name):
+    hparams = build(name)
+    head, loss = hparams["head"], hparams["loss"]
+    assert hparams["model"] == Path(name).stem
+    before = {k: p.clone() for k, p in head.named_parameters()}
+    rates = head(torch.randn(3, 12, 160), torch.tensor([1.0, 0.5, 0.25]))
+    loss(rates, torch.tensor([0, 1, 3])).backward()
+    hparams["opt_class"](head.parameters()).step()
+    for key, parameter in head.named_parameters():
+        assert parameter.isfinite().all(), key
+    after = dict(head.named_parameters())
+    assert any(not torch.equal(after[k], before[k]) for k in before)
+
+
+@pytest.mark.parametrize("name", [v for v in VARIANTS if "ablations" in v])
+def test_an_ablation_differs_from_pts_snn_where_it_says_so(name):
+    full, ablation = build("pts_snn.yaml"), build(name)
+    assert type(full["head"]) is type(ablation["head"])
+    feats = torch.randn(2, 20, 160, generator=torch.Generator().manual_seed(0))
+    results = []
+    for hparams in (full, ablation):
+        torch.manual_seed(0)
+        head = hparams["head"]
+        for value in head.parameters():
+            torch.nn.init.normal_(value, std=0.3)
+        head(feats).square().sum().backward()
+        results.append([p.grad for p in head.parameters()])
+    assert len(results[0]) != len(results[1]) or any(
+        a.shape != b.shape or not torch.equal(a, b)
+        for a, b in zip(*results, strict=True)
+    )
+
+
+def test_the_table_of_heads_counts_their_parameters():
+    text = (ROOT / "docs" / "peers.md").read_text()
+    rows = re.findall(
+        r"^\| `([\w/]+\.yaml)` .*\| ([\d,]+) \| ([\d,]+) \|", text, re.M
+    )
+    peers = {v for v in VARIANTS if "peers" in v}
+    assert {name for name, *_ in rows} == peers | set(HEADS)
+    for name, *counts in rows:
+        for size, n_classes, count in zip(
+            (768, 130), (4, 7), counts, strict=True
+        ):
+            overrides = f"head: {{input_size: {size}}}"
+            hparams = build(name, overrides=overrides, n_classes=n_classes)
+            n = sum(p.numel() for p in hparams["head"].parameters())
+            assert f"{n:,}" == count, (name, size)
+
+
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_every_backbone_builds(backbone, make_backbone):
     overrides = f"backbone: {backbone}"
@@ -117,16 +175,11 @@ def test_every_hub_model_is_pinned_or_says_why_not(name):
 def test_defaults_of_the_yaml_are_those_of_the_head():
     from speechbrain_ptssnn import PTSSNN
 
-    hparams = Hyperparams(
-        ROOT / "hparams" / "pts_snn.yaml",
-        "backbone: fbank",
-        ROOT / "recipes" / CORPORA[0],
-        corpus=CORPORA[0],
-        n_classes=4,
-    ).build()
-    built, default = hparams["head"], PTSSNN(160)
+    built, default = build("pts_snn.yaml")["head"], PTSSNN(160)
     assert repr(built) == repr(default)
+    assert built.classifier.logit_scale == default.classifier.logit_scale
     plif = built.classifier.hidden
+    assert plif.w.shape == default.classifier.hidden.w.shape
     for name in ("v_threshold", "alpha", "detach_reset", "decay_reset"):
         assert getattr(plif, name) == getattr(default.classifier.hidden, name)
 

@@ -10,6 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from speechbrain_ptssnn import SpikingSparseLinearAttention
+from speechbrain_ptssnn.nnet.attention import PromptsAlone
 from speechbrain_ptssnn.nnet.plif import SingleStepPLIF
 
 V_THRESHOLD = 1.0
@@ -18,7 +19,7 @@ V_THRESHOLD = 1.0
 def quadratic(attention, x):
     """One utterance, [time, size], without padding; eval mode, fresh norm."""
     weights = {k: v.double().numpy() for k, v in attention.state_dict().items()}
-    prompts = weights["prompts"]
+    prompts = attention.prompts.detach().double().numpy()
     tokens = np.concatenate([prompts, x.double().numpy()])
     spikes = np.where(tokens >= V_THRESHOLD, 1.0, 0.0)
     q, k, v = (
@@ -130,6 +131,28 @@ def test_tokens_spike_from_the_threshold_given(v_threshold):
     assert at.ne(0).any()
 
 
-def test_no_prompts_is_an_error():
-    with pytest.raises(ValueError, match=r"n_prompts .*1.* 0"):
-        SpikingSparseLinearAttention(16, n_prompts=0)
+@torch.no_grad()
+def test_without_prompts_it_is_equation_9_on_the_frames_alone():
+    torch.manual_seed(0)
+    attention = SpikingSparseLinearAttention(8, n_prompts=0).eval()
+    x = torch.randn(2, 9, 8) + 1
+    prompts, features = attention(x, torch.tensor([1.0, 4 / 9]))
+    assert prompts.shape == (2, 0, 8)
+    for row, n in enumerate((9, 4)):
+        _, expected = quadratic(attention, x[row, :n])
+        np.testing.assert_allclose(features[row, :n], expected, atol=1e-5)
+
+
+def test_prompts_alone_look_at_no_frame():
+    x = torch.randn(2, 7, 8)
+    attention = PromptsAlone(8, n_prompts=5)
+    prompts, features = attention(x)
+    assert features is x
+    for each in prompts:
+        assert torch.equal(each, attention.prompts)
+
+
+@pytest.mark.parametrize("layer", [SpikingSparseLinearAttention, PromptsAlone])
+def test_a_negative_number_of_prompts_is_an_error(layer):
+    with pytest.raises(ValueError, match=r"n_prompts .*0.* -1"):
+        layer(16, n_prompts=-1)

@@ -14,6 +14,17 @@ from speechbrain_ptssnn import (
     LinearProbe,
     VanillaSNN,
 )
+from speechbrain_ptssnn.lobes.peers.attentive_statistics import (
+    AttentiveStatisticsHead,
+)
+from speechbrain_ptssnn.lobes.peers.dst import DST
+from speechbrain_ptssnn.lobes.peers.shiftformer import ShiftFormer
+from speechbrain_ptssnn.lobes.peers.spiking_lif import (
+    LIFLayer,
+    SpikingLIFNetwork,
+)
+from speechbrain_ptssnn.lobes.peers.superb import SUPERBHead
+from speechbrain_ptssnn.nnet.adaptive_lif import AdaptiveLIF
 
 SIZE, COUNTS = 24, [25, 17, 9, 1]
 TARGETS = torch.tensor([0, 1, 2, 3])
@@ -24,15 +35,32 @@ HEADS = {
     "none": (PTSSNN, {**SMALL, "shortcut": "none"}),
     "two-sided": (PTSSNN, {**SMALL, "two_sided_shift": True}),
     "decay_reset": (PTSSNN, {**SMALL, "plif": partial(PLIF, decay_reset=True)}),
+    "layer decay": (PTSSNN, {**SMALL, "plif": partial(PLIF, per_neuron=False)}),
+    "no prompts": (PTSSNN, {**SMALL, "n_prompts": 0}),
+    "no attention": (PTSSNN, {**SMALL, "attention": False}),
+    "shift only": (PTSSNN, {**SMALL, "attention": False, "n_prompts": 0}),
+    "readout": (PTSSNN, {**SMALL, "readout": "membrane", "logit_scale": 2.0}),
     "vanilla": (VanillaSNN, {"size": 16}),
     "linear": (LinearProbe, {"size": 16}),
+    "superb": (SUPERBHead, {"size": 16}),
+    "attentive": (AttentiveStatisticsHead, {"size": 8}),
+    "shiftformer": (ShiftFormer, {"size": 16}),
+    "shiftformer, unprojected": (ShiftFormer, {"size": SIZE, "mlp_ratio": 1}),
+    "dst": (DST, {"size": 16, "n_heads": 2, "mlp_size": 8, "dropout": 0.0}),
+    "lif": (SpikingLIFNetwork, {"size": 16, "adaptive": False, "dropout": 0.0}),
+    "adlif": (SpikingLIFNetwork, {"size": 16, "dropout": 0.0}),
 }
+WITH_BIAS = ["membrane", "spike", "none", "two-sided", "no attention"]
 
 
 def fresh(name):
     torch.manual_seed(0)
     head, arguments = HEADS[name]
-    return head(SIZE, **arguments)
+    head = head(SIZE, **arguments)
+    for module in head.modules():
+        if isinstance(module, LIFLayer):  # white noise hardly moves them
+            torch.nn.init.constant_(module.norm.weight, 5.0)
+    return head
 
 
 def utterances(counts=COUNTS, seed=1):
@@ -53,9 +81,9 @@ def batch(rows, padding=0.0, n_frames=None):
 def _live(name):
     """A head past its start, where outputs are silent and the bias is 0."""
     head = fresh(name)
-    if name != "linear":
+    if isinstance(head, PTSSNN | VanillaSNN):
         torch.nn.init.normal_(head.classifier.linear.weight)
-    if isinstance(head, PTSSNN):
+    if isinstance(head, PTSSNN) and head.bias_generator is not None:
         torch.nn.init.normal_(head.bias_generator.up.weight)
     with torch.no_grad():  # the first batch sets the running statistics
         head(*batch(utterances([40] * 8, seed=2)))
@@ -83,7 +111,7 @@ def assert_same(result, expected):
 def test_these_heads_are_alive(head):
     spikes = {}
     for name, module in head.named_modules():
-        if isinstance(module, PLIF):
+        if isinstance(module, PLIF | AdaptiveLIF):
             module.register_forward_hook(
                 lambda _, __, s, name=name: spikes.update({name: s})
             )
@@ -186,7 +214,8 @@ def test_rates_are_float32_and_in_range(head):
     rates = head.eval()(*batch(utterances()))
     assert rates.dtype == torch.float32
     assert rates.shape == (4, 4)
-    if not isinstance(head, LinearProbe):
+    classifier = getattr(head, "classifier", None)
+    if isinstance(getattr(classifier, "output", None), PLIF):
         assert rates.min() >= 0
         assert rates.max() <= 1
         # The last utterance has one frame: it fires or it does not.
@@ -205,7 +234,7 @@ def test_every_parameter_of_a_live_head_learns(head):
     assert [k for k, g in gradients.items() if not g.any()] == []
 
 
-@pytest.mark.parametrize("name", ["membrane", "spike", "none", "two-sided"])
+@pytest.mark.parametrize("name", WITH_BIAS)
 def test_a_fresh_head_starts_with_zero_bias(name):
     head, biases = fresh(name), []
     head.bias_generator.register_forward_hook(

@@ -133,6 +133,19 @@ def test_a_decay_moves_its_own_neuron_only():
     assert not torch.equal(before[..., 1], after[..., 1])
 
 
+def test_one_decay_a_layer_moves_all_its_neurons():
+    current = torch.rand(2, 9, 3)
+    gradients = []
+    for per_neuron in (True, False):
+        layer = PLIF(3, decay=0.3, per_neuron=per_neuron)
+        spikes = layer(current)
+        (spikes * current).sum().backward()
+        gradients.append(layer.w.grad)
+    assert layer.w.shape == (1,)
+    assert torch.equal(spikes, PLIF(3, decay=0.3)(current))
+    torch.testing.assert_close(gradients[1], gradients[0].sum().view(1))
+
+
 def test_spikes_are_exactly_zero_or_one():
     spikes = PLIF(5)(random_current(2, 30, 5) * 100)
     assert set(spikes.unique().tolist()) == {0.0, 1.0}

@@ -1,0 +1,207 @@
+"""The peers, recomputed by NumPy or in the form of their published code."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from speechbrain_ptssnn.lobes.peers.attentive_statistics import (
+    AttentiveStatisticsHead,
+)
+from speechbrain_ptssnn.lobes.peers.dst import (
+    DST,
+    DeformableAttention,
+    window_weights,
+)
+from speechbrain_ptssnn.lobes.peers.shiftformer import ShiftFormer
+from speechbrain_ptssnn.lobes.peers.spiking_lif import (
+    LeakyReadout,
+    SpikingLIFNetwork,
+)
+from speechbrain_ptssnn.lobes.peers.superb import SUPERBHead
+
+COUNTS = [30, 12, 1]
+LENGTHS = torch.tensor(COUNTS) / 30
+
+
+def features():
+    return np.random.default_rng(0).normal(0, 1, (3, 30, 8))
+
+
+def run(head, x):
+    """(logits, weights) with random weights, in float64."""
+    torch.manual_seed(0)
+    for p in head.parameters():
+        torch.nn.init.normal_(p, std=0.5)
+    output = head.double().eval()(torch.from_numpy(x), LENGTHS)
+    weights = {k: v.numpy() for k, v in head.state_dict().items()}
+    return output.detach().numpy(), weights
+
+
+def linear(x, w, name):
+    return x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
+
+
+def layer_norm(x, w, name):
+    x = (x - x.mean(-1, keepdims=True)) / np.sqrt(
+        x.var(-1, keepdims=True) + 1e-5
+    )
+    return x * w[f"{name}.weight"] + w[f"{name}.bias"]
+
+
+def softmax(x, axis):
+    e = np.exp(x - x.max(axis, keepdims=True))
+    return e / e.sum(axis, keepdims=True)
+
+
+def test_superb_is_linear_in_the_mean_frame():
+    x = features()
+    logits, w = run(SUPERBHead(8, 3, size=16), x)
+    for row, n in enumerate(COUNTS):
+        mean = linear(x[row, :n].mean(0), w, "projector")
+        np.testing.assert_allclose(logits[row], linear(mean, w, "output"))
+
+
+def test_attentive_statistics_weighs_frames_channel_by_channel():
+    x = features()
+    logits, w = run(AttentiveStatisticsHead(8, 3, size=5), x)
+    for row, n in enumerate(COUNTS):
+        frames = x[row, :n]
+        std = np.sqrt(frames.var(0).clip(1e-12))
+        context = np.broadcast_to(
+            np.concatenate([frames.mean(0), std]), (n, 16)
+        )
+        w = {k: v.squeeze(-1) if v.ndim == 3 else v for k, v in w.items()}
+        hidden = linear(
+            np.concatenate([frames, context], 1), w, "pooling.tdnn.conv.conv"
+        )
+        hidden = np.tanh(np.maximum(hidden, 0))
+        weights = softmax(linear(hidden, w, "pooling.conv.conv"), 0)
+        mean = (weights * frames).sum(0)
+        std = np.sqrt((weights * (frames - mean) ** 2).sum(0).clip(1e-12))
+        pooled = np.concatenate([mean, std])
+        np.testing.assert_allclose(logits[row], linear(pooled, w, "output"))
+
+
+def test_shiftformer_shifts_a_quarter_each_way_and_keeps_position():
+    x = features()
+    logits, w = run(ShiftFormer(8, 3, size=8, mlp_ratio=2), x)
+    gelu = np.vectorize(lambda z: z * (1 + math.erf(z / 2**0.5)) / 2)
+    for row, n in enumerate(COUNTS):
+        h = x[row, :n]
+        for block in ("blocks.0", "blocks.1"):
+            shifted = h.copy()
+            shifted[1:, :2], shifted[0, :2] = h[:-1, :2], 0
+            shifted[:-1, 2:4], shifted[-1, 2:4] = h[1:, 2:4], 0
+            mlp = linear(
+                gelu(linear(shifted, w, f"{block}.mlp.0")), w, f"{block}.mlp.2"
+            )
+            h = layer_norm(shifted + mlp, w, f"{block}.norm")
+        np.testing.assert_allclose(logits[row], linear(h.mean(0), w, "output"))
+
+
+def published_weights(center, half_width, n_frames):
+    """The weights in the form of DST's published code, frame by frame."""
+    start, end = center - half_width, center + half_width
+    weights = np.full(n_frames, -np.inf)  # outside
+    for j in range(n_frames):
+        if math.floor(start) <= j <= math.ceil(end):
+            weights[j] = 1.0
+            if j == math.floor(start):
+                weights[j] += math.floor(start) - start
+            if j == math.ceil(end):
+                weights[j] += end - math.ceil(end)
+            if j == math.floor(center):
+                weights[j] += 1 - (center - math.floor(center))
+            if j == math.floor(center) + 1:
+                weights[j] += center - math.floor(center)
+    return weights
+
+
+def test_window_weights_are_the_published_ones():
+    rng = np.random.default_rng(0)
+    centers = np.append(rng.uniform(-3, 23, 200), [5.0, 4.5])
+    half_widths = np.append(rng.uniform(0.1, 9, 200), [1.25, 0.25])
+    weights, inside = window_weights(
+        torch.from_numpy(centers), torch.from_numpy(half_widths), 20
+    )
+    for row, arguments in enumerate(zip(centers, half_widths, strict=True)):
+        expected = published_weights(*arguments, 20)
+        assert inside[row].tolist() == np.isfinite(expected).tolist()
+        np.testing.assert_allclose(
+            weights[row, inside[row]], expected[np.isfinite(expected)]
+        )
+
+
+def test_windows_start_on_their_frame_from_50_ms_to_1_s():
+    bias = DST(16, size=16, n_heads=8).blocks[0].attention.window.bias
+    assert bias[:8].eq(0).all()
+    widths = 2 * 326 * bias[8:].sigmoid() * 20
+    expected = torch.linspace(50, 1000, 8)
+    torch.testing.assert_close(widths, expected, rtol=1e-4, atol=0)
+
+
+@torch.no_grad()
+def test_a_frame_beyond_the_window_is_not_seen():
+    torch.manual_seed(0)
+    attention = DeformableAttention(8, 2).eval()
+    attention.window.bias[2:] = torch.logit(torch.tensor(1.5 / 326))
+    x = torch.randn(1, 12, 8)
+    before = attention(x)
+    x[:, 7] += 1
+    changed = (attention(x) != before).any(-1)[0]
+    assert changed.nonzero().flatten().tolist() == [5, 6, 7, 8, 9]
+
+
+@torch.no_grad()
+def test_a_window_beyond_the_utterance_gives_the_mean_of_its_frames():
+    attention = DeformableAttention(8, 2).eval()
+    attention.window.bias[:2] = 3.0  # 325 frames later
+    x, mask = torch.randn(1, 12, 8), torch.ones(1, 12, 1, dtype=torch.bool)
+    mask[:, 9:] = False
+    value = attention.qkv(x)[..., 16:]
+    expected = attention.output(value[:, :9].mean(1))
+    for frame in attention(x, mask)[0]:
+        torch.testing.assert_close(frame, expected[0])
+
+
+def test_offset_and_width_learn():
+    torch.manual_seed(0)
+    attention = DeformableAttention(8, 2)
+    attention(torch.randn(2, 60, 8)).square().sum().backward()
+    assert attention.window.bias.grad.ne(0).all()
+    assert attention.window.weight.grad.ne(0).all()
+
+
+def test_heads_that_do_not_divide_the_channels_are_named():
+    with pytest.raises(ValueError, match="8 heads can not share 20 channels"):
+        DST(20, size=20)
+
+
+def test_leaky_readout_sums_softmaxes_of_membranes():
+    x = features()
+    logits, w = run(LeakyReadout(8, 3), x)
+    alpha = np.clip(w["alpha"], math.exp(-1 / 5), math.exp(-1 / 25))
+    scale = w["norm.weight"] / np.sqrt(1 + 1e-5)
+    for row, n in enumerate(COUNTS):
+        u, expected = np.zeros(3), np.zeros(3)
+        for frame in x[row, :n]:
+            current = frame @ w["linear.weight"].T * scale + w["norm.bias"]
+            u = alpha * u + (1 - alpha) * current
+            expected += softmax(u, 0)
+        np.testing.assert_allclose(logits[row], expected)
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_spiking_layers_pass_spikes_only(adaptive):
+    head = SpikingLIFNetwork(8, 3, size=6, n_hidden=3, adaptive=adaptive).eval()
+    seen = []
+    for layer in [*head.hidden[1:], head.readout]:
+        layer.linear.register_forward_hook(lambda _, x, __: seen.append(x[0]))
+        torch.nn.init.constant_(layer.norm.weight, 9.0)
+    torch.nn.init.constant_(head.hidden[0].norm.weight, 9.0)
+    head(torch.randn(2, 30, 8) * 3)
+    assert len(seen) == 3
+    assert all(set(x.unique().tolist()) <= {0.0, 1.0} for x in seen)
+    assert seen[0].any()
