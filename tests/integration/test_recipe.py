@@ -47,11 +47,20 @@ def check_bundle(folder, corpus, moved):
     assert classifier.encode_batch(batch, lengths).shape == (len(wavs), 1, 4)
 
 
-@pytest.mark.parametrize("head", ["pts_snn", "vanilla_snn", "linear_probe"])
-def test_a_run_leaves_what_it_promises(head, recipe, mini_urdu):
+@pytest.mark.parametrize(
+    ("head", "spiking"),
+    [
+        ("pts_snn", 5),
+        ("vanilla_snn", 2),
+        ("linear_probe", 0),
+        ("ablations/temporal_shift_only", 4),
+        ("peers/adlif", 2),
+    ],
+)
+def test_a_run_leaves_what_it_promises(head, spiking, recipe, mini_urdu):
     run = recipe.run(head=head)
     assert run.folder == Path(
-        recipe.path, "results", "URDU", "utterance", "fbank", head, "1"
+        recipe.path, "results/URDU/utterance/fbank", Path(head).name, "1"
     )
     assert {"corpus", "protocol", "backbone", "model", "seed", "folds"} < set(
         run.summary
@@ -61,7 +70,6 @@ def test_a_run_leaves_what_it_promises(head, recipe, mini_urdu):
     assert sum(map(sum, run.summary["confusion"])) == 40
     hits = sum(row[k] for k, row in enumerate(run.summary["confusion"]))
     assert run.summary["WA"] == pytest.approx(hits / 40)
-    spiking = {"pts_snn": 5, "vanilla_snn": 2, "linear_probe": 0}[head]
     assert len(run.summary["firing_rates"]) == spiking
     for k in (1, 2):
         fold = run.folder / f"fold_{k}"

@@ -103,6 +103,19 @@ def test_what_is_no_yaml_of_keys_is_named(tmp_path):
         Hyperparams(tmp_path / "a.csv", "", None)
 
 
+def test_a_head_file_anywhere_changes_single_arguments(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "base: pts_snn.yaml\nmodel: mine\nhead: {n_prompts: 2}\n"
+        "plif: {per_neuron: False}\nlabel_map: {joy: happy}\n"
+    )
+    hparams = hyperparams(head=file).build()
+    assert hparams["model"] == "mine"
+    assert hparams["label_map"] == {"joy": "happy"}
+    assert hparams["head"].attention.prompts.shape == (2, 256)
+    assert hparams["head"].classifier.hidden.w.shape == (1,)
+
+
 def test_an_unknown_backbone_is_named_with_those_there_are():
     with pytest.raises(InputError, match=r"unknown backbone 'no'.*fbank"):
         hyperparams("backbone: no")
