@@ -9,17 +9,17 @@ import torch
 from speechbrain_ptssnn.lobes.peers.attentive_statistics import (
     AttentiveStatisticsHead,
 )
-from speechbrain_ptssnn.lobes.peers.dst import (
-    DST,
-    DeformableAttention,
-    window_weights,
-)
+from speechbrain_ptssnn.lobes.peers.dst import DST
 from speechbrain_ptssnn.lobes.peers.shiftformer import ShiftFormer
 from speechbrain_ptssnn.lobes.peers.spiking_lif import (
     LeakyReadout,
     SpikingLIFNetwork,
 )
 from speechbrain_ptssnn.lobes.peers.superb import SUPERBHead
+from speechbrain_ptssnn.nnet.deformable_attention import (
+    DeformableAttention,
+    window_weights,
+)
 
 COUNTS = [30, 12, 1]
 LENGTHS = torch.tensor(COUNTS) / 30
