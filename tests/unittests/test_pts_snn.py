@@ -171,6 +171,7 @@ def test_default_head_has_the_papers_number_of_parameters():
     }
     assert sizes == {
         "mixture": 0,
+        "pooling": 0,
         "saturation": 2 * 768,
         # Per block: W, b, BatchNorm's two, the decays, the shortcut.
         "encoder": 512 * (2 * 768 + 4) + 256 * (2 * 512 + 4),
