@@ -5,8 +5,10 @@ import shutil
 from io import StringIO
 
 import torch
+from hyperpyyaml import load_hyperpyyaml
 from ruamel.yaml import YAML
 from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain.utils.parameter_transfer import Pretrainer
 from torch.nn.utils.rnn import pad_sequence
 
 from speechbrain_ptssnn.files import write_text
@@ -171,6 +173,37 @@ def save_bundle(folder, text, backbone, normalizer, head, labels):
             n_classes=len(labels),
         ),
     )
+
+
+def load_parts(folder, names):
+    """Builds and loads some of a bundle's parts, without the others.
+
+    Arguments
+    ---------
+    folder : Path
+        Of :func:`save_bundle`.
+    names : sequence of str
+        Of "backbone", "normalizer" and "head".
+
+    Returns
+    -------
+    list of torch.nn.Module
+        One a name, trained.
+    """
+    document = YAML().load((folder / "hyperparams.yaml").read_text("utf-8"))
+    stream = StringIO()
+    YAML().dump({name: document[name] for name in names}, stream)
+    parts = load_hyperpyyaml(stream.getvalue())
+    pretrainer = Pretrainer(
+        loadables={
+            name: part
+            for name, part in parts.items()
+            if (folder / f"{name}.ckpt").exists()
+        }
+    )
+    pretrainer.collect_files(default_source=str(folder))
+    pretrainer.load_collected()
+    return [parts[name] for name in names]
 
 
 def _link_or_save(backbone, folder):
