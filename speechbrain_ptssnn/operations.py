@@ -70,7 +70,7 @@ class LayerCount:
     events : float
         Those of them that a binary input causes: accumulations only.
     nonzero, elements : float
-        How many elements the input has, and how many of them are not 0.
+        How many of the input's elements are not 0, and how many there are.
     is_binary : bool
         Whether the input was 0 or 1 in every utterance.
     element_wise : float
