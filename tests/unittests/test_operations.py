@@ -99,6 +99,7 @@ def test_the_head_in_evaluation_counted_by_hand():
     # 2 columns of Q and K, 5 hidden units of the bias; 7 frames.
     head = PTSSNN(6, 2, 4, 8, 0.3, n_prompts=3, key_size=2, bias_hidden=5)
     fire(head)
+    nn.init.constant_(head.bias_generator.down.bias, 1e3)  # no ReLU at 0
     feats = torch.randn(1, 7, 6)
     head.eval()
     with FiringRates(head) as firing, torch.no_grad():
@@ -184,8 +185,8 @@ def test_the_shortcut_after_the_neurons_makes_the_next_product_real():
         head = PTSSNN(6, 2, 4, 8, shortcut=shortcut)
         fire(head)
         rows = count_operations(head, torch.randn(1, 7, 6))
-        kinds = {r.kind for r in rows if r.name == "encoder.blocks.1"}
-        assert kinds == {kind, "element-wise"}
+        second = [r for r in rows if r.name.startswith("encoder.blocks.1")]
+        assert {r.kind for r in second if r.product} == {kind}
 
 
 @pytest.mark.parametrize(
