@@ -186,13 +186,13 @@ def measure_run(
     """
     folder = Path(folder)
     models = {
-        int(model.parent.name.removeprefix("fold_")): model
-        for model in folder.glob("fold_*/model")
+        int(path.parent.name.removeprefix("fold_")): path.with_name("model")
+        for path in folder.glob("fold_*/result.json")
     }
     if not models:
         raise InputError(
-            f"{folder}: holds no fold_*/model, so no fold has finished; name "
-            "a run's folder, results/<corpus>/.../<model>/<seed>"
+            f"{folder}: holds no fold_*/result.json, so no fold has finished; "
+            "name a run's folder, results/<corpus>/.../<model>/<seed>"
         )
     backbone = load_parts(next(iter(models.values())), ["backbone"])[0]
     backbone.to(infer_device())

@@ -8,7 +8,7 @@ from speechbrain_ptssnn.energy import main
 
 
 def test_a_trained_run_is_measured(recipe, capsys):
-    run = recipe.run(fold=1)
+    run = recipe.run(fold=1, pooling=1)
     main([str(run.folder), "--frames=100"])
     text = capsys.readouterr().out
     outcome = json.loads((run.folder / "energy.json").read_text())
