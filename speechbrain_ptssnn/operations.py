@@ -156,13 +156,18 @@ class OperationCounter(BaseCounter):
         if lengths is not None:
             n_frames = frame_counts(lengths, feats.shape[1]).tolist()
         was_training = head.training
-        head.eval()
+        trained = [p for p in head.parameters() if p.requires_grad]
+        # PyTorch's module tracker looks for the gradient of a parameter that
+        # is a module's input.
+        head.eval().requires_grad_(False)
         try:
             with plain_products():
                 for utterance, n in zip(feats, n_frames, strict=True):
                     self._watch(head, utterance[None, :n].clone())
         finally:
             head.train(was_training)
+            for parameter in trained:
+                parameter.requires_grad_()
             self._reached = {}
 
     def _watch(self, head, feats):

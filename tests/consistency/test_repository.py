@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from speechbrain_ptssnn.corpora.common import find_corpus
+from speechbrain_ptssnn.energy import total_energy
 from speechbrain_ptssnn.hyperparams import Hyperparams
+from speechbrain_ptssnn.operations import count_operations
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPORA = sorted(path.parent.name for path in ROOT.glob("recipes/*/train.py"))
@@ -62,6 +64,13 @@ def test_every_yaml_builds(head, corpus):
     hparams = build(head, corpus)
     assert hparams["model"] == head.removesuffix(".yaml")
     assert hparams["head"].input_size == hparams["backbone"].output_size
+
+
+@pytest.mark.parametrize("head", [*HEADS, *VARIANTS])
+def test_the_energy_of_every_head_can_be_counted(head):
+    head = build(head)["head"]
+    rows = count_operations(head, torch.randn(1, 20, head.input_size))
+    assert total_energy(rows) > 0
 
 
 @pytest.mark.parametrize(("corpus", "name"), PROTOCOLS)

@@ -267,6 +267,14 @@ def test_scaled_spikes_are_multiplied():
     assert products(head, torch.ones(1, 3, 3)) == [("real", 27, 0)]
 
 
+def test_a_parameter_may_be_the_input_of_a_layer():
+    linear = nn.Linear(3, 2)
+    head = Head(lambda x, m: m(m.weight) + m(x).mean(), linear)
+    rows = products(head, torch.randn(1, 5, 3))
+    # 2 rows of weights x 3 x 2, computed for every utterance; 5 x 3 x 2
+    assert [operations for _, operations, _ in rows] == [12, 30]
+
+
 def test_an_operator_that_may_hide_products_is_refused():
     head = Head(lambda x: torch.fft.rfft(x).abs())
     with pytest.raises(InputError, match=r"Head: aten\._fft_r2c.* products"):
@@ -274,10 +282,13 @@ def test_an_operator_that_may_hide_products_is_refused():
 
 
 def test_the_head_stays_as_it_was(tiny):
+    tiny.linear.bias.requires_grad_(False)
     for mode in (True, False):
         tiny.train(mode)
         count_operations(tiny, torch.rand(1, 4, 2))
         assert tiny.training is mode
+        frozen = [n for n, p in tiny.named_parameters() if not p.requires_grad]
+        assert frozen == ["linear.bias"]
         assert torch.backends.mha.get_fastpath_enabled()
         assert torch.backends.mkldnn.enabled
 
