@@ -1,7 +1,6 @@
 """The launchers with tasks that need no training."""
 
 import json
-import signal
 import time
 
 import pytest
@@ -69,7 +68,7 @@ def test_leaving_a_launcher_ends_what_runs_and_starts_no_more(make_task):
         futures = [submit(task) for task in tasks]
         while not begun.exists():
             time.sleep(0.005)
-        signal.raise_signal(signal.SIGINT)
+        raise KeyboardInterrupt
     assert ended.exists()
     assert futures[1].cancelled()
     assert not (tasks[1].folder / "begun").exists()
