@@ -4,8 +4,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.summary import read_predictions
+from speechbrain_ptssnn.summary import confusions_of, read_predictions
 
 
 @dataclass
@@ -55,7 +57,45 @@ def read_answers(path):
             "pts_snn for all its seeds"
         )
     folders.sort(key=lambda folder: (len(folder.name), folder.name))
-    return [_read_run(folder) for folder in folders]
+    return [read_run(folder) for folder in folders]
+
+
+def read_run(folder, numbers=None):
+    """Reads a run of one seed.
+
+    Arguments
+    ---------
+    folder : Path
+        The run's.
+    numbers : list of int, optional
+        The folds that are read; all by default.
+
+    Returns
+    -------
+    Answers
+        Of these folds only.
+
+    Raises
+    ------
+    InputError
+        If a fold is not done.
+    """
+    folds = json.loads((folder / "folds.json").read_text(encoding="utf-8"))
+    if numbers is not None:
+        folds = {str(number): folds[str(number)] for number in numbers}
+    path = folder / "predictions.csv"
+    rows = read_predictions(path) if path.is_file() else []
+    rows = {row["id"]: row for row in sorted(rows, key=lambda row: row["id"])}
+    tested = {name for fold in folds.values() for name in fold["test"]}
+    missing = tested - rows.keys()
+    if missing:
+        raise InputError(
+            f"{folder} is not complete: {len(missing)} of {len(tested)} test "
+            "utterances have no prediction; give its training command again"
+        )
+    if numbers is not None:
+        rows = {name: row for name, row in rows.items() if name in tested}
+    return Answers(folder, folds, rows)
 
 
 def check_alike(runs):
@@ -80,19 +120,23 @@ def check_alike(runs):
             )
 
 
-def _read_run(folder):
-    folds = json.loads((folder / "folds.json").read_text(encoding="utf-8"))
-    path = folder / "predictions.csv"
-    rows = read_predictions(path) if path.is_file() else []
-    rows = {row["id"]: row for row in sorted(rows, key=lambda row: row["id"])}
-    tested = {name for fold in folds.values() for name in fold["test"]}
-    missing = tested - rows.keys()
-    if missing:
-        raise InputError(
-            f"{folder} is not complete: {len(missing)} of {len(tested)} test "
-            "utterances have no prediction; give its training command again"
-        )
-    return Answers(folder, folds, rows)
+def mean_confusions(runs, labels):
+    """Each speaker's confusion matrix, averaged over the seeds of a run.
+
+    Arguments
+    ---------
+    runs : list of Answers
+        One a seed, to the same utterances.
+    labels : sequence of str
+        In index order.
+
+    Returns
+    -------
+    numpy.ndarray
+        [speakers, true label, predicted label].
+    """
+    each = [confusions_of(run.rows.values(), labels) for run in runs]
+    return np.mean(each, axis=0)
 
 
 def _why_unlike(one, other):

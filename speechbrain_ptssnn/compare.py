@@ -10,11 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from speechbrain_ptssnn.answers import check_alike, read_answers
+from speechbrain_ptssnn.answers import (
+    check_alike,
+    mean_confusions,
+    read_answers,
+)
 from speechbrain_ptssnn.command import one_sentence_errors
 from speechbrain_ptssnn.files import write_text
 from speechbrain_ptssnn.metrics import confusion_scores
-from speechbrain_ptssnn.summary import confusions_of
 from speechbrain_ptssnn.tables import columns, interval, percent
 from speechbrain_ptssnn.uncertainty import bootstrap_intervals, sign_flip_p
 
@@ -35,6 +38,30 @@ def compare(path_a, path_b):
     Returns
     -------
     dict
+        Of :func:`compare_answers`.
+
+    Raises
+    ------
+    InputError
+        If their folds, utterances or true labels differ, or a run is not
+        complete.
+    """
+    return compare_answers(read_answers(path_a), read_answers(path_b))
+
+
+def compare_answers(a, b):
+    """Pairs the answers of two runs that were read.
+
+    Arguments
+    ---------
+    a : list of Answers
+        One a seed of the one run.
+    b : list of Answers
+        Of the other.
+
+    Returns
+    -------
+    dict
         "A" and "B", each with "folders" (one a seed), "WA" and "UA";
         "difference", for WA and UA the "value" of A minus B, its
         "interval_95" (None with one speaker) and "p"; "better_in_A" and
@@ -44,17 +71,18 @@ def compare(path_a, path_b):
     Raises
     ------
     InputError
-        If their folds, utterances or true labels differ, or a run is not
-        complete.
+        If their folds, utterances or true labels differ.
     """
-    sides = {"A": read_answers(path_a), "B": read_answers(path_b)}
+    sides = {"A": a, "B": b}
     runs = [*sides["A"], *sides["B"]]
     check_alike(runs)
     rows = [row for run in runs for row in run.rows.values()]
     said_or_true = ("label", "prediction")
     labels = sorted({row[key] for row in rows for key in said_or_true})
     # [speakers, side, true label, predicted label]
-    counts = np.stack([_confusions(each, labels) for each in sides.values()], 1)
+    counts = np.stack(
+        [mean_confusions(each, labels) for each in sides.values()], 1
+    )
     scores = confusion_scores(counts.sum(0))
     intervals = bootstrap_intervals(_differences, counts) or {}
     gains = _gains(counts)
@@ -157,12 +185,6 @@ def _names(folders):
         return folders[0]
     seeds = ", ".join(Path(folder).name for folder in folders)
     return f"{Path(folders[0]).parent}, mean of {len(folders)} seeds ({seeds})"
-
-
-def _confusions(runs, labels):
-    """Each speaker's confusion matrix, averaged over seeds."""
-    each = [confusions_of(run.rows.values(), labels) for run in runs]
-    return np.mean(each, axis=0)
 
 
 def _shares_right(runs):

@@ -156,7 +156,23 @@ def _as_kind(key, default, value):
     return value
 
 
-def _load(path):
+def read_yaml(path):
+    """Reads a YAML file of keys and values.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    InputError
+        If it can not be read as one.
+    """
     try:
         document = YAML().load(Path(path).read_text(encoding="utf-8"))
     except (OSError, YAMLError, UnicodeDecodeError) as error:
@@ -165,6 +181,11 @@ def _load(path):
         ) from error
     if not isinstance(document, Mapping):
         raise InputError(f"{path}: is not a YAML file of keys and values")
+    return document
+
+
+def _load(path):
+    document = read_yaml(path)
     if "data_folder" in document:
         document["data_folder"] = _begin_in(
             Path(path).parent, document["data_folder"]

@@ -1,4 +1,4 @@
-"""Columns of text, for people."""
+"""Tables for people, as text or as markdown."""
 
 from itertools import zip_longest
 
@@ -28,6 +28,28 @@ def columns(rows):
         name.ljust(name_width) + "".join(map(str.rjust, cells, widths))
         for name, *cells in rows
     ]
+
+
+def markdown(rows):
+    """Lays cells out as a markdown table.
+
+    Arguments
+    ---------
+    rows : list of list of str
+        The heads, then the rows.
+
+    Returns
+    -------
+    list of str
+        One line a row, and the line below the heads.
+
+    Example
+    -------
+    >>> markdown([["head", "WA"], ["linear", "97.5%"]])
+    ['| head | WA |', '|---|---:|', '| linear | 97.5% |']
+    """
+    heads, *others = (f"| {' | '.join(cells)} |" for cells in rows)
+    return [heads, f"|---|{'---:|' * (len(rows[0]) - 1)}", *others]
 
 
 def percent(share, sign=""):

@@ -8,8 +8,11 @@ import torch
 
 from speechbrain_ptssnn.corpora.common import find_corpus
 from speechbrain_ptssnn.energy import total_energy
+from speechbrain_ptssnn.experiments import main as experiments
 from speechbrain_ptssnn.hyperparams import Hyperparams
 from speechbrain_ptssnn.operations import count_operations
+from speechbrain_ptssnn.results import main as results
+from speechbrain_ptssnn.sets import read_set
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPORA = sorted(path.parent.name for path in ROOT.glob("recipes/*/train.py"))
@@ -33,6 +36,7 @@ VARIANTS = sorted(
     for folder in ("ablations", "peers")
     for path in HPARAMS.glob(f"{folder}/*.yaml")
 )
+SETS = sorted(HPARAMS.glob("sets/*.yaml"))
 PROTOCOLS = sorted(
     (path.parents[1].name, path.stem)
     for path in ROOT.glob("recipes/*/protocols/*.yaml")
@@ -132,6 +136,24 @@ def test_an_ablation_differs_from_pts_snn_where_it_says_so(name):
         a.shape != b.shape or not torch.equal(a, b)
         for a, b in zip(*results, strict=True)
     )
+
+
+@pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
+def test_every_set_builds(path, tmp_path, capsys):
+    options = ["--corpus=URDU", "--backbone=fbank", "--table_only"]
+    experiments([str(path), *options, f"--results_folder={tmp_path}"])
+    said = capsys.readouterr().out
+    for row in read_set(path).rows:
+        assert said.count(f"\n{row.name} ") == 2
+
+
+def test_every_ablation_and_peer_is_in_a_set():
+    heads = {row.head for path in SETS for row in read_set(path).rows}
+    assert {HPARAMS / name for name in [*HEADS, *VARIANTS]} <= heads
+
+
+def test_readmes_results_are_those_of_the_records():
+    results(["--check"])
 
 
 def test_the_table_of_heads_counts_their_parameters():

@@ -1,0 +1,160 @@
+"""What all seeds of a model gave together, read back from their folders."""
+
+import json
+from dataclasses import dataclass
+from statistics import stdev
+
+from speechbrain_ptssnn.answers import check_alike, mean_confusions, read_run
+from speechbrain_ptssnn.confounds import confounds
+from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.metrics import confusion_scores
+from speechbrain_ptssnn.uncertainty import bootstrap_intervals
+
+SHARED = ("corpus", "protocol", "backbone", "model", "folds")
+SEEDED = {"seed", "__set_seed"}  # what differs between seeds
+
+
+@dataclass
+class Seeds:
+    """The runs of a model that have a ``summary.json``.
+
+    Arguments
+    ---------
+    folders : list of Path
+        One a seed.
+    summaries : list of dict
+        Their summaries.
+    done : list of int
+        The folds that all of them have finished.
+    """
+
+    folders: list
+    summaries: list
+    done: list
+
+    def answers(self, numbers):
+        """Reads their answers.
+
+        Arguments
+        ---------
+        numbers : list of int
+            Some of ``done``.
+
+        Returns
+        -------
+        list of Answers
+        """
+        return [read_run(folder, numbers) for folder in self.folders]
+
+
+def read_seeds(folder):
+    """Finds the runs of a model.
+
+    Arguments
+    ---------
+    folder : Path
+        results/<corpus>/<protocol>/<backbone>/<model>.
+
+    Returns
+    -------
+    Seeds or None
+        None if they have no finished fold in common.
+
+    Raises
+    ------
+    InputError
+        If they were trained with different settings.
+    """
+    folders = [path.parent for path in folder.glob("*/summary.json")]
+    folders.sort(key=lambda each: (len(each.name), each.name))
+    summaries = [_read(each / "summary.json") for each in folders]
+    if not summaries:
+        return None
+    done = set.intersection(*(set(s["folds_done"]) for s in summaries))
+    _check_settings(folders)
+    return Seeds(folders, summaries, sorted(done)) if done else None
+
+
+def figures_of(seeds):
+    """Puts the seeds of a model together.
+
+    Arguments
+    ---------
+    seeds : Seeds
+        Of :func:`read_seeds`.
+
+    Returns
+    -------
+    dict
+        What the runs share; "seeds", each one's "WA" and "UA" in its own
+        summary; and of the folds that all have done ("folds_done") the means
+        over seeds "WA" and "UA" with "interval_95" (bootstrap over speakers
+        of these means; None with one speaker), "majority" and
+        "speaker_oracle". "WA_std" and "UA_std" are over seeds (n - 1; None
+        with one). "energy" holds the strict count of ``energy.json``, the
+        mean over the seeds that have one, or is None.
+    """
+    one, folder = seeds.summaries[0], seeds.folders[0]
+    answers = seeds.answers(seeds.done)
+    check_alike(answers)
+    counts = mean_confusions(answers, one["labels"])
+    scores = confusion_scores(counts.sum(0))
+    bounds = bootstrap_intervals(confusion_scores, counts)
+    folds = list(answers[0].folds.values())
+    manifest = _read(folder / "manifest.json")
+    return {
+        **{key: one[key] for key in SHARED},
+        "epochs": int(_settings(folder)["number_of_epochs"]),
+        "trainable_params": one["trainable_params"],
+        "n_utterances": len(answers[0].rows),
+        "n_speakers": len(counts),
+        "folds_done": seeds.done,
+        "seeds": {
+            str(s["seed"]): {"WA": s["WA"], "UA": s["UA"]}
+            for s in seeds.summaries
+        },
+        **{key: float(scores[key]) for key in ("WA", "UA")},
+        **{f"{key}_std": _std(seeds.summaries, key) for key in ("WA", "UA")},
+        "interval_95": bounds and {key: bounds[key] for key in ("WA", "UA")},
+        **confounds(manifest, folds, one["labels"]),
+        "energy": _energy(seeds.folders),
+        "git_revisions": sorted(
+            {s["git_revision"] or "unknown" for s in seeds.summaries}
+        ),
+    }
+
+
+def _check_settings(folders):
+    first = _settings(folders[0])
+    for folder in folders[1:]:
+        other = _settings(folder)
+        for key in sorted({*first, *other} - SEEDED):
+            if first.get(key) != other.get(key):
+                raise InputError(
+                    f"{folders[0]} and {folder} are seeds of different runs: "
+                    f"{key}={first.get(key)} and {other.get(key)}; remove one"
+                )
+
+
+def _settings(folder):
+    return _read(folder / "settings.json")["hyperparams"]
+
+
+def _std(summaries, key):
+    values = [summary[key] for summary in summaries]
+    return stdev(values) if len(values) > 1 else None
+
+
+def _energy(folders):
+    files = [each / "energy.json" for each in folders]
+    counts = [_read(file)["scaled"] for file in files if file.is_file()]
+    if not counts:
+        return None
+    return {
+        "frames": counts[0]["frames"],
+        "mJ": sum(each["strict"]["mJ"] for each in counts) / len(counts),
+    }
+
+
+def _read(path):
+    return json.loads(path.read_text(encoding="utf-8"))

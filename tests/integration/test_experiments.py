@@ -1,0 +1,229 @@
+"""Sets of two small models: trained once, resumed, put in one table."""
+
+import json
+import statistics
+from pathlib import Path
+
+import pytest
+
+from speechbrain_ptssnn import experiments
+from speechbrain_ptssnn.compare import compare
+from speechbrain_ptssnn.results import BEGIN, END
+from speechbrain_ptssnn.results import main as write_results
+from speechbrain_ptssnn.summary import read_predictions
+
+SET = """\
+title: Two probes
+reference: large
+rows:
+    - name: small
+      head: linear_probe.yaml
+      overrides: {model: small_probe, head: {size: 2}}
+      paper: {WA: 71.79}
+    - name: large
+      head: linear_probe.yaml
+"""
+
+
+@pytest.fixture
+def call(recipe):
+    """Calls the command on the set; gives its table's JSON."""
+    path = recipe.path / "probes.yaml"
+    path.write_text(SET)
+
+    def call(*flags, **options):
+        options = {"number_of_epochs": 1, **options}
+        argv = recipe.arguments(**options)[1:]
+        experiments.main([str(path), "--corpus=URDU", *argv, *flags])
+        (file,) = recipe.path.rglob("probes.json")
+        return json.loads(file.read_text())
+
+    return call
+
+
+def folder(recipe, model):
+    return recipe.path / "results/URDU/utterance/fbank" / model
+
+
+def summary(recipe, model, seed=1):
+    file = folder(recipe, model) / str(seed) / "summary.json"
+    return json.loads(file.read_text())
+
+
+def share_right(path, fold):
+    tested = json.loads((path / "folds.json").read_text())[str(fold)]["test"]
+    rows = read_predictions(path / "predictions.csv")
+    rows = [row for row in rows if row["id"] in tested]
+    return sum(r["label"] == r["prediction"] for r in rows) / len(rows)
+
+
+def test_a_set_is_trained_once_and_its_table_says_what_the_runs_gave(
+    recipe, call, capsys
+):
+    outcome = call()
+    small, large = outcome["rows"]
+    for row, model in ((small, "small_probe"), (large, "linear_probe")):
+        own, figures = summary(recipe, model), row["figures"]
+        assert Path(row["folder"]) == folder(recipe, model)
+        for key in (
+            *("WA", "UA", "trainable_params", "folds_done", "n_utterances"),
+            *("majority", "speaker_oracle"),
+        ):
+            assert figures[key] == own[key]
+        for key in ("WA", "UA"):
+            assert figures["interval_95"][key] == own["interval_95"][key]
+        assert figures["epochs"] == 1
+    assert small["figures"]["trainable_params"] == 160 * 2 + 2 + 2 * 4 + 4
+    pair = compare(small["folder"], large["folder"])
+    assert small["difference"] == {"folds": [1, 2], **pair["difference"]}
+    assert large["difference"] is None
+    results = sorted(recipe.path.rglob("result.json"))
+    written = [file.stat().st_mtime_ns for file in results]
+    assert len(written) == 4
+
+    energy = {"scaled": {"frames": 226, "strict": {"mJ": 0.125}}}
+    (folder(recipe, "small_probe") / "1/energy.json").write_text(
+        json.dumps(energy)
+    )
+    capsys.readouterr()
+    assert call()["rows"][1] == large
+    assert [file.stat().st_mtime_ns for file in results] == written
+    said = capsys.readouterr().out
+    cells = [line.split() for line in said.splitlines()]
+    wa, p = small["figures"]["WA"], pair["difference"]["WA"]["p"]
+    (figures,) = [line for line in cells if "0.125" in line]
+    assert figures[:2] == ["small", f"{wa:.2%}"]
+    assert {"71.79%", "334"} < set(figures)
+    assert figures[-3:] == ["2", "of", "2"]
+    difference = f"{pair['difference']['WA']['value']:+.2%}"
+    (differences,) = [line for line in cells if difference in line[1:2]]
+    assert f"{p:.4f}" in differences
+
+    # The second seed's run joins the first's.
+    small = call(seed=2)["rows"][0]
+    values = [summary(recipe, "small_probe", seed)["WA"] for seed in (1, 2)]
+    assert [s["WA"] for s in small["figures"]["seeds"].values()] == values
+    assert small["figures"]["WA"] == pytest.approx(statistics.mean(values))
+    assert small["figures"]["WA_std"] == statistics.stdev(values)
+    assert small["figures"]["energy"] == {"frames": 226, "mJ": 0.125}
+
+    # What README says is what the summaries say.
+    readme = recipe.path / "README.md"
+    readme.write_text(f"# Us\n{BEGIN}\nold\n{END}\n")
+    to = [f"--readme={readme}", f"--records={recipe.path / 'records'}"]
+    write_results([str(recipe.path / "results"), *to])
+    text = readme.read_text()
+    assert "### URDU, utterance folds" in text
+    (line,) = [row for row in text.splitlines() if "| small_probe |" in row]
+    mean, std = statistics.mean(values), statistics.stdev(values)
+    for shown in (
+        f"| {mean:.2%} ± {100 * std:.2f} (",
+        "| fbank | 334 | 1, 2 | 1 | 2 of 2 |",
+        f"| {summary(recipe, 'small_probe')['majority']['WA']:.2%} |",
+        f"| {summary(recipe, 'small_probe')['speaker_oracle']['WA']:.2%} |",
+    ):
+        assert shown in line
+    write_results(to)  # from the records alone
+    assert readme.read_text() == text
+    write_results([*to, "--check"])
+    readme.write_text(text.replace(f"{mean:.2%}", "99.00%"))
+    with pytest.raises(SystemExit, match="not those of the runs"):
+        write_results([*to, "--check"])
+
+
+def test_a_row_of_some_folds_is_compared_on_these(recipe, call):
+    recipe.run(head="linear_probe", number_of_epochs=1)
+    outcome = call(fold=2)
+    small, large = outcome["rows"]
+    assert small["figures"]["folds_done"] == [2]
+    assert large["figures"]["folds_done"] == [1, 2]
+    of_fold_2 = [share_right(Path(r["folder"], "1"), 2) for r in (small, large)]
+    assert small["figures"]["WA"] == of_fold_2[0]
+    assert small["difference"]["folds"] == [2]
+    assert small["difference"]["WA"]["value"] == pytest.approx(
+        of_fold_2[0] - of_fold_2[1]
+    )
+
+
+def test_an_interrupted_set_shows_what_is_done(
+    recipe, call, monkeypatch, capsys
+):
+    run, calls = experiments.run, []
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        run(*arguments)
+
+    monkeypatch.setattr(experiments, "run", interrupted)
+    with pytest.raises(SystemExit, match="the same command goes on"):
+        call(fold=1)
+    small = summary(recipe, "small_probe")
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"small {small['WA']:.2%}" in said
+    monkeypatch.undo()
+    assert call("--table_only")["rows"][1]["figures"] is None
+    assert call(fold=1)["rows"][1]["figures"]["folds_done"] == [1]
+
+
+def test_a_row_that_fails_stops_no_other_and_ends_with_an_error(
+    recipe, call, capsys
+):
+    recipe.run(head="linear_probe", number_of_epochs=2, fold=1)
+    with pytest.raises(SystemExit, match=r"failed rows: 1;.*large: "):
+        call(fold=1)
+    assert (folder(recipe, "small_probe") / "1/summary.json").exists()
+    assert "small" in capsys.readouterr().out
+
+
+def test_a_table_for_each_protocol_without_training(recipe, call, capsys):
+    units = ("utterance", "speaker")
+    both = ",".join(str(recipe.path / f"{unit}.yaml") for unit in units)
+    with pytest.raises(ValueError, match="not enough values"):  # no JSON
+        call("--table_only", "--markdown", protocol=both)
+    said = capsys.readouterr().out
+    for unit in units:
+        assert f"Two probes: URDU, {unit} folds, fbank" in said
+    assert said.count("| small | - | - | - | - | 71.79% | - |") == 2
+    assert not (recipe.path / "results").exists()
+
+
+def test_of_several_corpora_each_has_its_folder():
+    argv = ["set.yaml", "--seed=1,2", "--data_folder=/data"]
+    places = experiments.places([*argv, "--corpus=URDU,EMOVO"])
+    assert list(places) == [
+        (
+            corpus,
+            [
+                "set.yaml",
+                "--seed=1,2",
+                f"--corpus={corpus}",
+                f"--data_folder=/data/{corpus}",
+            ],
+        )
+        for corpus in ("URDU", "EMOVO")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"model": "mine"}, "--model can not be set here: row 'small'"),
+        ({"number_of_epoch": 2}, "unknown key 'number_of_epoch'"),
+        ({"protocol": "none"}, "unknown protocol 'none'"),
+    ],
+)
+def test_bad_options_end_in_one_sentence(options, message, call):
+    with pytest.raises(SystemExit, match=message) as error:
+        call(**options)
+    assert "\n" not in str(error.value)
+
+
+def test_rows_that_would_share_a_folder_are_refused(recipe, call):
+    (recipe.path / "probes.yaml").write_text(
+        SET.replace("model: small_probe, ", "")
+    )
+    message = "rows 'small' and 'large' of the set have one results folder"
+    with pytest.raises(SystemExit, match=message):
+        call()

@@ -1,0 +1,82 @@
+"""Sets of experiments: read as they stand, refused in one sentence."""
+
+import pytest
+
+from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.hyperparams import OURS
+from speechbrain_ptssnn.sets import Row, read_set
+
+ROWS = """\
+rows:
+    - name: 1
+      head: mine.yaml
+      overrides: {model: one, head: {size: 8}}
+      paper: {WA: 50.5}
+    - {name: probe, head: linear_probe.yaml}
+"""
+SET = f"title: Mine\nreference: probe\n{ROWS}"
+
+
+@pytest.fixture
+def read(tmp_path):
+    (tmp_path / "mine.yaml").write_text("base: linear_probe.yaml")
+
+    def read(text):
+        (tmp_path / "few.yaml").write_text(text)
+        return read_set(tmp_path / "few.yaml")
+
+    return read
+
+
+def test_rows_are_read_in_order_from_files_beside_the_set_or_ours(
+    read, tmp_path
+):
+    few = read(SET)
+    assert (few.name, few.title, few.reference) == ("few", "Mine", "probe")
+    assert few.rows == (
+        Row(
+            "1",
+            tmp_path / "mine.yaml",
+            {"model": "one", "head": {"size": 8}},
+            {"WA": 50.5},
+        ),
+        Row("probe", OURS / "linear_probe.yaml", {}, {}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("mine.yaml", "none.yaml", "row 1: unknown head 'none.yaml'.*pts_snn"),
+        ("name: probe", "name: 1", "two rows are called '1'"),
+        ("title", "tilte", "few.yaml: unknown key 'tilte'; there are .*title"),
+        ("title: Mine\n", "", "few.yaml: the key 'title' is missing"),
+        ("paper: {WA", "papers: {WA", "row 1: unknown key 'papers'"),
+        ("{WA:", "{WAR:", "row 1: paper: unknown key 'WAR'"),
+        ("{WA: 50.5}", "50.5", "row 1: paper must be like .* got 50.5"),
+        ("{WA: 50.5}", "{WA: high}", "paper: WA must be a number, got 'high'"),
+        ("overrides: {model: one, head: {size: 8}}", "overrides: 8", "overrid"),
+        (
+            "    - {name: probe,",
+            "    - {nam: probe,",
+            "row 2: unknown key 'nam",
+        ),
+        (
+            "    - {name: probe, head: linear_probe.yaml}",
+            "    - a",
+            "row 2: mu",
+        ),
+        (
+            "reference: probe",
+            "reference: x",
+            r"one of \['1', 'probe'\], got 'x",
+        ),
+        (ROWS, "rows: {}", "rows must be a list of one row or more"),
+        (SET, "- 1", "is not a YAML file of keys and values"),
+    ],
+)
+def test_a_wrong_set_is_refused_in_one_sentence(old, new, message, read):
+    with pytest.raises(InputError, match=message) as error:
+        read(SET.replace(old, new))
+    assert "\n" not in str(error.value)
+    assert "few.yaml" in str(error.value)
