@@ -25,7 +25,7 @@ class Row:
     overrides : dict
         Keys of that file that are set otherwise.
     paper : dict
-        "WA" and "UA" in percent, as the paper prints them, or neither.
+        "WA", or "WA" and "UA", in percent as the paper prints them; or empty.
     """
 
     name: str
@@ -109,8 +109,8 @@ def _read_row(where, folder, row):
                 f"{where}: {key} must be like '{{name: value}}', got "
                 f"{row[key]!r}"
             )
-    paper = dict(row.get("paper", {}))
-    _check_keys(f"{where}: paper", paper, PAPER_KEYS, ())
+    paper = row.get("paper", {})
+    _check_keys(f"{where}: paper", paper, PAPER_KEYS, ("WA",) if paper else ())
     for key, value in paper.items():
         if not isinstance(value, int | float):
             raise InputError(
@@ -120,7 +120,7 @@ def _read_row(where, folder, row):
         str(row["name"]),
         _find_head(where, folder, str(row["head"])),
         dict(row.get("overrides", {})),
-        paper,
+        {key: float(paper[key]) for key in PAPER_KEYS if key in paper},
     )
 
 

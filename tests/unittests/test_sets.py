@@ -53,6 +53,7 @@ def test_rows_are_read_in_order_from_files_beside_the_set_or_ours(
         ("title: Mine\n", "", "few.yaml: the key 'title' is missing"),
         ("paper: {WA", "papers: {WA", "row 1: unknown key 'papers'"),
         ("{WA:", "{WAR:", "row 1: paper: unknown key 'WAR'"),
+        ("{WA:", "{UA:", "row 1: paper: the key 'WA' is missing"),
         ("{WA: 50.5}", "50.5", "row 1: paper must be like .* got 50.5"),
         ("{WA: 50.5}", "{WA: high}", "paper: WA must be a number, got 'high'"),
         ("overrides: {model: one, head: {size: 8}}", "overrides: 8", "overrid"),
