@@ -58,8 +58,8 @@ def main(argv=None):
                 _show(experiments, rows, "--markdown" in flags)
         if failures:
             raise InputError(
-                f"failed rows: {len(failures)}; the same command does what is "
-                f"missing. {'; '.join(failures)}"
+                f"failed rows: {', '.join(failures)}, see above; the same "
+                "command does what is missing"
             )
 
 
@@ -147,7 +147,7 @@ def _train(rows):
         try:
             run(script.parent.name, script, argv)
         except InputError as error:
-            failures.append(f"{name}: {error}")
+            failures.append(name)
             print(f"{name} failed: {error}", flush=True)
     return failures
 
