@@ -2,7 +2,7 @@
 
 from speechbrain_ptssnn.compare import compare_answers
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.figures import figures_of, read_seeds
+from speechbrain_ptssnn.scores import read_seeds, scores_of
 from speechbrain_ptssnn.tables import columns, interval, markdown, percent
 
 PLACE = ("corpus", "protocol", "backbone")
@@ -34,7 +34,7 @@ def collect(experiments, folders):
         "title", "reference", the "corpus", "protocol" and "backbone" that the
         folders name, and "rows": each with "name", "folder", "head",
         "overrides", "paper" (percent, as quoted), "figures" (of
-        :func:`~speechbrain_ptssnn.figures.figures_of`; None before a fold is
+        :func:`~speechbrain_ptssnn.scores.scores_of`; None before a fold is
         done) and "difference" to the reference, as
         :func:`~speechbrain_ptssnn.compare.compare_answers` gives it, with the
         "folds" that both have done; None where there are none. "why_not" says
@@ -57,7 +57,7 @@ def collect(experiments, folders):
         try:
             seeds[row.name] = read_seeds(folders[row.name])
             if seeds[row.name]:
-                rows[-1]["figures"] = figures_of(seeds[row.name])
+                rows[-1]["figures"] = scores_of(seeds[row.name])
         except InputError as error:
             rows[-1]["why_not"] = str(error)
             seeds[row.name] = None

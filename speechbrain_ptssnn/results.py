@@ -17,9 +17,9 @@ from pathlib import Path
 from speechbrain_ptssnn.command import one_sentence_errors
 from speechbrain_ptssnn.corpora.common import find_corpus
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.figures import SHARED, figures_of, read_seeds
 from speechbrain_ptssnn.files import write_text
 from speechbrain_ptssnn.hyperparams import OURS
+from speechbrain_ptssnn.scores import SHARED, read_seeds, scores_of
 from speechbrain_ptssnn.tables import interval, markdown, percent
 
 BEGIN = "<!-- results: python -m speechbrain_ptssnn.results results -->"
@@ -44,7 +44,7 @@ def collect(results_folder):
     Returns
     -------
     list of dict
-        Of :func:`~speechbrain_ptssnn.figures.figures_of`.
+        Of :func:`~speechbrain_ptssnn.scores.scores_of`.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def collect(results_folder):
     ]
     if not models:
         raise InputError(f"{results_folder}: there is no summary.json below")
-    return [figures_of(seeds) for seeds in models]
+    return [scores_of(seeds) for seeds in models]
 
 
 def section(records):

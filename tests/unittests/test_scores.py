@@ -5,7 +5,7 @@ import json
 import pytest
 
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.figures import read_seeds
+from speechbrain_ptssnn.scores import read_seeds
 
 
 @pytest.fixture

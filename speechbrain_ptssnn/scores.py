@@ -75,7 +75,7 @@ def read_seeds(folder):
     return Seeds(folders, summaries, sorted(done)) if done else None
 
 
-def figures_of(seeds):
+def scores_of(seeds):
     """Puts the seeds of a model together.
 
     Arguments
