@@ -44,7 +44,8 @@ def read_answers(path):
     Raises
     ------
     InputError
-        If there is no run, or a fold of it is not done.
+        If there is no run, a fold of it is not done, or seeds were trained
+        with different settings.
     """
     path = Path(path)
     folders = [path]
@@ -57,6 +58,7 @@ def read_answers(path):
             "pts_snn for all its seeds"
         )
     folders.sort(key=lambda folder: (len(folder.name), folder.name))
+    check_settings(folders)
     return [read_run(folder) for folder in folders]
 
 
@@ -98,6 +100,47 @@ def read_run(folder, numbers=None):
     return Answers(folder, folds, rows)
 
 
+def read_settings(folder):
+    """Reads a run's ``settings.json``.
+
+    Arguments
+    ---------
+    folder : Path
+        The run's.
+
+    Returns
+    -------
+    dict
+    """
+    path = folder / "settings.json"
+    if not path.is_file():
+        raise InputError(f"{folder}: there is no settings.json; it is no run")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def check_settings(folders):
+    """Refuses seeds of different runs.
+
+    Arguments
+    ---------
+    folders : list of Path
+        One a seed.
+
+    Raises
+    ------
+    InputError
+        If anything but the seed differs; names it.
+    """
+    first, *others = (_flat(read_settings(f)) for f in folders)
+    for folder, other in zip(folders[1:], others, strict=True):
+        for key in sorted(first.keys() | other.keys()):
+            if first.get(key) != other.get(key):
+                raise InputError(
+                    f"{folders[0]} and {folder} are seeds of different runs: "
+                    f"{key}={first.get(key)} and {other.get(key)}; remove one"
+                )
+
+
 def check_alike(runs):
     """Refuses runs that can not be paired utterance by utterance.
 
@@ -137,6 +180,12 @@ def mean_confusions(runs, labels):
     """
     each = [confusions_of(run.rows.values(), labels) for run in runs]
     return np.mean(each, axis=0)
+
+
+def _flat(settings):
+    pairs = {**settings, **settings["hyperparams"]}
+    left_out = ("hyperparams", "seed", "__set_seed")
+    return {key: pairs[key] for key in pairs if key not in left_out}
 
 
 def _why_unlike(one, other):

@@ -97,7 +97,7 @@ def has_collapsed(rates):
     >>> has_collapsed({"mean": 0.1, "silent": 0.6, "saturated": 0.1})
     True
     """
-    return rates["silent"] > COLLAPSED or rates["saturated"] > COLLAPSED
+    return rates["silent"] + rates["saturated"] > COLLAPSED
 
 
 def mean_rates(firing):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.comments import CommentedMap, TaggedScalar
 from ruamel.yaml.error import YAMLError
 
 from speechbrain_ptssnn.errors import InputError
@@ -22,7 +22,8 @@ class Hyperparams:
     beside it or is one of ours. ``backbone: NAME`` and ``protocol: NAME`` are
     replaced by the keys of ``backbones/NAME.yaml`` (beside the head's file, or
     ours; or NAME is a path) and of ``protocols/NAME.yaml`` (in the recipe's
-    folder). A file's ``data_folder`` begins where the file lies.
+    folder). What a file with a ``base`` says itself wins over these files'
+    keys. A file's ``data_folder`` begins where the file lies.
     ``head: {n_prompts: 2}``, without a ``!new:``, keeps the base's head and
     its other arguments; so with every object.
 
@@ -42,14 +43,15 @@ class Hyperparams:
     Raises
     ------
     InputError
-        If a file or key does not exist; the message lists those there are.
+        If a file or key does not exist, and the message lists those there
+        are, or a value is of another kind than its default.
     """
 
     def __init__(
         self, path, overrides, recipe_folder, protocol="random", **fixed
     ):
         path = Path(path)
-        self.document = _load_on_base(path, OURS)
+        self.document, self._defaults, self._own = _load_on_base(path, OURS)
         try:
             given = YAML(typ="safe").load(overrides) or {}
         except YAMLError as error:
@@ -63,15 +65,16 @@ class Hyperparams:
             self.protocol_name = self._choose(
                 "protocol", [Path(recipe_folder) / "protocols"], protocol
             )
-        unknown = sorted(set(self.overrides) - set(self.document))
+        unknown = {*self.overrides, *self._own} - {*self._defaults}
         if unknown:
+            known = sorted(key for key in self._defaults if key[0] != "_")
             raise InputError(
-                f"unknown key {unknown[0]!r}; {path} has "
-                f"{sorted(key for key in self.document if key[0] != '_')}"
+                f"unknown key {min(unknown)!r}; {path} has {known}"
             )
         for key in given.keys() & self.overrides.keys() - fixed.keys():
-            value = self.overrides[key]
-            self.overrides[key] = _as_kind(key, self.document[key], value)
+            self._check_kind(key, self.overrides)
+        for key in self._own:
+            self._check_kind(key, self.document)
 
     def _choose(self, key, folders, default=None):
         name = self.overrides.pop(key, self.document[key]) or default
@@ -86,13 +89,19 @@ class Hyperparams:
                 f"unknown {key} {name!r}; {ours} has {known}, and the path "
                 "of a YAML file of yours will do"
             )
-        document = _load_on_base(file, folders[-1])
-        for index, item in enumerate(document.items()):
+        document, *_ = _load_on_base(file, folders[-1])
+        for index, (name, value) in enumerate(document.items()):
             # In front, so that references find them built.
-            self.document.pop(item[0], None)
-            self.document.ca.items.pop(item[0], None)  # its comment
-            self.document.insert(index, *item)
+            mine = self.document.pop(name, None)
+            self.document.ca.items.pop(name, None)  # its comment
+            is_own = name in self._own and name != key
+            self.document.insert(index, name, mine if is_own else value)
+        self._defaults |= document
+        self._own.discard(key)
         return file.stem
+
+    def _check_kind(self, key, values):
+        values[key] = _as_kind(key, self._defaults[key], values[key])
 
     def value(self, key):
         """What a plain key is set to; a mapping as it is when built."""
@@ -140,17 +149,21 @@ class Hyperparams:
 
 def _as_kind(key, default, value):
     """The value as its default's kind, or a clear refusal."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, TaggedScalar):  # a reference
+        return value
     if isinstance(default, bool):
         right, kind = isinstance(value, bool), "True or False"
     elif isinstance(default, int):
-        right, kind = type(value) is int, "a whole number"
+        right = is_number and isinstance(value, int)
+        kind = "a whole number"
     elif isinstance(default, float):
-        right, kind = type(value) in (int, float), "a number"
+        right, kind = is_number, "a number"
     elif isinstance(default, Mapping):
         right, kind = isinstance(value, Mapping), "like '{name: value}'"
     else:
         # A folder may be called 2026.
-        return str(value) if type(value) in (int, float) else value
+        return str(value) if is_number else value
     if not right:
         raise InputError(f"{key} must be {kind}, got {value!r}")
     return value
@@ -200,15 +213,19 @@ def _begin_in(folder, value):
 
 
 def _load_on_base(path, folder):
-    document = _load(path)
+    """The document, the base below all others, what the others say."""
+    document, changes = _load(path), []
     while "base" in document:
         name = document.pop("base")
         base = Path(path).parent / name
         is_beside = base.is_file() and base != Path(path)
         path = base if is_beside else folder / name
-        changes, document = document, _load(path)
-        _update(document, changes)
-    return document
+        changes.append(document)
+        document = _load(path)
+    defaults = dict(document)
+    for each in reversed(changes):
+        _update(document, each)
+    return document, defaults, {key for each in changes for key in each}
 
 
 def _update(document, changes):

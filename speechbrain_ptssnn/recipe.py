@@ -5,6 +5,7 @@ validation, test once; at last the summary. What is finished is never done
 again.
 """
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -112,8 +113,12 @@ def _check(job):
     for key in ("number_of_epochs", "batch_size", "bucket_batches", "jobs"):
         if hparams[key] < 1:
             raise InputError(f"{key} must be at least 1, got {hparams[key]}")
-    if hparams["crop"] < 0:
-        raise InputError(f"crop must be 0 or more, got {hparams['crop']}")
+    frame = 1 / hparams["backbone"].frame_rate
+    if hparams["crop"] != 0 and not frame <= hparams["crop"] < math.inf:
+        raise InputError(
+            f"crop must be 0 (all), or {frame:g} seconds (a frame) or more, "
+            f"got {hparams['crop']}"
+        )
     if hparams["batch_size"] % job.processes:
         raise InputError(
             f"batch_size={hparams['batch_size']} can not be shared by "
@@ -171,7 +176,7 @@ def choose_precision(wanted, device):
 def _fold_numbers(fold, n_folds):
     if fold == "all":
         return list(range(1, n_folds + 1))
-    if str(fold).isdigit() and 1 <= int(fold) <= n_folds:
+    if str(fold).isdecimal() and 1 <= int(fold) <= n_folds:
         return [int(fold)]
     raise InputError(f"fold must be 'all' or 1 to {n_folds}, got {fold}")
 

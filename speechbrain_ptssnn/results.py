@@ -25,9 +25,10 @@ from speechbrain_ptssnn.tables import interval, markdown, percent
 BEGIN = "<!-- results: python -m speechbrain_ptssnn.results results -->"
 END = "<!-- end of results -->"
 HEADS = [
-    *("head", "backbone", "parameters", "seeds", "epochs", "folds"),
+    *("head", "backbone", "parameters", "seeds", "epochs", "lr", "folds"),
     *("WA", "UA", "majority", "speaker oracle"),
 ]
+SYNTHETIC = "SynthEmo"  # never a result
 # What the paper reports on, with this backbone and in its own protocols.
 PAPER_CORPORA = ("IEMOCAP", "CASIA", "EMODB", "EMOVO", "URDU")
 PAPER_BACKBONE = "emotion2vec_base"
@@ -59,7 +60,11 @@ def collect(results_folder):
     ]
     if not models:
         raise InputError(f"{results_folder}: there is no summary.json below")
-    return [scores_of(seeds) for seeds in models]
+    return [
+        scores_of(seeds)
+        for seeds in models
+        if seeds.summaries[0]["corpus"] != SYNTHETIC
+    ]
 
 
 def section(records):
@@ -74,15 +79,20 @@ def section(records):
     -------
     str
     """
-    place = itemgetter("corpus", "protocol")
+    place = itemgetter("corpus", "protocol", "labels", "is_complete")
     records = sorted(
         records, key=lambda r: (*place(r), r["backbone"], -r["WA"])
     )
     parts = []
-    for (corpus, protocol), group in groupby(records, place):
+    for (corpus, protocol, labels, is_complete), group in groupby(
+        records, place
+    ):
         group = list(group)
         parts += [
-            [f"### {corpus}, {protocol} folds"],
+            [
+                f"### {corpus}, {protocol} folds, {len(labels)} classes"
+                + ", a part of the corpus" * (not whole)
+            ],
             markdown([HEADS, *map(_cells, group)]),
         ]
     if parts:
@@ -115,6 +125,7 @@ def _cells(record):
         f"{record['trainable_params']:,}",
         ", ".join(record["seeds"]),
         str(record["epochs"]),
+        record["lr"],
         f"{len(record['folds_done'])} of {record['folds']}",
         *scores,
         percent(record["majority"]["WA"]),
@@ -220,11 +231,16 @@ def _update(arguments):
         path.name: json.loads(path.read_text(encoding="utf-8"))
         for path in folder.glob("*.json")
     }
-    new = {
-        "-".join(record[key] for key in SHARED[:4]) + ".json": record
-        for each in arguments.folders
-        for record in collect(each)
-    }
+    new = {}
+    for each in arguments.folders:
+        for record in collect(each):
+            name = f"{_name(record)}.json"
+            if name in new:
+                raise InputError(
+                    f"{each}: the runs {_name(record)} are there twice; give "
+                    "one of their folders"
+                )
+            new[name] = record
     old = readme.read_text(encoding="utf-8")
     try:
         text = with_section(old, section({**records, **new}.values()))
@@ -242,6 +258,10 @@ def _update(arguments):
         write_text(folder / name, json.dumps(record, indent=2) + "\n")
     write_text(readme, text)
     print(f"{readme}: figures of {len(records | new)} models")
+
+
+def _name(record):
+    return "-".join(record[key] for key in SHARED[:4])
 
 
 if __name__ == "__main__":

@@ -115,8 +115,11 @@ class Run:
             If another run was begun in the folder.
         """
         settings = self._settings()
-        if any(self.folder.glob("fold_*/save/*")):
+        if self.has_results or any(self.folder.glob("fold_*/save/*")):
             self.refuse_other()
+        else:  # of folds that were removed
+            for name in ("predictions.csv", "summary.json"):
+                (self.folder / name).unlink(missing_ok=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_text(self.folder / "hyperparams.yaml", self.text)
         write_manifest(self.folder / "manifest.json", self.utterances)

@@ -4,14 +4,18 @@ import json
 from dataclasses import dataclass
 from statistics import stdev
 
-from speechbrain_ptssnn.answers import check_alike, mean_confusions, read_run
+from speechbrain_ptssnn.answers import (
+    check_alike,
+    check_settings,
+    mean_confusions,
+    read_run,
+    read_settings,
+)
 from speechbrain_ptssnn.confounds import confounds
-from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.metrics import confusion_scores
 from speechbrain_ptssnn.uncertainty import bootstrap_intervals
 
 SHARED = ("corpus", "protocol", "backbone", "model", "folds")
-SEEDED = {"seed", "__set_seed"}  # what differs between seeds
 
 
 @dataclass
@@ -71,7 +75,7 @@ def read_seeds(folder):
     if not summaries:
         return None
     done = set.intersection(*(set(s["folds_done"]) for s in summaries))
-    _check_settings(folders)
+    check_settings(folders)
     return Seeds(folders, summaries, sorted(done)) if done else None
 
 
@@ -86,8 +90,8 @@ def scores_of(seeds):
     Returns
     -------
     dict
-        What the runs share; "seeds", each one's "WA" and "UA" in its own
-        summary; and of the folds that all have done ("folds_done") the means
+        What the runs share; of the folds that all have done ("folds_done")
+        "seeds", each one's "WA" and "UA", the means
         over seeds "WA" and "UA" with "interval_95" (bootstrap over speakers
         of these means; None with one speaker), "majority" and
         "speaker_oracle". "WA_std" and "UA_std" are over seeds (n - 1; None
@@ -100,21 +104,29 @@ def scores_of(seeds):
     counts = mean_confusions(answers, one["labels"])
     scores = confusion_scores(counts.sum(0))
     bounds = bootstrap_intervals(confusion_scores, counts)
+    each = [
+        confusion_scores(mean_confusions([run], one["labels"]).sum(0))
+        for run in answers
+    ]
+    hyperparams = read_settings(folder)["hyperparams"]
     folds = list(answers[0].folds.values())
     manifest = _read(folder / "manifest.json")
     return {
         **{key: one[key] for key in SHARED},
-        "epochs": int(_settings(folder)["number_of_epochs"]),
+        "labels": one["labels"],
+        "epochs": int(hyperparams["number_of_epochs"]),
+        "lr": hyperparams["lr"],
+        "is_complete": hyperparams["complete"] == "true",
         "trainable_params": one["trainable_params"],
         "n_utterances": len(answers[0].rows),
         "n_speakers": len(counts),
         "folds_done": seeds.done,
         "seeds": {
-            str(s["seed"]): {"WA": s["WA"], "UA": s["UA"]}
-            for s in seeds.summaries
+            str(s["seed"]): {key: float(own[key]) for key in ("WA", "UA")}
+            for s, own in zip(seeds.summaries, each, strict=True)
         },
         **{key: float(scores[key]) for key in ("WA", "UA")},
-        **{f"{key}_std": _std(seeds.summaries, key) for key in ("WA", "UA")},
+        **{f"{key}_std": _std(each, key) for key in ("WA", "UA")},
         "interval_95": bounds and {key: bounds[key] for key in ("WA", "UA")},
         **confounds(manifest, folds, one["labels"]),
         "energy": _energy(seeds.folders),
@@ -124,24 +136,8 @@ def scores_of(seeds):
     }
 
 
-def _check_settings(folders):
-    first = _settings(folders[0])
-    for folder in folders[1:]:
-        other = _settings(folder)
-        for key in sorted({*first, *other} - SEEDED):
-            if first.get(key) != other.get(key):
-                raise InputError(
-                    f"{folders[0]} and {folder} are seeds of different runs: "
-                    f"{key}={first.get(key)} and {other.get(key)}; remove one"
-                )
-
-
-def _settings(folder):
-    return _read(folder / "settings.json")["hyperparams"]
-
-
-def _std(summaries, key):
-    values = [summary[key] for summary in summaries]
+def _std(each, key):
+    values = [float(scores[key]) for scores in each]
     return stdev(values) if len(values) > 1 else None
 
 

@@ -249,6 +249,8 @@ def classes_of(corpus, label_map):
             f"label_map must name each label of {corpus.name}, "
             f"{list(corpus.labels)}, and no other; see {odd}"
         )
+    if "" in label_map.values():
+        raise InputError("label_map: a class is empty; null leaves a label out")
     classes = tuple(dict.fromkeys(filter(None, label_map.values())))
     if len(classes) < 2:
         raise InputError(f"label_map leaves {len(classes)} classes; 2 needed")

@@ -12,6 +12,8 @@ from speechbrain_ptssnn.errors import InputError
 logger = get_logger(__name__)
 
 PARTS = ("train", "valid", "test")
+NOT_PARTS = ("training", "dev", "development", "val", "validation")
+NOT_PARTS += ("eval", "evaluation", "testing")
 
 
 class EmoBoxFolds(Folds):
@@ -139,7 +141,12 @@ class FoldColumn(Folds):
         for u in utterances:
             if not u.fold:
                 raise InputError(f"{u.id}: has no fold; every row needs one")
-            folds[u.fold].append(u)
+            part = u.fold.strip().casefold()
+            if part in NOT_PARTS:
+                raise InputError(
+                    f"{u.id}: the fold is {u.fold!r}; write train, valid, test"
+                )
+            folds[part if part in PARTS else u.fold].append(u)
         others = sorted(folds.keys() - set(PARTS), key=lambda f: (len(f), f))
         if len(others) < len(folds):
             if others or not {"train", "test"} <= folds.keys():

@@ -14,7 +14,8 @@ class SoftSaturation(torch.nn.Module):
 
     The LayerNorm acts frame by frame and takes the level away, which is an
     emotion cue; features that are standardised with the training fold's
-    statistics do better without it (own choice, figures in docs/choices.md).
+    statistics do better without it (own choice, figures in
+    docs/decisions/generalisation.md).
 
     Arguments
     ---------

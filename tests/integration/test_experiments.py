@@ -118,7 +118,7 @@ def test_a_set_is_trained_once_and_its_table_says_what_the_runs_gave(
     mean, std = statistics.mean(values), statistics.stdev(values)
     for shown in (
         f"| {mean:.2%} ± {100 * std:.2f} (",
-        "| fbank | 334 | 1, 2 | 1 | 2 of 2 |",
+        "| fbank | 334 | 1, 2 | 1 | 0.0002 | 2 of 2 |",
         f"| {summary(recipe, 'small_probe')['majority']['WA']:.2%} |",
         f"| {summary(recipe, 'small_probe')['speaker_oracle']['WA']:.2%} |",
     ):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from speechbrain_ptssnn.compare import compare, main, table
+from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.summary import write_predictions
 
 LABELS = ("a", "b")
@@ -22,9 +23,12 @@ FOLDS = {
 
 @pytest.fixture
 def make(tmp_path):
-    def make(name, said, true=TRUE, folds=FOLDS):
+    def make(name, said, true=TRUE, folds=FOLDS, lr="0.1"):
         folder = tmp_path / name
         folder.mkdir(parents=True)
+        (folder / "settings.json").write_text(
+            json.dumps({"hyperparams": {"seed": name[-1], "lr": lr}})
+        )
         (folder / "folds.json").write_text(json.dumps(folds))
         rows = [
             {
@@ -136,3 +140,10 @@ def test_seeds_whose_folds_differ_are_refused(make):
     make("A/2", A, folds={"1": FOLDS["2"], "2": FOLDS["1"]})
     with pytest.raises(SystemExit, match=r"A/1 and .*A/2 can not be compared"):
         main([str(a.parent), str(a)])
+
+
+def test_seeds_of_different_settings_are_not_averaged(make):
+    make("A/1", A)
+    seeds = make("A/2", A, lr="0.2").parent
+    with pytest.raises(InputError, match=r"different runs: lr=0.1 and 0.2"):
+        compare(make("B/1", B), seeds)

@@ -212,3 +212,21 @@ def test_an_id_with_its_folder_is_found_by_the_end_of_its_path(tmp_path):
     ]
     (fold,) = split(tmp_path, given)
     assert fold.test == ["yb"]
+
+
+def column_of(*folds):
+    corpus = [
+        Utterance(f"{n}", "", f"s{n}", "calm", 1.0, fold=fold)
+        for n, fold in enumerate(folds)
+    ]
+    return FoldColumn("utterance", seed=1, valid_parts=2).split(corpus)
+
+
+def test_parts_are_known_in_any_case():
+    (fold,) = column_of("Train", "TRAIN", "train", "Test")
+    assert fold.test == ["3"]
+
+
+def test_other_words_for_the_parts_are_refused():
+    with pytest.raises(InputError, match="'dev'; write train, valid, test"):
+        column_of("train", "dev", "test")

@@ -135,3 +135,35 @@ def test_an_unknown_backbone_is_named_with_those_there_are():
 def test_wrong_settings_are_named(overrides, message):
     with pytest.raises(InputError, match=message):
         hyperparams(f"backbone: fbank\n{overrides}").build()
+
+
+def test_what_a_users_file_says_wins_over_backbone_and_protocol(tmp_path):
+    (tmp_path / "mine.yaml").write_text(
+        "base: pts_snn.yaml\nlayer_norm: True\nnumber_of_epochs: 5\n"
+        "label_map: {Angry: a, Happy: b, Neutral: b, Sad: null}\n"
+    )
+    settings = Hyperparams(
+        tmp_path / "mine.yaml",
+        "backbone: opensmile_compare",
+        ROOT / "recipes" / "URDU",
+        corpus="URDU",
+    )
+    assert settings.value("layer_norm") is True
+    assert settings.value("clip_features") == 6  # the backbone's
+    assert settings.value("label_map")["Happy"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("number_of_epoch: 5", "unknown key 'number_of_epoch'"),
+        ("seed: 1,2,3", "seed must be a whole number, got '1,2,3'"),
+        ("lr: fast", "lr must be a number, got 'fast'"),
+    ],
+)
+def test_a_users_file_is_checked_like_the_command_line(line, message, tmp_path):
+    (tmp_path / "mine.yaml").write_text(f"base: pts_snn.yaml\n{line}\n")
+    with pytest.raises(InputError, match=message):
+        Hyperparams(
+            tmp_path / "mine.yaml", "backbone: fbank", ROOT / "recipes" / "URDU"
+        )
