@@ -32,23 +32,19 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
-from ruamel.yaml import YAML
-from speechbrain.utils.distributed import infer_device
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from speechbrain_ptssnn.command import one_sentence_errors
-from speechbrain_ptssnn.corpora.common import Utterance
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.features import FeatureStore
 from speechbrain_ptssnn.files import write_text
-from speechbrain_ptssnn.inference import load_parts
 from speechbrain_ptssnn.operations import (
     OperationCounter,
     at_length,
     count_operations,
     plain_products,
 )
+from speechbrain_ptssnn.trained_run import TrainedRun
 
 MAC_PJ, AC_PJ = 4.6, 0.9
 RULES = ("strict", "paper")
@@ -184,35 +180,22 @@ def measure_run(
     InputError
         If the folder holds no finished fold.
     """
-    folder = Path(folder)
-    models = {
-        int(path.parent.name.removeprefix("fold_")): path.with_name("model")
-        for path in folder.glob("fold_*/result.json")
-    }
-    if not models:
-        raise InputError(
-            f"{folder}: holds no fold_*/result.json, so no fold has finished; "
-            "name a run's folder, results/<corpus>/.../<model>/<seed>"
-        )
-    backbone = load_parts(next(iter(models.values())), ["backbone"])[0]
-    backbone.to(infer_device())
-    store = _open_store(folder, backbone, features_folder)
-    tests = json.loads((folder / "folds.json").read_text(encoding="utf-8"))
-    names = [(k, id) for k in sorted(models) for id in tests[str(k)]["test"]]
+    run = TrainedRun(folder, features_folder)
+    names = [(k, id) for k in run.folds for id in run.test_ids(k)]
     counter = OperationCounter()
     total_frames, loaded = 0, None
     for k, id in tqdm(names, "operations", delay=2):
         if k != loaded:
-            normalizer, head = load_parts(models[k], ["normalizer", "head"])
+            head, features = run.load(k)
             loaded = k
-        feats = normalizer(store[id]).unsqueeze(0)
+        feats = features(id)
         counter.watch(head, feats)
         total_frames += feats.shape[1]
     rows = counter.counts()
     longer = feats[:, torch.arange(frames) % feats.shape[1]]
     outcome = {
         "run": str(folder),
-        "folds": sorted(models),
+        "folds": run.folds,
         "n_utterances": len(names),
         "pJ": {"MAC": MAC_PJ, "AC": AC_PJ},
         "mean": _utterance(
@@ -225,32 +208,14 @@ def measure_run(
     }
     if with_backbone:
         seconds = frames / MEAN_FRAMES * MEAN_SECONDS
-        macs = backbone_operations(backbone, seconds)
+        macs = backbone_operations(run.backbone, seconds)
         outcome["backbone"] = {
-            "name": folder.resolve().parent.parent.name,
+            "name": run.folder.resolve().parent.parent.name,
             "seconds": seconds,
             "MACs": macs,
             "mJ": None if macs is None else energy(macs, 0),
         }
     return outcome
-
-
-def _open_store(folder, backbone, features_folder):
-    text = (folder / "hyperparams.yaml").read_text(encoding="utf-8")
-    run = YAML().load(text)
-    manifest = json.loads(
-        (folder / "manifest.json").read_text(encoding="utf-8")
-    )
-    store = FeatureStore(
-        features_folder or run["features_folder"],
-        backbone,
-        [Utterance(id=id, **row) for id, row in manifest.items()],
-        run["features_dtype"],
-        run["extraction_precision"],
-        run["channel"],
-    )
-    store.fill()
-    return store
 
 
 def _divided(row, n):

@@ -193,7 +193,20 @@ def _spread(key, results):
     return {f"{key}_fold_mean": mean(values), f"{key}_fold_std": pstdev(values)}
 
 
-def _score_lines(s):
+def score_rows(summary):
+    """The scores beside what is had without hearing, as rows of text.
+
+    Arguments
+    ---------
+    summary : dict
+        Of :func:`summarize`.
+
+    Returns
+    -------
+    list of list of str
+        The heads, then one row a score.
+    """
+    s = summary
     heads = ["all", "95 % interval", "majority", "speaker oracle"]
     rows = [["", *heads, "fold mean", "std"]]
     bounds = s["interval_95"] or {}
@@ -211,13 +224,41 @@ def _score_lines(s):
                 percent(s[f"{key}_fold_std"]),
             ]
         rows.append(row)
-    rows.append(["ECE", f"{s['ECE']:.3f}"])
-    how = (
-        f"intervals: bootstrap over {s['n_speakers']} speakers"
-        if s["interval_95"]
-        else "no interval: the test utterances name one speaker or none"
-    )
-    return [*columns(rows), how]
+    return [*rows, ["ECE", f"{s['ECE']:.3f}"]]
+
+
+def interval_note(summary):
+    """How the intervals were made, or why there are none."""
+    if summary["interval_95"] is None:
+        return "no interval: the test utterances name one speaker or none"
+    return f"intervals: bootstrap over {summary['n_speakers']} speakers"
+
+
+def firing_rows(summary):
+    """Rate, silent and saturated share of each spiking layer, as
+    :func:`score_rows`.
+    """
+    rows = [["spiking layer", "rate", "silent", "saturated"]]
+    for layer, rates in summary["firing_rates"].items():
+        shares = [f"{rates[key]:.1%}" for key in ("silent", "saturated")]
+        rows.append([layer, f"{rates['mean']:.3f}", *shares])
+    return rows
+
+
+def collapse_warnings(summary):
+    """One sentence for each spiking layer that has collapsed."""
+    sentences = []
+    for collapsed in summary["collapsed_layers"]:
+        folds = ", ".join(map(str, collapsed["folds"]))
+        sentences.append(
+            f"{collapsed['layer']} has collapsed in fold {folds}: over half "
+            "of its neurons are silent or saturated."
+        )
+    return sentences
+
+
+def _score_lines(s):
+    return [*columns(score_rows(s)), interval_note(s)]
 
 
 def _confusion_lines(s):
@@ -243,15 +284,6 @@ def _speaker_lines(s):
 
 
 def _firing_lines(s):
-    rows = [["spiking layer", "rate", "silent", "saturated"]]
-    for layer, rates in s["firing_rates"].items():
-        shares = [f"{rates[key]:.1%}" for key in ("silent", "saturated")]
-        rows.append([layer, f"{rates['mean']:.3f}", *shares])
+    rows = firing_rows(s)
     lines = columns(rows) if len(rows) > 1 else []
-    for collapsed in s["collapsed_layers"]:
-        folds = ", ".join(map(str, collapsed["folds"]))
-        lines.append(
-            f"{collapsed['layer']} has collapsed in fold {folds}: over half "
-            "of its neurons are silent or saturated."
-        )
-    return lines
+    return lines + collapse_warnings(s)

@@ -1,0 +1,214 @@
+"""The report: its numbers, its figures, and what a browser makes of it."""
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import pytest
+
+from speechbrain_ptssnn.mismatch import measure_mismatch
+from speechbrain_ptssnn.report import main
+from speechbrain_ptssnn.trained_run import TrainedRun
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+# What a page can not do without it: whether images and sounds were decoded,
+# and whether anything stands out of a phone's screen.
+PROBE = """<script>
+window.addEventListener("load", () => setTimeout(() => {
+  document.title = JSON.stringify({
+    images: [...document.images].map((i) => i.naturalWidth),
+    seconds: [...document.querySelectorAll("audio")].map((a) => a.duration),
+    width: [document.documentElement.scrollWidth, window.innerWidth],
+  });
+}, 1000));
+</script>"""
+
+
+class Page(HTMLParser):
+    """Tables by caption, images, sounds, and whatever is fetched."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tables, self.images, self.sounds = {}, [], []
+        self.addresses, self.tags, self.cell = [], [], None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.tags.append(tag)
+        keys = ("src", "href", "srcset", "poster", "data", "action")
+        self.addresses += [attributes[k] for k in keys if k in attributes]
+        if tag == "img":
+            self.images.append(attributes)
+        elif tag == "audio":
+            self.sounds.append(attributes)
+        elif tag == "tr":
+            self.rows.append([])
+        elif tag in ("caption", "th", "td"):
+            self.cell = ""
+
+    def handle_data(self, data):
+        if self.cell is not None:
+            self.cell += data
+
+    def handle_endtag(self, tag):
+        if tag == "caption":
+            self.rows = self.tables[self.cell] = []
+        elif tag in ("th", "td"):
+            self.rows[-1].append(self.cell)
+        if tag in ("caption", "th", "td"):
+            self.cell = None
+
+
+@pytest.fixture
+def written(recipe):
+    """A run of two folds, and its report."""
+    run = recipe.run()
+    main([str(run.folder)])
+    text = (run.folder / "report.html").read_text(encoding="utf-8")
+    return SimpleNamespace(**vars(run), text=text, page=Page(text))
+
+
+def shown(share):
+    return f"{100 * share:.2f}%"
+
+
+def test_numbers_are_the_summarys(written):
+    s, tables = written.summary, written.page.tables
+    scores = {
+        row[0]: row[1:] for row in tables["Scores over all test utterances"]
+    }
+    for key in ("WA", "UA"):
+        low, high = s["interval_95"][key]
+        assert scores[key] == [
+            shown(s[key]),
+            f"{100 * low:.1f} to {100 * high:.1f}%",
+            shown(s["majority"][key]),
+            shown(s["speaker_oracle"][key]),
+            shown(s[f"{key}_fold_mean"]),
+            shown(s[f"{key}_fold_std"]),
+        ]
+    assert scores["ECE"] == [f"{s['ECE']:.3f}"]
+    heads, *rows = tables["Confusion matrix"]
+    assert heads[1:-1] == s["labels"] == [row[0] for row in rows]
+    for row, counts in zip(rows, s["confusion"], strict=True):
+        of_label = sum(counts)
+        assert row[1:-1] == [f"{n}{100 * n / of_label:.0f}%" for n in counts]
+        assert row[-1] == shown(s["recall"][row[0]])
+    for row, fold in zip(tables["Folds"][1:], s["per_fold"], strict=True):
+        assert row[0] == str(fold["fold"])
+        assert row[3:5] == [shown(fold["WA"]), shown(fold["UA"])]
+    layers = tables["Spiking layers, in the test"][1:]
+    assert [row[:2] for row in layers] == [
+        [name, f"{rates['mean']:.3f}"]
+        for name, rates in s["firing_rates"].items()
+    ]
+    found = measure_mismatch(TrainedRun(written.folder))
+    for name, rates in s["firing_rates"].items():
+        if name != "attention.plif":  # the test counts the prompts as well
+            assert found[name].rates["all"] == pytest.approx(rates, abs=1e-6)
+
+
+def test_figures_have_words_and_nothing_is_fetched(written):
+    page = written.page
+    # Energy, learning, firing, two for each layer, the utterances.
+    n_layers = len(written.summary["firing_rates"])
+    assert len(page.images) == 3 + 2 * n_layers + len(page.sounds)
+    assert 2 <= len(page.sounds) <= 3
+    assert all(len(image["alt"]) > 40 for image in page.images)
+    assert all(each.startswith("data:") for each in page.addresses)
+    assert "script" not in page.tags
+    collapsed = written.summary["collapsed_layers"]
+    assert ("Collapsed layers" in written.text) == bool(collapsed)
+    assert not re.search(r"url\(|@import", written.text)
+    assert len(written.text) < 5e6
+    assert "PTSSNN" in written.text  # the configuration
+
+
+def test_several_runs_stand_side_by_side_with_their_energy(written, recipe):
+    probe = recipe.run(
+        head="linear_probe", results_folder=recipe.path / "other"
+    )
+    for folder, strict in ((written.folder, 0.5), (probe.folder, 0.25)):
+        mJ = {"strict": {"mJ": strict}, "paper": {"mJ": strict / 2}}
+        energy = {"scaled": {"frames": 226, **mJ}, "backbone": {"mJ": 153.4}}
+        (folder / "energy.json").write_text(json.dumps(energy))
+    assert "Not measured" in written.text
+    page = recipe.path / "both.html"
+    main([str(probe.folder), str(written.folder), f"--output={page}"])
+    text = page.read_text(encoding="utf-8")
+    assert "Not measured" not in text
+    assert "one utterance of 226 frames" in text
+    assert "This model has no spiking layer." in text
+    for collapsed in written.summary["collapsed_layers"]:
+        assert f"run 2: {collapsed['layer']} has collapsed" in text
+    heads, *rows = Page(text).tables["Runs"]
+    rows = [dict(zip(heads, row, strict=True)) for row in rows]
+    assert [row["model, seed"] for row in rows] == [
+        "linear_probe, 1",
+        "pts_snn, 1",
+    ]
+    assert [row["mJ, strict"] for row in rows] == ["0.250", "0.500"]
+    assert [row["mJ, paper's rule"] for row in rows] == ["0.125", "0.250"]
+    assert [row["backbone's mJ"] for row in rows] == ["153"] * 2
+    assert [row["WA"] for row in rows] == [
+        shown(run.summary["WA"]) for run in (probe, written)
+    ]
+
+
+def test_a_collapse_is_flagged_everywhere(recipe, capsys):
+    run = recipe.run(plif="{v_threshold: 10.0}", number_of_epochs=1, fold=1)
+    printed = capsys.readouterr().out
+    sentence = "classifier.hidden has collapsed in fold 1"
+    assert sentence in printed
+    layers = [each["layer"] for each in run.summary["collapsed_layers"]]
+    assert "classifier.hidden" in layers
+    log = (run.folder / "fold_1" / "train_log.txt").read_text()
+    assert "valid classifier.hidden/silent: 1.00e+00" in log
+    log = (run.folder / "log.txt").read_text()
+    assert "classifier.hidden: 100 % of the neurons are silent" in log
+    main([str(run.folder)])
+    text = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert text.index('role="alert"') < text.index("<h2>Results")
+    assert sentence in text
+
+
+def test_what_can_not_be_reported_is_said_in_one_sentence(tmp_path):
+    with pytest.raises(SystemExit, match=r"error: .*so no fold has finished"):
+        main([str(tmp_path)])
+    (tmp_path / "fold_1").mkdir()
+    (tmp_path / "fold_1" / "result.json").touch()
+    with pytest.raises(
+        SystemExit, match=r"error: .*summary.json: is not there"
+    ):
+        main([str(tmp_path)])
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_chromium_shows_it_on_a_phone(written, tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text(written.text.replace("</body>", f"{PROBE}</body>"))
+    browser = subprocess.run(
+        [
+            CHROMIUM,
+            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
+            *("--no-first-run", "--disable-background-networking"),
+            *("--disable-component-update", "--disable-sync"),
+            *("--enable-logging=stderr", "--v=0", "--window-size=390,800"),
+            f"--user-data-dir={tmp_path / 'profile'}",
+            *("--virtual-time-budget=10000", "--dump-dom", page.as_uri()),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert "CONSOLE" not in browser.stderr
+    found = json.loads(re.search("<title>(.*)</title>", browser.stdout)[1])
+    assert len(found["images"]) == len(written.page.images)
+    assert all(width > 100 for width in found["images"])
+    assert all(seconds > 0.2 for seconds in found["seconds"])
+    width, screen = found["width"]
+    assert width <= screen <= 500  # the narrowest that headless mode may have
