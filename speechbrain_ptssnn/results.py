@@ -84,9 +84,7 @@ def section(records):
         records, key=lambda r: (*place(r), r["backbone"], -r["WA"])
     )
     parts = []
-    for (corpus, protocol, labels, is_complete), group in groupby(
-        records, place
-    ):
+    for (corpus, protocol, labels, whole), group in groupby(records, place):
         group = list(group)
         parts += [
             [
