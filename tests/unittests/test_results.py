@@ -10,7 +10,10 @@ RECORD = {
     "backbone": "fbank",
     "model": "pts_snn",
     "folds": 10,
+    "labels": ["Angry", "Happy", "Neutral", "Sad"],
+    "is_complete": True,
     "epochs": 30,
+    "lr": "0.001",
     "trainable_params": 1234,
     "folds_done": [1, 2],
     "seeds": {"1": {}, "2": {}},
@@ -27,7 +30,7 @@ RECORD = {
 def test_a_row_says_what_its_record_says():
     line = section([RECORD]).splitlines()[4]
     assert line == (
-        "| pts_snn | fbank | 1,234 | 1, 2 | 30 | 2 of 10 | "
+        "| pts_snn | fbank | 1,234 | 1, 2 | 30 | 0.001 | 2 of 10 | "
         "50.00% ± 1.23 (40.0 to 60.0%) | 25.00% (20.0 to 30.0%) | "
         "10.00% | 90.00% |"
     )
@@ -42,13 +45,26 @@ def test_tables_are_by_corpus_and_protocol_and_the_best_is_first():
     text = section([RECORD, unseen, better, other])
     heads = [row for row in text.splitlines() if row.startswith("### ")]
     assert heads[:3] == [
-        "### EMOVO, random folds",
-        "### URDU, random folds",
-        "### URDU, speaker folds",
+        "### EMOVO, random folds, 4 classes",
+        "### URDU, random folds, 4 classes",
+        "### URDU, speaker folds, 4 classes",
     ]
     assert text.index("| better |") < text.rindex("| pts_snn |")
     models = [row[2:9] for row in text.splitlines() if "| fbank |" in row]
     assert models == ["pts_snn", "better ", "pts_snn", "pts_snn"]
+
+
+def test_other_classes_and_parts_of_a_corpus_stand_apart():
+    two = {**RECORD, "labels": ["high", "low"]}
+    part = {**RECORD, "is_complete": False}
+    heads = [
+        row for row in section([two, part, RECORD]).splitlines() if "###" in row
+    ]
+    assert heads[:3] == [
+        "### URDU, random folds, 4 classes, a part of the corpus",
+        "### URDU, random folds, 4 classes",
+        "### URDU, random folds, 2 classes",
+    ]
 
 
 def test_what_the_paper_measures_and_we_do_not_has_its_command():
