@@ -20,6 +20,7 @@ from speechbrain.utils.logger import (
 
 from speechbrain_ptssnn.arguments import with_values
 from speechbrain_ptssnn.command import on_main, one_sentence_errors, open_job
+from speechbrain_ptssnn.corpora.given_folds import FoldColumn
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.fold import run_fold
 from speechbrain_ptssnn.launchers import (
@@ -83,6 +84,14 @@ def run(corpus, recipe_file, argv):
     hparams["precision"] = choose_precision(hparams["precision"], job.device)
     utterances, store = job.open_store()
     folds = hparams["protocol"].split(utterances)
+    if any(u.fold for u in utterances) and not isinstance(
+        hparams["protocol"], FoldColumn
+    ):
+        logger.warning(
+            "the corpus has folds of its own, which --protocol=%s does not "
+            "keep: what it calls test may be trained on; try --protocol=column",
+            job.settings.protocol_name,
+        )
     check_same_audio(utterances, folds, store.audio_fingerprint)
     numbers = _fold_numbers(hparams["fold"], len(folds))
     runs = [Run(job, seed, utterances, store, folds) for seed in job.seeds]

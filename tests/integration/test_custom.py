@@ -89,7 +89,9 @@ def outcome(folder):
         ("column", ["--valid_parts=2"], 2),
     ],
 )
-def test_from_a_spreadsheet_to_a_classifier(protocol, options, n_folds, cafe):
+def test_from_a_spreadsheet_to_a_classifier(
+    protocol, options, n_folds, cafe, caplog
+):
     run(
         CUSTOM,
         cafe / "cafe.yaml",
@@ -97,6 +99,8 @@ def test_from_a_spreadsheet_to_a_classifier(protocol, options, n_folds, cafe):
         f"--protocol={protocol}",
         *options,
     )
+    unused = f"folds of its own, which --protocol={protocol} does not keep"
+    assert (unused in caplog.text) == (protocol != "column")
     folder, summary = outcome(f"Cafe/{protocol}/fbank/pts_snn/1")
     assert summary["labels"] == ["calm", "angry"]
     assert (summary["folds"], summary["n_utterances"]) == (n_folds, 48)
