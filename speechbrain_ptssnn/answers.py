@@ -1,12 +1,12 @@
 """What finished runs answered, read back from their folders."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.files import read_json
 from speechbrain_ptssnn.summary import confusions_of, read_predictions
 
 
@@ -82,7 +82,7 @@ def read_run(folder, numbers=None):
     InputError
         If a fold is not done.
     """
-    folds = json.loads((folder / "folds.json").read_text(encoding="utf-8"))
+    folds = read_json(folder / "folds.json")
     if numbers is not None:
         folds = {str(number): folds[str(number)] for number in numbers}
     path = folder / "predictions.csv"
@@ -115,7 +115,7 @@ def read_settings(folder):
     path = folder / "settings.json"
     if not path.is_file():
         raise InputError(f"{folder}: there is no settings.json; it is no run")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_json(path)
 
 
 def check_settings(folders):

@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and folders with one owner."""
 
+import json
 import os
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,29 @@ def write_text(path, text):
     partial = path.with_name(f"{path.name}.{uuid4().hex}.part")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
+
+
+def read_json(path):
+    """Reads a JSON file.
+
+    Arguments
+    ---------
+    path : Path
+        The file, UTF-8.
+
+    Returns
+    -------
+    object
+        Its content.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "numbers.json"
+    >>> write_text(path, '{"WA": 0.5}')
+    >>> read_json(path)
+    {'WA': 0.5}
+    """
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 @contextmanager

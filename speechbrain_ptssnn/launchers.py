@@ -4,7 +4,6 @@ A task is the recipe's command for one seed and one fold. A launcher decides
 where it runs, and nothing else.
 """
 
-import json
 import math
 import os
 import socket
@@ -21,6 +20,7 @@ import torch
 from tqdm import tqdm
 
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.files import read_json
 
 # In the environment of a task's process.
 MARK = "SPEECHBRAIN_PTSSNN_TASK"
@@ -163,7 +163,7 @@ def run_tasks(tasks, launcher, show=True):
                 failed += 1
                 bar.write(f"{name} failed: {reason}; see {task.log}")
             else:
-                result = json.loads((task.folder / "result.json").read_text())
+                result = read_json(task.folder / "result.json")
                 bar.set_postfix_str(f"{name}: WA {result['WA']:.1%}")
             bar.update()
     return failed

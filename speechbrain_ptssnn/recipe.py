@@ -84,6 +84,13 @@ def run(corpus, recipe_file, argv):
     hparams["precision"] = choose_precision(hparams["precision"], job.device)
     utterances, store = job.open_store()
     folds = hparams["protocol"].split(utterances)
+    numbers = _fold_numbers(hparams["fold"], len(folds))
+    runs = [Run(job, seed, utterances, store, folds) for seed in job.seeds]
+    if is_task():  # who started it does the rest
+        runs[0].refuse_other()
+        _start_log(runs[0].fold_folder(numbers[0]), ["file_handler"])
+        _run_folds(runs[0], numbers)
+        return
     if any(u.fold for u in utterances) and not isinstance(
         hparams["protocol"], FoldColumn
     ):
@@ -93,13 +100,6 @@ def run(corpus, recipe_file, argv):
             job.settings.protocol_name,
         )
     check_same_audio(utterances, folds, store.audio_fingerprint)
-    numbers = _fold_numbers(hparams["fold"], len(folds))
-    runs = [Run(job, seed, utterances, store, folds) for seed in job.seeds]
-    if is_task():  # who started it does the rest
-        runs[0].refuse_other()
-        _start_log(runs[0].fold_folder(numbers[0]), ["file_handler"])
-        _run_folds(runs[0], numbers)
-        return
     folder = runs[0].folder if len(runs) == 1 else runs[0].folder.parent
     on_main(_open, [runs, folder])
     logger.info("training's matrix products: %s", hparams["precision"])

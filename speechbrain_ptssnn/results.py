@@ -17,9 +17,10 @@ from pathlib import Path
 from speechbrain_ptssnn.command import one_sentence_errors
 from speechbrain_ptssnn.corpora.common import find_corpus
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.files import write_text
+from speechbrain_ptssnn.files import read_json, write_text
 from speechbrain_ptssnn.hyperparams import OURS
-from speechbrain_ptssnn.scores import SHARED, read_seeds, scores_of
+from speechbrain_ptssnn.scores import read_seeds, scores_of
+from speechbrain_ptssnn.seeds import SHARED
 from speechbrain_ptssnn.tables import interval, markdown, percent
 
 BEGIN = "<!-- results: python -m speechbrain_ptssnn.results results -->"
@@ -225,10 +226,7 @@ def main(argv=None):
 
 def _update(arguments):
     readme, folder = arguments.readme, arguments.records
-    records = {
-        path.name: json.loads(path.read_text(encoding="utf-8"))
-        for path in folder.glob("*.json")
-    }
+    records = {path.name: read_json(path) for path in folder.glob("*.json")}
     new = {}
     for each in arguments.folders:
         for record in collect(each):

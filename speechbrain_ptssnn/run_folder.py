@@ -11,7 +11,7 @@ from speechbrain_ptssnn.command import Job
 from speechbrain_ptssnn.corpora.common import write_manifest
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.features import FeatureStore
-from speechbrain_ptssnn.files import write_text
+from speechbrain_ptssnn.files import read_json, write_text
 from speechbrain_ptssnn.summary import summarize
 
 # SpeechBrain's own options that change what is trained or tested.
@@ -142,7 +142,7 @@ class Run:
         path = self.folder / "settings.json"
         if not path.exists():
             return
-        old, new = json.loads(path.read_text()), self._settings()
+        old, new = read_json(path), self._settings()
         for key in new:
             if old.get(key) == new[key]:
                 continue

@@ -1,6 +1,5 @@
 """What all seeds of a model gave together, read back from their folders."""
 
-import json
 from dataclasses import dataclass
 from statistics import stdev
 
@@ -12,10 +11,10 @@ from speechbrain_ptssnn.answers import (
     read_settings,
 )
 from speechbrain_ptssnn.confounds import confounds
+from speechbrain_ptssnn.files import read_json
 from speechbrain_ptssnn.metrics import confusion_scores
+from speechbrain_ptssnn.seeds import SHARED
 from speechbrain_ptssnn.uncertainty import bootstrap_intervals
-
-SHARED = ("corpus", "protocol", "backbone", "model", "folds")
 
 
 @dataclass
@@ -71,7 +70,7 @@ def read_seeds(folder):
     """
     folders = [path.parent for path in folder.glob("*/summary.json")]
     folders.sort(key=lambda each: (len(each.name), each.name))
-    summaries = [_read(each / "summary.json") for each in folders]
+    summaries = [read_json(each / "summary.json") for each in folders]
     if not summaries:
         return None
     done = set.intersection(*(set(s["folds_done"]) for s in summaries))
@@ -110,7 +109,7 @@ def scores_of(seeds):
     ]
     hyperparams = read_settings(folder)["hyperparams"]
     folds = list(answers[0].folds.values())
-    manifest = _read(folder / "manifest.json")
+    manifest = read_json(folder / "manifest.json")
     return {
         **{key: one[key] for key in SHARED},
         "labels": one["labels"],
@@ -143,14 +142,10 @@ def _std(each, key):
 
 def _energy(folders):
     files = [each / "energy.json" for each in folders]
-    counts = [_read(file)["scaled"] for file in files if file.is_file()]
+    counts = [read_json(file)["scaled"] for file in files if file.is_file()]
     if not counts:
         return None
     return {
         "frames": counts[0]["frames"],
         "mJ": sum(each["strict"]["mJ"] for each in counts) / len(counts),
     }
-
-
-def _read(path):
-    return json.loads(path.read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ from statistics import mean, pstdev
 import numpy as np
 
 from speechbrain_ptssnn.confounds import confounds, speaker_labels
-from speechbrain_ptssnn.files import write_text
+from speechbrain_ptssnn.files import read_json, write_text
 from speechbrain_ptssnn.firing import collapsed_layers, mean_rates
 from speechbrain_ptssnn.metrics import (
     class_recalls,
@@ -93,10 +93,10 @@ def summarize(folder, labels, **facts):
         the same folds; all but the intervals again for each fold, in
         ``per_fold``; ``speaker_labels`` of the whole corpus.
     """
-    manifest = _read_json(folder / "manifest.json")
-    folds = _read_json(folder / "folds.json")
+    manifest = read_json(folder / "manifest.json")
+    folds = read_json(folder / "folds.json")
     results = sorted(
-        map(_read_json, folder.glob("fold_*/result.json")),
+        map(read_json, folder.glob("fold_*/result.json")),
         key=lambda result: result["fold"],
     )
     done = [folds[str(result["fold"])] for result in results]
@@ -162,10 +162,6 @@ def table(summary):
         [f"trainable parameters: {s['trainable_params']:,}"],
     ]
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
-
-
-def _read_json(path):
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _scores(rows, labels):

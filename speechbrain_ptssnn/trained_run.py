@@ -1,6 +1,5 @@
 """A trained run, opened again: its heads and its test utterances' features."""
 
-import json
 from functools import cached_property
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from speechbrain.utils.distributed import infer_device
 from speechbrain_ptssnn.corpora.common import Utterance
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.features import FeatureStore
+from speechbrain_ptssnn.files import read_json
 from speechbrain_ptssnn.inference import load_parts
 
 
@@ -62,7 +62,7 @@ class TrainedRun:
 
     def read_json(self, name):
         """The content of a JSON file of the run."""
-        return json.loads(self.read(name))
+        return read_json(self._existing(name))
 
     @cached_property
     def summary(self):
