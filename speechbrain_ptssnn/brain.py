@@ -30,7 +30,8 @@ class SERBrain(sb.Brain):
 
     Needs the modules ``head`` and ``normalizer`` and the hparams ``loss``,
     ``lr_annealing``, ``seed`` and ``folder`` (where the fold's logs go).
-    After :meth:`evaluate`, ``outcome`` holds what the test gave.
+    After :meth:`evaluate`, ``outcome`` holds what the test gave and ``best``
+    what the validation gave in the epoch that it selected.
     """
 
     @property
@@ -123,7 +124,7 @@ class SERBrain(sb.Brain):
                 f"{self.hparams.folder}: there is no checkpoint to test; "
                 "leave out --test_only"
             )
-        self.best_epoch = best.meta["epoch"]
+        self.best = best.meta
 
     def _log(self, epoch, rates):
         lr = self.optimizer.param_groups[0]["lr"]

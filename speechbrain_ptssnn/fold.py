@@ -150,5 +150,10 @@ def _write(run, number, brain):
         labels,
     )
     brain.checkpointer.delete_checkpoints(importance_keys=[best_validation])
-    result = {"fold": number, "epoch": brain.best_epoch, **outcome}
+    result = {
+        "fold": number,
+        "epoch": brain.best["epoch"],
+        "valid_UA": brain.best["UA"],
+        **outcome,
+    }
     write_text(folder / "result.json", json.dumps(result, indent=2))

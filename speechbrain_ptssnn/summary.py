@@ -89,7 +89,7 @@ def summarize(folder, labels, **facts):
     dict
         The content of ``summary.json``, which is written beside
         ``predictions.csv``: metrics over all test predictions together, with
-        ``interval_95``; beside them ``majority`` and ``speaker_oracle`` under
+        ``interval_95``; ``valid_UA``, the mean of what selected the epochs; beside them ``majority`` and ``speaker_oracle`` under
         the same folds; all but the intervals again for each fold, in
         ``per_fold``; ``speaker_labels`` of the whole corpus.
     """
@@ -123,6 +123,7 @@ def summarize(folder, labels, **facts):
         **confounds(manifest, done, labels),
         **_spread("WA", per_fold),
         **_spread("UA", per_fold),
+        "valid_UA": mean(result["valid_UA"] for result in results),
         "labels": list(labels),
         "speaker_labels": speaker_labels(manifest, labels),
         "firing_rates": mean_rates(firing),

@@ -46,7 +46,11 @@ def run(tmp_path):
         write_predictions(folder / "predictions.csv", rows, LABELS)
         silent = 0.9 if number == 2 else 0.0
         rates = {"mean": 0.1 * number, "silent": silent, "saturated": 0.0}
-        result = {"fold": number, "firing_rates": {"out": rates}}
+        result = {
+            "fold": number,
+            "valid_UA": number / 4,
+            "firing_rates": {"out": rates},
+        }
         (folder / "result.json").write_text(json.dumps(result))
     return tmp_path
 
@@ -60,6 +64,7 @@ def test_summary_is_over_all_test_predictions_together(run):
     assert summary["confusion"] == [[2, 0], [1, 1]]
     assert (summary["WA_fold_mean"], summary["WA_fold_std"]) == (0.75, 0.25)
     assert summary["firing_rates"]["out"]["mean"] == pytest.approx(0.15)
+    assert summary["valid_UA"] == pytest.approx(0.375)
     assert summary["folds_done"] == [1, 2]
     assert json.loads((run / "summary.json").read_text()) == summary
 
