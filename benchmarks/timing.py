@@ -88,7 +88,7 @@ def save(path, **content):
     path.parent.mkdir(parents=True, exist_ok=True)
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     content["machine"] = {
-        "processor": _processor(),
+        "processor": processor(),
         "threads": torch.get_num_threads(),
         "gpu": gpu,
         "torch": torch.__version__,
@@ -102,7 +102,8 @@ def _wait():
         torch.cuda.synchronize()
 
 
-def _processor():
+def processor():
+    """The name of the CPU."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text().splitlines():

@@ -328,6 +328,26 @@ def _backbone_line(backbone):
     )
 
 
+def write_energy(run, *options):
+    """Measures a run and writes ``energy.json`` beside it.
+
+    Arguments
+    ---------
+    run : str or Path
+        Its folder.
+    *options
+        As for :func:`measure_run`.
+
+    Returns
+    -------
+    tuple
+        (dict, Path): what the file holds, and the file.
+    """
+    outcome, path = measure_run(run, *options), Path(run, "energy.json")
+    write_text(path, json.dumps(outcome, indent=1))
+    return outcome, path
+
+
 def main(argv=None):
     """Measures a run, prints the table, writes ``energy.json`` beside it.
 
@@ -363,14 +383,12 @@ def main(argv=None):
             raise InputError(
                 f"--frames must be at least 1, got {arguments.frames}"
             )
-        outcome = measure_run(
+        outcome, path = write_energy(
             arguments.run,
             arguments.frames,
             arguments.backbone == "yes",
             arguments.features_folder,
         )
-        path = Path(arguments.run, "energy.json")
-        write_text(path, json.dumps(outcome, indent=1))
         print(f"{table(outcome)}\n\n{path}")
 
 

@@ -1,5 +1,6 @@
 """What the rows of a set gave, side by side."""
 
+from speechbrain_ptssnn.answers import read_settings
 from speechbrain_ptssnn.compare import compare_answers
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.scores import read_seeds, scores_of
@@ -10,12 +11,20 @@ FIGURES = [
     "model",
     *("WA", "95 % interval", "UA", "95 % interval"),
     "paper, IEMOCAP",
-    *("parameters", "mJ", "seeds", "epochs", "folds"),
+    *("parameters", "mJ", "ms", "lr", "seeds", "epochs", "folds"),
 ]
 DIFFERENCES = [
     "model",
     *("WA", "95 % interval", "p", "UA", "95 % interval", "p", "folds"),
 ]
+# Of any table.
+NOTES = (
+    "WA, UA: means over the seeds (± standard deviation, n - 1), of all test",
+    "utterances of the folds that all of them have done. Intervals: 95 %,",
+    "bootstrap over speakers; p: paired permutation test over them. Paper: WA",
+    "and UA on IEMOCAP, quoted. Of several learning rates the one with the",
+    "best validation is shown.",
+)
 
 
 def collect(experiments, folders):
@@ -26,14 +35,18 @@ def collect(experiments, folders):
     experiments : ExperimentSet
         The set.
     folders : dict
-        Name of a row to its model's folder.
+        Name of a row to its models' folders, one a learning rate. Of several,
+        the one with the most folds and seeds done counts, then the one with
+        the best validation: no test result has a say.
 
     Returns
     -------
     dict
-        "title", "reference", the "corpus", "protocol" and "backbone" that the
-        folders name, and "rows": each with "name", "folder", "head",
-        "overrides", "paper" (percent, as quoted), "figures" (of
+        "set", "title", "reference", the "corpus", "protocol" and "backbone"
+        that the folders name, and "rows": each with "name", "folder", "head",
+        "overrides", "paper" (percent, as quoted), "rates" (of all its models
+        that have a fold done: "lr", "valid_UA", "runs": how many folds of all
+        seeds), "figures" (of
         :func:`~speechbrain_ptssnn.scores.scores_of`; None before a fold is
         done) and "difference" to the reference, as
         :func:`~speechbrain_ptssnn.compare.compare_answers` gives it, with the
@@ -42,25 +55,35 @@ def collect(experiments, folders):
     """
     rows, seeds = [], {}
     for row in experiments.rows:
+        tried, why_not = _read_all(folders[row.name])
+        best = max(tried, key=lambda each: _merit(tried[each]), default=None)
+        seeds[row.name] = figures = tried.get(best)
+        if best:
+            try:
+                figures = scores_of(seeds[row.name])
+            except InputError as error:
+                figures, why_not = None, str(error)
+        rates = [
+            {
+                "lr": read_settings(each.folders[0])["hyperparams"]["lr"],
+                "valid_UA": each.valid_UA,
+                "runs": len(each.folders) * len(each.done),
+            }
+            for each in tried.values()
+        ]
         rows.append(
             {
                 "name": row.name,
-                "folder": str(folders[row.name]),
+                "folder": str(best or folders[row.name][0]),
                 "head": row.head.name,
                 "overrides": row.overrides,
                 "paper": row.paper,
-                "figures": None,
+                "rates": rates,
+                "figures": figures,
                 "difference": None,
-                "why_not": None,
+                "why_not": why_not,
             }
         )
-        try:
-            seeds[row.name] = read_seeds(folders[row.name])
-            if seeds[row.name]:
-                rows[-1]["figures"] = scores_of(seeds[row.name])
-        except InputError as error:
-            rows[-1]["why_not"] = str(error)
-            seeds[row.name] = None
     reference = seeds[experiments.reference]
     for row in rows:
         own = seeds[row["name"]]
@@ -69,13 +92,32 @@ def collect(experiments, folders):
                 row["difference"] = _difference(own, reference)
             except InputError as error:
                 row["why_not"] = str(error)
-    places = next(iter(folders.values())).parts[-4:-1]
+    places = next(iter(folders.values()))[0].parts[-4:-1]
     return {
+        "set": experiments.name,
         "title": experiments.title,
         "reference": experiments.reference,
         **dict(zip(PLACE, places, strict=True)),
         "rows": rows,
     }
+
+
+def _read_all(folders):
+    """The seeds of each folder that has some; why others can not be read."""
+    tried, why_not = {}, None
+    for folder in folders:
+        try:
+            seeds = read_seeds(folder)
+        except InputError as error:
+            why_not = str(error)
+            continue
+        if seeds:
+            tried[folder] = seeds
+    return tried, why_not
+
+
+def _merit(seeds):
+    return len(seeds.folders) * len(seeds.done), seeds.valid_UA
 
 
 def _difference(own, reference):
@@ -100,19 +142,43 @@ def table(outcome, as_markdown=False):
     -------
     str
     """
+    lines = [title(outcome), "", *body(outcome, as_markdown), "", *NOTES]
+    return "\n".join(lines)
+
+
+def title(outcome):
+    """What a table shows, in a line."""
+    return (
+        f"{outcome['title']}: {outcome['corpus']}, {outcome['protocol']} "
+        f"folds, {outcome['backbone']}"
+    )
+
+
+def body(outcome, as_markdown):
+    """The lines of a table between its title and :data:`NOTES`.
+
+    Arguments
+    ---------
+    outcome : dict
+        Of :func:`collect`.
+    as_markdown : bool
+        Whether it is markdown; text otherwise.
+
+    Returns
+    -------
+    list of str
+    """
     lay_out = markdown if as_markdown else columns
     rows = outcome["rows"]
-    parts = [
-        [
-            f"{outcome['title']}: {outcome['corpus']}, {outcome['protocol']} "
-            f"folds, {outcome['backbone']}"
-        ],
-        lay_out([FIGURES, *map(_figure_cells, rows)]),
-        [f"Row minus {outcome['reference']}:"],
-        lay_out([DIFFERENCES, *map(_difference_cells, rows)]),
-        _notes(rows),
+    return [
+        *lay_out([FIGURES, *map(_figure_cells, rows)]),
+        "",
+        f"Row minus {outcome['reference']}:",
+        "",
+        *lay_out([DIFFERENCES, *map(_difference_cells, rows)]),
+        "",
+        *_remarks(outcome),
     ]
-    return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 
 def _figure_cells(row):
@@ -120,19 +186,21 @@ def _figure_cells(row):
     paper = f"{' / '.join(quoted)}%" if quoted else "-"
     figures = row["figures"]
     if not figures:
-        return [row["name"], *"----", paper, *"-----"]
+        return [row["name"], *"----", paper, *"-------"]
     bounds = figures["interval_95"] or {}
-    energy = figures["energy"]
+    energy, latency = figures["energy"], figures["latency"]
     return [
         row["name"],
         *(
             cell
             for key in ("WA", "UA")
-            for cell in (percent(figures[key]), interval(bounds.get(key)))
+            for cell in (_score(figures, key), interval(bounds.get(key)))
         ),
         paper,
         f"{figures['trainable_params']:,}",
         f"{energy['mJ']:.3f}" if energy else "-",
+        f"{latency['ms']:.2f}" if latency else "-",
+        figures["lr"],
         ", ".join(figures["seeds"]),
         str(figures["epochs"]),
         f"{len(figures['folds_done'])} of {figures['folds']}",
@@ -152,21 +220,42 @@ def _difference_cells(row):
     return [*cells, str(done or "-")]
 
 
-def _notes(rows):
-    notes = [
-        "WA, UA: means over the seeds, of all test utterances of the folds "
-        "that all of them have done.",
-        "Intervals: 95 %, bootstrap over speakers; p: paired permutation test "
-        "over them.",
-        "Paper: WA / UA on IEMOCAP, quoted.",
-    ]
-    frames = {
-        row["figures"]["energy"]["frames"]
-        for row in rows
-        if row["figures"] and row["figures"]["energy"]
-    }
-    if frames:
-        lengths = " or ".join(map(str, sorted(frames)))
-        notes.append(f"mJ: strict count, an utterance of {lengths} frames.")
-    notes += [f"{r['name']}: {r['why_not']}" for r in rows if r["why_not"]]
-    return notes
+def _score(figures, key):
+    std = figures[f"{key}_std"]
+    spread = "" if std is None else f" ± {100 * std:.1f}"
+    return f"{percent(figures[key])}{spread}"
+
+
+def _remarks(outcome):
+    """What is to be said of this table and of no other."""
+    rows, remarks = outcome["rows"], []
+    shown = [row["figures"] for row in rows if row["figures"]]
+    if shown:
+        guesses = max(shown, key=lambda figures: len(figures["folds_done"]))
+        majority, oracle = (
+            percent(guesses[key]["WA"])
+            for key in ("majority", "speaker_oracle")
+        )
+        remarks.append(
+            f"WA without hearing any emotion: majority {majority}, speaker "
+            f"oracle {oracle}."
+        )
+    if energies := [f["energy"] for f in shown if f["energy"]]:
+        remarks.append(
+            f"mJ: strict count, an utterance of {energies[0]['frames']} frames."
+        )
+    if latencies := [f["latency"] for f in shown if f["latency"]]:
+        one = latencies[0]
+        remarks.append(
+            f"ms: one utterance of {one['frames']} frames, median, on "
+            f"{one['threads']} threads of {one['processor']}."
+        )
+    for row in rows:
+        if len(row["rates"]) > 1:
+            tried = (
+                f"{each['lr']} ({percent(each['valid_UA'])})"
+                for each in row["rates"]
+            )
+            remarks.append(f"{row['name']}, lr (valid UA): {', '.join(tried)}.")
+    remarks += [f"{r['name']}: {r['why_not']}" for r in rows if r["why_not"]]
+    return [f"- {remark}" for remark in remarks]

@@ -7,13 +7,16 @@ It takes what ``recipes/<CORPUS>/train.py`` takes, and ``--corpus``; each row
 of the set is that recipe's run, so what is finished is never done again.
 ``--corpus``, ``--protocol`` and ``--backbone`` may name several, divided by
 commas, and there is a table for each combination; of several corpora
-``--data_folder`` holds a folder each. ``--table_only`` trains nothing,
-``--markdown`` prints markdown.
+``--data_folder`` holds a folder each. Of several ``--lr``, each row is trained
+at all and shown at the one with the best validation. ``--energy`` counts the
+operations of what is shown, ``--table_only`` trains nothing, ``--markdown``
+prints markdown.
 """
 
 import json
 import os
 import sys
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -24,6 +27,7 @@ from speechbrain_ptssnn.arguments import (
 )
 from speechbrain_ptssnn.command import one_sentence_errors, open_job
 from speechbrain_ptssnn.corpora.common import find_corpus
+from speechbrain_ptssnn.energy import write_energy
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.experiment_tables import collect, table
 from speechbrain_ptssnn.files import write_text
@@ -33,7 +37,26 @@ from speechbrain_ptssnn.run_folder import Run
 from speechbrain_ptssnn.sets import read_set
 
 SEVERAL = ("corpus", "protocol", "backbone")
-FLAGS = ("--table_only", "--markdown")
+FLAGS = ("--energy", "--table_only", "--markdown")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A row's training at one learning rate.
+
+    Arguments
+    ---------
+    script : Path
+        The recipe's.
+    argv : list of str
+        The recipe's command line.
+    folder : Path
+        The model's, of results.
+    """
+
+    script: Path
+    argv: list
+    folder: Path
 
 
 def main(argv=None):
@@ -55,7 +78,7 @@ def main(argv=None):
                 failures = [f for rows in tables for f in _train(rows)]
         finally:  # Ctrl-C too shows what is done
             for rows in tables:
-                _show(experiments, rows, "--markdown" in flags)
+                _show(experiments, rows, flags)
         if failures:
             raise InputError(
                 f"failed rows: {', '.join(failures)}, see above; the same "
@@ -64,7 +87,7 @@ def main(argv=None):
 
 
 def _plan(argv):
-    """The set, and for each table each row's recipe, arguments, folder."""
+    """The set, and for each table the trials of each row."""
     if not argv or argv[0].startswith("--"):
         raise InputError("name a set first, e.g. hparams/sets/table5.yaml")
     check_arguments(argv)
@@ -111,7 +134,8 @@ def places(argv):
 
 def _plan_table(experiments, corpus, argv):
     script = OURS.parent / "recipes" / find_corpus(corpus).name / "train.py"
-    rows = {}
+    rates = learning_rates(argv)
+    rows, taken = {}, {}
     for row in experiments.rows:
         for key in row.overrides:
             if value_of(argv, key) is not None:
@@ -126,42 +150,109 @@ def _plan_table(experiments, corpus, argv):
                 for key, value in row.overrides.items()
             },
         )
+        if rates:
+            arguments = with_values(arguments, lr=rates[0])
         job = open_job(arguments, corpus, script.parent)
         folder = Run(job, job.seeds[0], [], None, []).folder.parent
-        for other, (_, _, taken) in rows.items():
-            if taken == folder:
-                raise InputError(
-                    f"rows {other!r} and {row.name!r} of the set have one "
-                    f"results folder, {folder}; give one of them a 'model' "
-                    "of its own in its overrides"
-                )
-        rows[row.name] = script, arguments, folder
+        if folder in taken:
+            raise InputError(
+                f"rows {taken[folder]!r} and {row.name!r} of the set have one "
+                f"results folder, {folder}; give one of them a 'model' of its "
+                "own in its overrides"
+            )
+        taken[folder] = row.name
+        names = {rate: f"{folder.name}_lr{rate}" for rate in rates}
+        rows[row.name] = [
+            Trial(
+                script,
+                with_values(arguments, lr=rate, model=name),
+                folder.with_name(name),
+            )
+            for rate, name in names.items()
+        ] or [Trial(script, arguments, folder)]
     return rows
 
 
+def learning_rates(argv):
+    """The rates of ``--lr=0.001,0.003``.
+
+    Arguments
+    ---------
+    argv : list of str
+        The command line.
+
+    Returns
+    -------
+    list of str
+        As they are written; empty where there is no comma.
+
+    Raises
+    ------
+    InputError
+        If one is no number above 0 or stands there twice.
+
+    Example
+    -------
+    >>> learning_rates(["set.yaml", "--lr=0.001,0.003"])
+    ['0.001', '0.003']
+    """
+    text = value_of(argv, "lr") or ""
+    if "," not in text:
+        return []
+    rates = text.split(",")
+    try:
+        values = {float(rate) for rate in rates}
+    except ValueError:
+        values = {0}
+    if min(values) <= 0 or len(values) < len(rates):
+        raise InputError(
+            "lr must be a number above 0, or several that differ like "
+            f"0.001,0.003, got {text!r}"
+        )
+    return rates
+
+
 def _train(rows):
-    """Runs a table's rows; says which failed."""
+    """Runs a table's trials; says which rows failed."""
     failures = []
-    for k, (name, (script, argv, _)) in enumerate(rows.items(), 1):
-        print(f"\n{name}: row {k} of {len(rows)}", flush=True)
-        try:
-            run(script.parent.name, script, argv)
-        except InputError as error:
-            failures.append(name)
-            print(f"{name} failed: {error}", flush=True)
-    return failures
+    for k, (name, trials) in enumerate(rows.items(), 1):
+        for trial in trials:
+            model = trial.folder.name
+            print(f"\n{name} ({model}): row {k} of {len(rows)}", flush=True)
+            try:
+                run(trial.script.parent.name, trial.script, trial.argv)
+            except InputError as error:
+                failures.append(name)
+                print(f"{name} failed: {error}", flush=True)
+    return list(dict.fromkeys(failures))
 
 
-def _show(experiments, rows, as_markdown):
+def _show(experiments, rows, flags):
     """Prints what is done and writes it beside the models' folders."""
-    folders = {name: folder for name, (_, _, folder) in rows.items()}
+    folders = {
+        name: [trial.folder for trial in trials]
+        for name, trials in rows.items()
+    }
     outcome = collect(experiments, folders)
-    print(f"\n{table(outcome, as_markdown)}")
-    place = next(iter(folders.values())).parent
+    if "--energy" in flags:
+        _count_operations(outcome)
+        outcome = collect(experiments, folders)
+    print(f"\n{table(outcome, '--markdown' in flags)}")
+    place = next(iter(folders.values()))[0].parent
     if place.is_dir():
         path = place / f"{experiments.name}.json"
         write_text(path, json.dumps(outcome, indent=2))
         print(f"\n{path}")
+
+
+def _count_operations(outcome):
+    """Measures the first seed's run of what is shown and has no energy."""
+    for row in outcome["rows"]:
+        figures = row["figures"]
+        if figures and not figures["energy"]:
+            run_folder = Path(row["folder"], next(iter(figures["seeds"])))
+            print(f"operations of {run_folder}", flush=True)
+            write_energy(run_folder)
 
 
 if __name__ == "__main__":

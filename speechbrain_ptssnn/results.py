@@ -1,34 +1,29 @@
-"""README's results, made of runs and of nothing else::
+"""The measured tables, made of runs and of nothing else::
 
     python -m speechbrain_ptssnn.results results
 
-keeps the figures of every model below the folder ``results`` in
-``docs/results/<corpus>-<protocol>-<backbone>-<model>.json`` and writes the
-section between two comments of README.md from these files. ``--check`` writes
-nothing and fails where README says something else.
+keeps every table that ``speechbrain_ptssnn.experiments`` has left below the
+folder ``results`` in ``docs/results/<corpus>-<protocol>-<backbone>-<set>.json``
+and writes from these files all of them into docs/results.md, and the principal
+ones between two comments of README.md. ``--check`` writes nothing and fails
+where the two say something else.
 """
 
 import argparse
 import json
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 
 from speechbrain_ptssnn.command import one_sentence_errors
 from speechbrain_ptssnn.corpora.common import find_corpus
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.experiment_tables import NOTES, PLACE, body, title
 from speechbrain_ptssnn.files import read_json, write_text
 from speechbrain_ptssnn.hyperparams import OURS
-from speechbrain_ptssnn.scores import read_seeds, scores_of
-from speechbrain_ptssnn.seeds import SHARED
-from speechbrain_ptssnn.tables import interval, markdown, percent
 
 BEGIN = "<!-- results: python -m speechbrain_ptssnn.results results -->"
 END = "<!-- end of results -->"
-HEADS = [
-    *("head", "backbone", "parameters", "seeds", "epochs", "lr", "folds"),
-    *("WA", "UA", "majority", "speaker oracle"),
-]
+KEYS = (*PLACE, "set")  # what names a table
+PRINCIPAL = ("table4", "peers")  # sets that README shows
 SYNTHETIC = "SynthEmo"  # never a result
 # What the paper reports on, with this backbone and in its own protocols.
 PAPER_CORPORA = ("IEMOCAP", "CASIA", "EMODB", "EMOVO", "URDU")
@@ -36,40 +31,40 @@ PAPER_BACKBONE = "emotion2vec_base"
 
 
 def collect(results_folder):
-    """Reads the figures of every model below a folder.
+    """Reads the tables below a folder.
 
     Arguments
     ---------
     results_folder : str or Path
-        Holds ``summary.json`` files of runs, at any depth.
+        The ``results_folder`` of the runs.
 
     Returns
     -------
     list of dict
-        Of :func:`~speechbrain_ptssnn.scores.scores_of`.
+        Of :func:`speechbrain_ptssnn.experiment_tables.collect`.
 
     Raises
     ------
     InputError
-        If there is no finished fold.
+        If there is none.
     """
-    folders = Path(results_folder).rglob("summary.json")
-    models = [
-        seeds
-        for folder in sorted({path.parents[1] for path in folders})
-        if (seeds := read_seeds(folder))
+    files = sorted(Path(results_folder).glob("*/*/*/*.json"))
+    if not files:
+        raise InputError(
+            f"{results_folder}: holds no <corpus>/<protocol>/<backbone>/"
+            "<set>.json; python -m speechbrain_ptssnn.experiments writes them"
+        )
+    records = [
+        each for each in map(read_json, files) if each["corpus"] != SYNTHETIC
     ]
-    if not models:
-        raise InputError(f"{results_folder}: there is no summary.json below")
-    return [
-        scores_of(seeds)
-        for seeds in models
-        if seeds.summaries[0]["corpus"] != SYNTHETIC
-    ]
+    for record in records:
+        for row in record["rows"]:  # no machine's paths
+            row["folder"] = "/".join(Path(row["folder"]).parts[-4:])
+    return records
 
 
-def section(records):
-    """The results as markdown.
+def tables(records):
+    """Tables as markdown.
 
     Arguments
     ---------
@@ -80,56 +75,29 @@ def section(records):
     -------
     str
     """
-    place = itemgetter("corpus", "protocol", "labels", "is_complete")
-    records = sorted(
-        records, key=lambda r: (*place(r), r["backbone"], -r["WA"])
-    )
-    parts = []
-    for (corpus, protocol, labels, whole), group in groupby(records, place):
-        group = list(group)
-        parts += [
-            [
-                f"### {corpus}, {protocol} folds, {len(labels)} classes"
-                + ", a part of the corpus" * (not whole)
-            ],
-            markdown([HEADS, *map(_cells, group)]),
-        ]
-    if parts:
-        parts.append(
-            [
-                "Means over the seeds (± their standard deviation, n - 1), of "
-                "all test utterances",
-                "together; in brackets 95 % intervals, bootstrap over "
-                "speakers. Majority and",
-                "speaker oracle: WA of guesses that hear no emotion.",
-            ]
-        )
-    return "\n\n".join(
-        "\n".join(lines) for lines in [*parts, *_missing(records)]
-    )
-
-
-def _cells(record):
-    bounds = record["interval_95"] or {}
-    scores = []
-    for key in ("WA", "UA"):
-        std = record[f"{key}_std"]
-        spread = "" if std is None else f" ± {100 * std:.2f}"
-        scores.append(
-            f"{percent(record[key])}{spread} ({interval(bounds.get(key))})"
-        )
-    return [
-        record["model"],
-        record["backbone"],
-        f"{record['trainable_params']:,}",
-        ", ".join(record["seeds"]),
-        str(record["epochs"]),
-        record["lr"],
-        f"{len(record['folds_done'])} of {record['folds']}",
-        *scores,
-        percent(record["majority"]["WA"]),
-        percent(record["speaker_oracle"]["WA"]),
+    records = sorted(records, key=_name)
+    parts = [
+        "\n".join([f"### {title(each)}", "", *body(each, as_markdown=True)])
+        for each in records
     ]
+    return "\n\n".join([*parts, "\n".join(NOTES)] if parts else [])
+
+
+def section(records):
+    """README's results: the principal tables, and what is missing.
+
+    Arguments
+    ---------
+    records : iterable of dict
+        Of :func:`collect`.
+
+    Returns
+    -------
+    str
+    """
+    shown = [each for each in records if each["set"] in PRINCIPAL]
+    missing = "\n\n".join("\n".join(lines) for lines in _missing(records))
+    return "\n\n".join(filter(None, [tables(shown), missing]))
 
 
 def _missing(records):
@@ -233,31 +201,37 @@ def _update(arguments):
             name = f"{_name(record)}.json"
             if name in new:
                 raise InputError(
-                    f"{each}: the runs {_name(record)} are there twice; give "
+                    f"{each}: the table {_name(record)} is there twice; give "
                     "one of their folders"
                 )
             new[name] = record
-    old = readme.read_text(encoding="utf-8")
+    records |= new
+    readme_text = readme.read_text(encoding="utf-8")
     try:
-        text = with_section(old, section({**records, **new}.values()))
+        texts = {readme: with_section(readme_text, section(records.values()))}
     except InputError as error:
         raise InputError(f"{readme}: {error}") from error
+    texts[folder.with_suffix(".md")] = (
+        f"# Measured\n\n{BEGIN}\n\n{tables(records.values())}\n"
+    )
     if arguments.check:
-        if text != old:
-            raise InputError(
-                f"{readme}: its results are not those of the runs; write them "
-                "with python -m speechbrain_ptssnn.results"
-            )
+        for path, text in texts.items():
+            if not path.is_file() or path.read_text(encoding="utf-8") != text:
+                raise InputError(
+                    f"{path}: its results are not those of {folder}; write "
+                    "them with python -m speechbrain_ptssnn.results"
+                )
         return
     folder.mkdir(parents=True, exist_ok=True)
     for name, record in new.items():
         write_text(folder / name, json.dumps(record, indent=2) + "\n")
-    write_text(readme, text)
-    print(f"{readme}: figures of {len(records | new)} models")
+    for path, text in texts.items():
+        write_text(path, text)
+    print(f"{readme}: {len(records)} tables")
 
 
 def _name(record):
-    return "-".join(record[key] for key in SHARED[:4])
+    return "-".join(record[key] for key in KEYS)
 
 
 if __name__ == "__main__":

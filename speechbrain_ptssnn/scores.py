@@ -1,7 +1,7 @@
 """What all seeds of a model gave together, read back from their folders."""
 
 from dataclasses import dataclass
-from statistics import stdev
+from statistics import mean, stdev
 
 from speechbrain_ptssnn.answers import (
     check_alike,
@@ -34,6 +34,11 @@ class Seeds:
     folders: list
     summaries: list
     done: list
+
+    @property
+    def valid_UA(self):
+        """The mean of what the validation gave in the selected epochs."""
+        return mean(summary["valid_UA"] for summary in self.summaries)
 
     def answers(self, numbers):
         """Reads their answers.
@@ -94,8 +99,9 @@ def scores_of(seeds):
         over seeds "WA" and "UA" with "interval_95" (bootstrap over speakers
         of these means; None with one speaker), "majority" and
         "speaker_oracle". "WA_std" and "UA_std" are over seeds (n - 1; None
-        with one). "energy" holds the strict count of ``energy.json``, the
-        mean over the seeds that have one, or is None.
+        with one). "energy" holds the strict count of ``energy.json`` and
+        "latency" what benchmarks/latency.py found, each the mean over the
+        seeds that have one, or None.
     """
     one, folder = seeds.summaries[0], seeds.folders[0]
     answers = seeds.answers(seeds.done)
@@ -129,6 +135,7 @@ def scores_of(seeds):
         "interval_95": bounds and {key: bounds[key] for key in ("WA", "UA")},
         **confounds(manifest, folds, one["labels"]),
         "energy": _energy(seeds.folders),
+        "latency": _latency(seeds.folders),
         "git_revisions": sorted(
             {s["git_revision"] or "unknown" for s in seeds.summaries}
         ),
@@ -141,11 +148,25 @@ def _std(each, key):
 
 
 def _energy(folders):
-    files = [each / "energy.json" for each in folders]
-    counts = [read_json(file)["scaled"] for file in files if file.is_file()]
+    counts = [each["scaled"] for each in _existing(folders, "energy.json")]
     if not counts:
         return None
     return {
         "frames": counts[0]["frames"],
-        "mJ": sum(each["strict"]["mJ"] for each in counts) / len(counts),
+        "mJ": mean(each["strict"]["mJ"] for each in counts),
     }
+
+
+def _latency(folders):
+    times = _existing(folders, "latency.json")
+    if not times:
+        return None
+    return {
+        **{key: times[0][key] for key in ("frames", "threads", "processor")},
+        "ms": mean(each["ms"] for each in times),
+    }
+
+
+def _existing(folders, name):
+    files = [each / name for each in folders]
+    return [read_json(file) for file in files if file.is_file()]

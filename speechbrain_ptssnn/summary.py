@@ -89,9 +89,10 @@ def summarize(folder, labels, **facts):
     dict
         The content of ``summary.json``, which is written beside
         ``predictions.csv``: metrics over all test predictions together, with
-        ``interval_95``; ``valid_UA``, the mean of what selected the epochs; beside them ``majority`` and ``speaker_oracle`` under
+        ``interval_95``; beside them ``majority`` and ``speaker_oracle`` under
         the same folds; all but the intervals again for each fold, in
-        ``per_fold``; ``speaker_labels`` of the whole corpus.
+        ``per_fold``; ``valid_UA``, the mean of what selected the epochs;
+        ``speaker_labels`` of the whole corpus.
     """
     manifest = read_json(folder / "manifest.json")
     folds = read_json(folder / "folds.json")

@@ -112,23 +112,60 @@ def test_a_set_is_trained_once_and_its_table_says_what_the_runs_gave(
     readme.write_text(f"# Us\n{BEGIN}\nold\n{END}\n")
     to = [f"--readme={readme}", f"--records={recipe.path / 'records'}"]
     write_results([str(recipe.path / "results"), *to])
-    text = readme.read_text()
-    assert "### URDU, utterance folds" in text
-    (line,) = [row for row in text.splitlines() if "| small_probe |" in row]
+    everything = recipe.path / "records.md"
+    text = everything.read_text()
+    assert "### Two probes: URDU, utterance folds, fbank" in text
     mean, std = statistics.mean(values), statistics.stdev(values)
-    for shown in (
-        f"| {mean:.2%} ± {100 * std:.2f} (",
-        "| fbank | 334 | 1, 2 | 1 | 0.0002 | 2 of 2 |",
-        f"| {summary(recipe, 'small_probe')['majority']['WA']:.2%} |",
-        f"| {summary(recipe, 'small_probe')['speaker_oracle']['WA']:.2%} |",
-    ):
-        assert shown in line
+    line = text[text.index("| small |") :].splitlines()[0]
+    assert line.startswith(f"| small | {mean:.2%} ± {100 * std:.1f} | ")
+    assert line.endswith("| 334 | 0.125 | - | 0.0002 | 1, 2 | 1 | 2 of 2 |")
+    (record,) = (recipe.path / "records").iterdir()
+    assert str(recipe.path) not in record.read_text()
+    assert "\nold\n" not in readme.read_text()
     write_results(to)  # from the records alone
-    assert readme.read_text() == text
+    assert everything.read_text() == text
     write_results([*to, "--check"])
-    readme.write_text(text.replace(f"{mean:.2%}", "99.00%"))
-    with pytest.raises(SystemExit, match="not those of the runs"):
+    everything.write_text(text.replace(f"{mean:.2%}", "99.00%"))
+    with pytest.raises(SystemExit, match=r"records.md: its results are not"):
         write_results([*to, "--check"])
+
+
+def test_of_several_rates_the_validation_selects_and_energy_is_counted(
+    recipe, call
+):
+    outcome = call("--energy", lr="0.0002,0.01", fold=1)
+    for row, model in zip(
+        outcome["rows"], ("small_probe", "linear_probe"), strict=True
+    ):
+        runs = {
+            lr: summary(recipe, f"{model}_lr{lr}") for lr in ("0.0002", "0.01")
+        }
+        assert row["rates"] == [
+            {"lr": lr, "valid_UA": run["valid_UA"], "runs": 1}
+            for lr, run in runs.items()
+        ]
+        best = max(runs, key=lambda lr: runs[lr]["valid_UA"])
+        assert row["figures"]["lr"] == best
+        assert row["figures"]["WA"] == runs[best]["WA"]
+        written = Path(row["folder"], "1", "energy.json")
+        assert row["figures"]["energy"]["mJ"] == pytest.approx(
+            json.loads(written.read_text())["scaled"]["strict"]["mJ"]
+        )
+
+
+def test_a_rate_with_more_folds_done_comes_before_a_better_one(recipe, call):
+    recipe.run(
+        head="linear_probe",
+        model="linear_probe_lr0.01",
+        lr=0.01,
+        number_of_epochs=1,
+    )
+    for rates in ("0.0002,0.01", "0.01,0.0002"):
+        large = call("--table_only", lr=rates)["rows"][1]
+        assert large["figures"]["lr"] == "0.01"
+    large = call(lr="0.0002,0.01", fold=1)["rows"][1]
+    assert large["figures"]["lr"] == "0.01"
+    assert [rate["runs"] for rate in large["rates"]] == [1, 2]
 
 
 def test_a_row_of_some_folds_is_compared_on_these(recipe, call):
@@ -187,10 +224,7 @@ def test_a_table_for_each_protocol_without_training(recipe, call, capsys):
     said = capsys.readouterr().out
     for unit in units:
         assert f"Two probes: URDU, {unit} folds, fbank" in said
-    assert (
-        said.count("| small | - | - | - | - | 71.79% | - | - | - | - | - |")
-        == 2
-    )
+    assert said.count(f"| small |{' - |' * 4} 71.79% |{' - |' * 7}") == 2
     assert not (recipe.path / "results").exists()
 
 
@@ -217,6 +251,8 @@ def test_of_several_corpora_each_has_its_folder():
         ({"model": "mine"}, "--model can not be set here: row 'small'"),
         ({"number_of_epoch": 2}, "unknown key 'number_of_epoch'"),
         ({"protocol": "none"}, "unknown protocol 'none'"),
+        ({"lr": "0.1,zero"}, "got '0.1,zero'"),
+        ({"lr": "0.1,0.10"}, "several that differ"),
     ],
 )
 def test_bad_options_end_in_one_sentence(options, message, call):

@@ -1,70 +1,86 @@
-"""README's results section: order, what is missing, where it stands."""
+"""The measured tables: order, what is missing, where they stand."""
 
 import pytest
 
-from speechbrain_ptssnn.results import BEGIN, END, main, section, with_section
+from speechbrain_ptssnn.results import (
+    BEGIN,
+    END,
+    main,
+    section,
+    tables,
+    with_section,
+)
 
-RECORD = {
-    "corpus": "URDU",
-    "protocol": "random",
-    "backbone": "fbank",
-    "model": "pts_snn",
-    "folds": 10,
-    "labels": ["Angry", "Happy", "Neutral", "Sad"],
-    "is_complete": True,
+FIGURES = {
+    "trainable_params": 1234,
     "epochs": 30,
     "lr": "0.001",
-    "trainable_params": 1234,
+    "folds": 10,
     "folds_done": [1, 2],
     "seeds": {"1": {}, "2": {}},
     "WA": 0.5,
     "UA": 0.25,
     "WA_std": 0.0123,
     "UA_std": None,
-    "interval_95": {"WA": [0.4, 0.6], "UA": [0.2, 0.3]},
-    "majority": {"WA": 0.1, "UA": 0.2},
-    "speaker_oracle": {"WA": 0.9, "UA": 0.8},
+    "interval_95": {"WA": [0.4, 0.6], "UA": None},
+    "majority": {"WA": 0.1},
+    "speaker_oracle": {"WA": 0.9},
+    "energy": {"frames": 226, "mJ": 0.1236},
+    "latency": {"frames": 226, "threads": 1, "processor": "X", "ms": 2.345},
+}
+ROW = {
+    "name": "PTS-SNN",
+    "folder": "URDU/random/fbank/pts_snn",
+    "paper": {"WA": 73.34},
+    "rates": [{"lr": "0.001", "valid_UA": 0.7, "runs": 4}],
+    "figures": FIGURES,
+    "difference": None,
+    "why_not": None,
+}
+RECORD = {
+    "set": "table4",
+    "title": "Adaptations",
+    "reference": "PTS-SNN",
+    "corpus": "URDU",
+    "protocol": "random",
+    "backbone": "fbank",
+    "rows": [ROW],
 }
 
 
 def test_a_row_says_what_its_record_says():
-    line = section([RECORD]).splitlines()[4]
-    assert line == (
-        "| pts_snn | fbank | 1,234 | 1, 2 | 30 | 0.001 | 2 of 10 | "
-        "50.00% ± 1.23 (40.0 to 60.0%) | 25.00% (20.0 to 30.0%) | "
-        "10.00% | 90.00% |"
-    )
-    without = section([{**RECORD, "interval_95": None}])
-    assert "| 25.00% (-) |" in without
+    text = tables([RECORD])
+    assert (
+        "| PTS-SNN | 50.00% ± 1.2 | 40.0 to 60.0% | 25.00% | - | 73.34% | "
+        "1,234 | 0.124 | 2.35 | 0.001 | 1, 2 | 30 | 2 of 10 |"
+    ) in text.splitlines()
+    assert "majority 10.00%, speaker oracle 90.00%" in text
+    assert "226 frames, median, on 1 threads of X" in text
+    bare = {**FIGURES, "interval_95": None, "energy": None, "latency": None}
+    text = tables([{**RECORD, "rows": [{**ROW, "figures": bare}]}])
+    assert "| 25.00% | - | 73.34% | 1,234 | - | - | 0.001 |" in text
+    assert "mJ:" not in text and "ms:" not in text
 
 
-def test_tables_are_by_corpus_and_protocol_and_the_best_is_first():
-    better = {**RECORD, "model": "better", "WA": 0.6}
+def test_of_several_rates_all_are_named():
+    rates = [*ROW["rates"], {"lr": "0.01", "valid_UA": 0.6, "runs": 4}]
+    text = tables([{**RECORD, "rows": [{**ROW, "rates": rates}]}])
+    assert "- PTS-SNN, lr (valid UA): 0.001 (70.00%), 0.01 (60.00%)." in text
+
+
+def test_tables_are_by_corpus_protocol_backbone_and_set():
     other = {**RECORD, "corpus": "EMOVO"}
     unseen = {**RECORD, "protocol": "speaker"}
-    text = section([RECORD, unseen, better, other])
+    ablations = {**RECORD, "set": "table5", "title": "Ablations"}
+    text = tables([RECORD, unseen, ablations, other])
     heads = [row for row in text.splitlines() if row.startswith("### ")]
-    assert heads[:3] == [
-        "### EMOVO, random folds, 4 classes",
-        "### URDU, random folds, 4 classes",
-        "### URDU, speaker folds, 4 classes",
+    assert heads == [
+        "### Adaptations: EMOVO, random folds, fbank",
+        "### Adaptations: URDU, random folds, fbank",
+        "### Ablations: URDU, random folds, fbank",
+        "### Adaptations: URDU, speaker folds, fbank",
     ]
-    assert text.index("| better |") < text.rindex("| pts_snn |")
-    models = [row[2:9] for row in text.splitlines() if "| fbank |" in row]
-    assert models == ["pts_snn", "better ", "pts_snn", "pts_snn"]
-
-
-def test_other_classes_and_parts_of_a_corpus_stand_apart():
-    two = {**RECORD, "labels": ["high", "low"]}
-    part = {**RECORD, "is_complete": False}
-    heads = [
-        row for row in section([two, part, RECORD]).splitlines() if "###" in row
-    ]
-    assert heads[:3] == [
-        "### URDU, random folds, 4 classes, a part of the corpus",
-        "### URDU, random folds, 4 classes",
-        "### URDU, random folds, 2 classes",
-    ]
+    assert "Ablations" not in section([RECORD, ablations])  # not principal
 
 
 def test_what_the_paper_measures_and_we_do_not_has_its_command():
@@ -97,6 +113,6 @@ def test_the_section_replaces_itself_only():
     assert with_section(text, "new") == text
 
 
-def test_a_folder_without_runs_is_refused(tmp_path):
-    with pytest.raises(SystemExit, match=r"there is no summary.json below"):
+def test_a_folder_without_tables_is_refused(tmp_path):
+    with pytest.raises(SystemExit, match=r"experiments writes them"):
         main([str(tmp_path), f"--records={tmp_path}"])

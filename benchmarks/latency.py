@@ -1,0 +1,61 @@
+"""A set's trained heads side by side: time of one test utterance.
+
+python benchmarks/latency.py results/EMOVO/random/opensmile_compare/peers.json
+
+The file is what speechbrain_ptssnn.experiments left; the next table that it
+prints has the milliseconds, from latency.json beside each run's summary.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from timing import compare, parser, processor, report
+
+from speechbrain_ptssnn.energy import MEAN_FRAMES
+from speechbrain_ptssnn.trained_run import TrainedRun
+
+
+def evaluation(run, frames):
+    """A function that classifies a test utterance, repeated to a length."""
+    head, features = run.load(run.folds[0])
+    feats = features(run.test_ids(run.folds[0])[0])
+    feats = feats[:, torch.arange(frames) % feats.shape[1]]
+    return torch.inference_mode()(lambda: head(feats))
+
+
+if __name__ == "__main__":
+    arguments = parser(__doc__, "latency.json")
+    arguments.add_argument("table", type=Path)
+    arguments.add_argument("--frames", type=int, default=MEAN_FRAMES)
+    arguments.add_argument("--features_folder")
+    arguments.set_defaults(threads=1)
+    args = arguments.parse_args()
+    torch.set_num_threads(args.threads)
+    rows = json.loads(args.table.read_text())["rows"]
+    runs = {
+        row["name"]: TrainedRun(
+            Path(row["folder"], next(iter(row["figures"]["seeds"]))),
+            args.features_folder,
+        )
+        for row in rows
+        if row["figures"]
+    }
+    candidates = {
+        name: evaluation(run, args.frames) for name, run in runs.items()
+    }
+    results = compare(candidates, args.repeats)
+    for name, run in runs.items():
+        outcome = {
+            "frames": args.frames,
+            "threads": args.threads,
+            "processor": processor(),
+            **results[name],
+        }
+        (run.folder / "latency.json").write_text(json.dumps(outcome, indent=2))
+    report(
+        f"one utterance, {args.frames} frames, {args.table}",
+        results,
+        next(iter(results)),
+        args.output,
+    )
