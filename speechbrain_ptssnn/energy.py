@@ -197,6 +197,7 @@ def measure_run(
         "run": str(folder),
         "folds": run.folds,
         "n_utterances": len(names),
+        "channels": feats.shape[2],
         "pJ": {"MAC": MAC_PJ, "AC": AC_PJ},
         "mean": _utterance(
             [_divided(row, len(names)) for row in rows],

@@ -37,7 +37,8 @@ def collect(experiments, folders):
     folders : dict
         Name of a row to its models' folders, one a learning rate. Of several,
         the one with the most folds and seeds done counts, then the one with
-        the best validation: no test result has a say.
+        the best validation. No fold's own test has a say; but what one fold
+        validates on others test, for all rows alike.
 
     Returns
     -------
@@ -53,16 +54,16 @@ def collect(experiments, folders):
         "folds" that both have done; None where there are none. "why_not" says
         what can not be read or compared.
     """
-    rows, seeds = [], {}
+    rows, shown = [], {}
     for row in experiments.rows:
         tried, why_not = _read_all(folders[row.name])
         best = max(tried, key=lambda each: _merit(tried[each]), default=None)
-        seeds[row.name] = figures = tried.get(best)
+        shown[row.name], figures = tried.get(best), None
         if best:
             try:
-                figures = scores_of(seeds[row.name])
+                figures = scores_of(tried[best])
             except InputError as error:
-                figures, why_not = None, str(error)
+                why_not = str(error)
         rates = [
             {
                 "lr": read_settings(each.folders[0])["hyperparams"]["lr"],
@@ -84,9 +85,9 @@ def collect(experiments, folders):
                 "why_not": why_not,
             }
         )
-    reference = seeds[experiments.reference]
+    reference = shown[experiments.reference]
     for row in rows:
-        own = seeds[row["name"]]
+        own = shown[row["name"]]
         if own and reference and own is not reference:
             try:
                 row["difference"] = _difference(own, reference)
@@ -182,8 +183,7 @@ def body(outcome, as_markdown):
 
 
 def _figure_cells(row):
-    quoted = [f"{value:.2f}" for value in row["paper"].values()]
-    paper = f"{' / '.join(quoted)}%" if quoted else "-"
+    paper = _quoted(row["paper"])
     figures = row["figures"]
     if not figures:
         return [row["name"], *"----", paper, *"-------"]
@@ -220,6 +220,14 @@ def _difference_cells(row):
     return [*cells, str(done or "-")]
 
 
+def _quoted(paper):
+    scores = [f"{paper[key]:.2f}" for key in ("WA", "UA") if key in paper]
+    cells = [f"{' / '.join(scores)}%"] if scores else []
+    if "mJ" in paper:
+        cells.append(f"{paper['mJ']:.2f} mJ")
+    return ", ".join(cells) or "-"
+
+
 def _score(figures, key):
     std = figures[f"{key}_std"]
     spread = "" if std is None else f" ± {100 * std:.1f}"
@@ -231,25 +239,36 @@ def _remarks(outcome):
     rows, remarks = outcome["rows"], []
     shown = [row["figures"] for row in rows if row["figures"]]
     if shown:
-        guesses = max(shown, key=lambda figures: len(figures["folds_done"]))
+        widest = max(shown, key=lambda figures: len(figures["folds_done"]))
         majority, oracle = (
-            percent(guesses[key]["WA"])
-            for key in ("majority", "speaker_oracle")
+            percent(widest[key]["WA"]) for key in ("majority", "speaker_oracle")
         )
+        n = widest["n_speakers"]
         remarks.append(
             f"WA without hearing any emotion: majority {majority}, speaker "
             f"oracle {oracle}."
         )
-    if energies := [f["energy"] for f in shown if f["energy"]]:
         remarks.append(
-            f"mJ: strict count, an utterance of {energies[0]['frames']} frames."
+            f"{n} speakers: no p below {2 / 2**n:.2g}; not corrected for the "
+            "number of rows."
         )
-    if latencies := [f["latency"] for f in shown if f["latency"]]:
-        one = latencies[0]
-        remarks.append(
-            f"ms: one utterance of {one['frames']} frames, median, on "
-            f"{one['threads']} threads of {one['processor']}."
+    if not all(figures["is_complete"] for figures in shown):
+        remarks.append("Of a part of the corpus (complete: False).")
+    if len({len(figures["seeds"]) for figures in shown}) > 1:
+        remarks.append("Not all rows have as many seeds.")
+    energies = [figures["energy"] for figures in shown if figures["energy"]]
+    if energies:
+        sizes = {(e["frames"], e["channels"]) for e in energies}
+        lengths = " or ".join(f"{t} frames of {c}" for t, c in sorted(sizes))
+        remarks.append(f"mJ: strict count, an utterance of {lengths} channels.")
+    latencies = [figures["latency"] for figures in shown if figures["latency"]]
+    if latencies:
+        sizes = {(e["frames"], e["threads"], e["processor"]) for e in latencies}
+        ways = " or ".join(
+            f"{t} frames, {n} CPU thread{'s'[: n > 1]} of {cpu}"
+            for t, n, cpu in sorted(sizes)
         )
+        remarks.append(f"ms: median of one utterance of {ways}.")
     for row in rows:
         if len(row["rates"]) > 1:
             tried = (

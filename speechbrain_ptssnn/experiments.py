@@ -14,6 +14,7 @@ prints markdown.
 """
 
 import json
+import math
 import os
 import sys
 from dataclasses import dataclass
@@ -76,9 +77,12 @@ def main(argv=None):
         try:
             if "--table_only" not in flags:
                 failures = [f for rows in tables for f in _train(rows)]
+            if "--energy" in flags:
+                for rows in tables:
+                    _count_operations(_collect(experiments, rows))
         finally:  # Ctrl-C too shows what is done
             for rows in tables:
-                _show(experiments, rows, flags)
+                _show(experiments, rows, "--markdown" in flags)
         if failures:
             raise InputError(
                 f"failed rows: {', '.join(failures)}, see above; the same "
@@ -204,7 +208,7 @@ def learning_rates(argv):
         values = {float(rate) for rate in rates}
     except ValueError:
         values = {0}
-    if min(values) <= 0 or len(values) < len(rates):
+    if not all(0 < v < math.inf for v in values) or len(values) < len(rates):
         raise InputError(
             "lr must be a number above 0, or several that differ like "
             f"0.001,0.003, got {text!r}"
@@ -227,18 +231,19 @@ def _train(rows):
     return list(dict.fromkeys(failures))
 
 
-def _show(experiments, rows, flags):
-    """Prints what is done and writes it beside the models' folders."""
+def _collect(experiments, rows):
     folders = {
         name: [trial.folder for trial in trials]
         for name, trials in rows.items()
     }
-    outcome = collect(experiments, folders)
-    if "--energy" in flags:
-        _count_operations(outcome)
-        outcome = collect(experiments, folders)
-    print(f"\n{table(outcome, '--markdown' in flags)}")
-    place = next(iter(folders.values()))[0].parent
+    return collect(experiments, folders)
+
+
+def _show(experiments, rows, as_markdown):
+    """Prints what is done and writes it beside the models' folders."""
+    outcome = _collect(experiments, rows)
+    print(f"\n{table(outcome, as_markdown)}")
+    place = next(iter(rows.values()))[0].folder.parent
     if place.is_dir():
         path = place / f"{experiments.name}.json"
         write_text(path, json.dumps(outcome, indent=2))
@@ -246,11 +251,16 @@ def _show(experiments, rows, flags):
 
 
 def _count_operations(outcome):
-    """Measures the first seed's run of what is shown and has no energy."""
+    """Measures the first seed's run of what is shown and lacks its energy, or
+    has that of other folds.
+    """
     for row in outcome["rows"]:
         figures = row["figures"]
-        if figures and not figures["energy"]:
-            run_folder = Path(row["folder"], next(iter(figures["seeds"])))
+        if not figures:
+            continue
+        energy, seed = figures["energy"], next(iter(figures["seeds"]))
+        if not energy or not {*figures["folds_done"]} <= {*energy["folds"]}:
+            run_folder = Path(row["folder"], seed)
             print(f"operations of {run_folder}", flush=True)
             write_energy(run_folder)
 

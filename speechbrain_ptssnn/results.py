@@ -55,7 +55,9 @@ def collect(results_folder):
             "<set>.json; python -m speechbrain_ptssnn.experiments writes them"
         )
     records = [
-        each for each in map(read_json, files) if each["corpus"] != SYNTHETIC
+        each
+        for each in map(read_json, files)
+        if "set" in each and each["corpus"] != SYNTHETIC
     ]
     for record in records:
         for row in record["rows"]:  # no machine's paths
@@ -102,7 +104,12 @@ def section(records):
 
 def _missing(records):
     """What the paper reports and no record does, with its command."""
-    done = {(r["corpus"], r["protocol"], r["backbone"]) for r in records}
+    done = {
+        tuple(record[key] for key in PLACE)
+        for record in records
+        if record["set"] == "table4"
+        and all(row["figures"] for row in record["rows"])
+    }
     lines = []
     for name in PAPER_CORPORA:
         protocol = find_corpus(name).protocol

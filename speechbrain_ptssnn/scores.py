@@ -99,9 +99,9 @@ def scores_of(seeds):
         over seeds "WA" and "UA" with "interval_95" (bootstrap over speakers
         of these means; None with one speaker), "majority" and
         "speaker_oracle". "WA_std" and "UA_std" are over seeds (n - 1; None
-        with one). "energy" holds the strict count of ``energy.json`` and
-        "latency" what benchmarks/latency.py found, each the mean over the
-        seeds that have one, or None.
+        with one). "energy" holds the strict count of the first seed's
+        ``energy.json`` and "latency" what benchmarks/latency.py found for it,
+        or None.
     """
     one, folder = seeds.summaries[0], seeds.folders[0]
     answers = seeds.answers(seeds.done)
@@ -134,8 +134,8 @@ def scores_of(seeds):
         **{f"{key}_std": _std(each, key) for key in ("WA", "UA")},
         "interval_95": bounds and {key: bounds[key] for key in ("WA", "UA")},
         **confounds(manifest, folds, one["labels"]),
-        "energy": _energy(seeds.folders),
-        "latency": _latency(seeds.folders),
+        "energy": _energy(folder / "energy.json"),
+        "latency": _latency(folder / "latency.json"),
         "git_revisions": sorted(
             {s["git_revision"] or "unknown" for s in seeds.summaries}
         ),
@@ -147,26 +147,17 @@ def _std(each, key):
     return stdev(values) if len(values) > 1 else None
 
 
-def _energy(folders):
-    counts = [each["scaled"] for each in _existing(folders, "energy.json")]
-    if not counts:
+def _energy(path):
+    if not path.is_file():
         return None
+    energy = read_json(path)
     return {
-        "frames": counts[0]["frames"],
-        "mJ": mean(each["strict"]["mJ"] for each in counts),
+        "folds": energy["folds"],
+        "channels": energy["channels"],
+        "frames": energy["scaled"]["frames"],
+        "mJ": energy["scaled"]["strict"]["mJ"],
     }
 
 
-def _latency(folders):
-    times = _existing(folders, "latency.json")
-    if not times:
-        return None
-    return {
-        **{key: times[0][key] for key in ("frames", "threads", "processor")},
-        "ms": mean(each["ms"] for each in times),
-    }
-
-
-def _existing(folders, name):
-    files = [each / name for each in folders]
-    return [read_json(file) for file in files if file.is_file()]
+def _latency(path):
+    return read_json(path) if path.is_file() else None

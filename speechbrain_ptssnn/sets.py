@@ -1,5 +1,6 @@
 """A set of experiments: the rows of one of the paper's tables, as YAML."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,12 @@ from speechbrain_ptssnn.hyperparams import OURS, read_yaml
 
 KEYS = ("title", "reference", "rows")
 ROW_KEYS = ("name", "head", "overrides", "paper")
-PAPER_KEYS = ("WA", "UA")
+PAPER_KEYS = ("WA", "UA", "mJ")
+# One table has one of each, so that no row can choose another.
+OF_THE_TABLE = (
+    *("corpus", "protocol", "backbone", "data_folder", "complete"),
+    *("seed", "split_seed", "fold", "results_folder"),
+)
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class Row:
     overrides : dict
         Keys of that file that are set otherwise.
     paper : dict
-        "WA", or "WA" and "UA", in percent as the paper prints them; or empty.
+        "WA" and "UA" in percent and "mJ", those that the paper prints.
     """
 
     name: str
@@ -109,17 +115,32 @@ def _read_row(where, folder, row):
                 f"{where}: {key} must be like '{{name: value}}', got "
                 f"{row[key]!r}"
             )
+    overrides = row.get("overrides", {})
+    for key in overrides:
+        if not isinstance(key, str) or key in OF_THE_TABLE:
+            raise InputError(
+                f"{where}: overrides can not set {key!r}; all rows of a table "
+                "share it"
+                if key in OF_THE_TABLE
+                else f"{where}: overrides: {key!r} is no key of a head's file"
+            )
+    try:
+        json.dumps(overrides)
+    except TypeError as error:
+        raise InputError(
+            f"{where}: overrides must be plain values ({error})"
+        ) from error
     paper = row.get("paper", {})
-    _check_keys(f"{where}: paper", paper, PAPER_KEYS, ("WA",) if paper else ())
+    _check_keys(f"{where}: paper", paper, PAPER_KEYS, ())
     for key, value in paper.items():
-        if not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             raise InputError(
                 f"{where}: paper: {key} must be a number, got {value!r}"
             )
     return Row(
         str(row["name"]),
         _find_head(where, folder, str(row["head"])),
-        dict(row.get("overrides", {})),
+        dict(overrides),
         {key: float(paper[key]) for key in PAPER_KEYS if key in paper},
     )
 

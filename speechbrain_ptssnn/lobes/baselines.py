@@ -4,6 +4,7 @@ import torch
 
 from speechbrain_ptssnn.lobes.classifier import PLIFClassifier
 from speechbrain_ptssnn.lobes.pts_snn import check_feature_size
+from speechbrain_ptssnn.nnet.frame_pooling import FramePooling
 from speechbrain_ptssnn.nnet.layer_mixture import LayerMixture
 from speechbrain_ptssnn.nnet.masking import masked_mean
 from speechbrain_ptssnn.nnet.plif import PLIF
@@ -64,6 +65,9 @@ class LinearProbe(torch.nn.Module):
         Hidden units.
     n_layers : int
         Hidden states in the features; see :class:`PTSSNN`.
+    pooling : int
+        Frames that are averaged into one before all else; its source pools
+        none.
 
     Example
     -------
@@ -71,15 +75,19 @@ class LinearProbe(torch.nn.Module):
     torch.Size([2, 4])
     """
 
-    def __init__(self, input_size=768, n_classes=4, size=256, n_layers=1):
+    def __init__(
+        self, input_size=768, n_classes=4, size=256, n_layers=1, pooling=1
+    ):
         super().__init__()
         self.input_size = input_size
         self.mixture = LayerMixture(n_layers)
+        self.pooling = FramePooling(pooling)
         self.linear = torch.nn.Linear(input_size // n_layers, size)
         self.output = torch.nn.Linear(size, n_classes)
 
     def forward(self, feats, lengths=None):
         """As :meth:`PTSSNN.forward`, but logits, [batch, n_classes]."""
         check_feature_size(self, feats)
-        hidden = torch.relu(self.linear(self.mixture(feats)))
+        feats, lengths = self.pooling(self.mixture(feats), lengths)
+        hidden = torch.relu(self.linear(feats))
         return self.output(masked_mean(hidden, lengths))

@@ -21,6 +21,7 @@ from speechbrain_ptssnn.nnet.normalization import (
     SoftSaturation,
 )
 from speechbrain_ptssnn.nnet.plif import PLIF, SingleStepPLIF
+from speechbrain_ptssnn.nnet.spiking_input import SpikingInput
 from speechbrain_ptssnn.nnet.temporal_shift import TemporalShift
 
 
@@ -238,6 +239,9 @@ class PTSSNN(torch.nn.Module):
         gets.
     pooling : int
         Frames that are averaged into one before all else.
+    spiking_input : bool
+        Whether the saturated features become spikes before the first product,
+        which then costs accumulations only; see :class:`SpikingInput`.
     readout : str
         "spike" or "membrane"; see :class:`PLIFClassifier`.
     logit_scale : float
@@ -279,6 +283,7 @@ class PTSSNN(torch.nn.Module):
         token_plif=SingleStepPLIF,
         n_layers=1,
         pooling=1,
+        spiking_input=False,
         attention=True,
         readout="spike",
         logit_scale=1.0,
@@ -289,8 +294,11 @@ class PTSSNN(torch.nn.Module):
         self.pooling = FramePooling(pooling)
         feature_size = input_size // n_layers
         self.saturation = SoftSaturation(feature_size, saturation, layer_norm)
+        self.spiking_input = None
+        if spiking_input:
+            self.spiking_input = SpikingInput(feature_size, plif=plif)
         self.encoder = TemporalShiftSpikingEncoder(
-            feature_size,
+            2 * feature_size if spiking_input else feature_size,
             hidden_size,
             size,
             shift_fraction,
@@ -334,6 +342,8 @@ class PTSSNN(torch.nn.Module):
             lengths = None  # every frame is real: no part has to look again
         feats, lengths = self.pooling(self.mixture(feats), lengths)
         feats = self.saturation(feats)
+        if self.spiking_input is not None:
+            feats = self.spiking_input(feats, lengths)
         encoded = self.encoder(feats, lengths)
         prompts, features = self.attention(encoded, lengths)
         if self.bias_generator is not None:

@@ -30,9 +30,9 @@ class AdaptiveLIF(torch.nn.Module):
 
     w[t] = beta * w[t-1] + a * u[t-1] + b * s[t-1],
     u[t] = alpha * (u[t-1] - s[t-1]) + (1 - alpha) * (i[t] - w[t]),
-    s[t] = 1 where u[t] >= 1; LIF has no w. Each neuron learns its own alpha,
-    beta, a and b, within bounds. The surrogate gradient is 1 within 0.5 of
-    the threshold, else 0.
+    s[t] = 1 where u[t] >= 1, the threshold; LIF has no w. Each neuron learns
+    its own alpha, beta, a and b, within bounds. The surrogate gradient is 1
+    within 0.5 of the threshold, else 0.
 
     Source: sparch, Bittar and Garner 2022, doi:10.3389/fnins.2022.865897.
     Differs: states start at 0, not at random, so that a result can be
@@ -56,6 +56,7 @@ class AdaptiveLIF(torch.nn.Module):
     def __init__(self, n_neurons, adaptive=True):
         super().__init__()
         self.adaptive = adaptive
+        self.v_threshold = 1.0
         self.spike = Rect()
         self.alpha = draw(ALPHA, n_neurons)
         if adaptive:
@@ -77,7 +78,7 @@ class AdaptiveLIF(torch.nn.Module):
             if self.adaptive:
                 w = beta * w + a * u + b * s
             u = alpha * (u - s) + (1 - alpha) * (i - w)
-            s = self.spike(u - 1)
+            s = self.spike(u - self.v_threshold)
             spikes.append(s.to(current.dtype))
         spikes = torch.stack(spikes, 1)
         mask = frame_mask(lengths, spikes.shape[1])

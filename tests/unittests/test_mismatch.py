@@ -12,6 +12,7 @@ from speechbrain_ptssnn.mismatch import (
     UNCALIBRATED,
     measure_mismatch,
 )
+from speechbrain_ptssnn.nnet.adaptive_lif import AdaptiveLIF
 
 
 def fake_run(heads, utterances, labels):
@@ -53,6 +54,13 @@ def test_one_layer_by_hand(threshold):
         "angry": (0.5, 0.5, 0.5),
         "sad": (0.0, 1.0, 0.0),
     }
+
+
+def test_other_neurons_than_plif_have_a_threshold_too():
+    head = torch.nn.Sequential(AdaptiveLIF(1))
+    run = fake_run({1: head}, {"a": ("sad", torch.ones(4, 1))}, ["sad"])
+    (found,) = measure_mismatch(run).values()
+    assert found.currents[40] == 4  # the bin from 1.0
 
 
 def test_a_label_that_a_fold_does_not_test_counts_where_it_is_tested():

@@ -25,7 +25,9 @@ FIGURES = {
     "interval_95": {"WA": [0.4, 0.6], "UA": None},
     "majority": {"WA": 0.1},
     "speaker_oracle": {"WA": 0.9},
-    "energy": {"frames": 226, "mJ": 0.1236},
+    "n_speakers": 6,
+    "is_complete": True,
+    "energy": {"folds": [1], "channels": 160, "frames": 226, "mJ": 0.1236},
     "latency": {"frames": 226, "threads": 1, "processor": "X", "ms": 2.345},
 }
 ROW = {
@@ -55,11 +57,24 @@ def test_a_row_says_what_its_record_says():
         "1,234 | 0.124 | 2.35 | 0.001 | 1, 2 | 30 | 2 of 10 |"
     ) in text.splitlines()
     assert "majority 10.00%, speaker oracle 90.00%" in text
-    assert "226 frames, median, on 1 threads of X" in text
-    bare = {**FIGURES, "interval_95": None, "energy": None, "latency": None}
+    for remark in (
+        "6 speakers: no p below 0.031;",
+        "mJ: strict count, an utterance of 226 frames of 160 channels.",
+        "ms: median of one utterance of 226 frames, 1 CPU thread of X.",
+    ):
+        assert remark in text
+    assert "part of the corpus" not in text
+    bare = {
+        **FIGURES,
+        "interval_95": None,
+        "energy": None,
+        "latency": None,
+        "is_complete": False,
+    }
     text = tables([{**RECORD, "rows": [{**ROW, "figures": bare}]}])
     assert "| 25.00% | - | 73.34% | 1,234 | - | - | 0.001 |" in text
     assert "mJ:" not in text and "ms:" not in text
+    assert "Of a part of the corpus" in text
 
 
 def test_of_several_rates_all_are_named():
@@ -87,8 +102,14 @@ def test_what_the_paper_measures_and_we_do_not_has_its_command():
     done = {"backbone": "emotion2vec_base", "corpus": "IEMOCAP"}
     by_speaker = {**RECORD, **done, "protocol": "speaker"}
     assert "--corpus=IEMOCAP --protocol=session" in section([by_speaker])
-    text = section([{**RECORD, **done, "protocol": "session"}])
-    assert "--corpus=IEMOCAP" not in text
+    session = {**RECORD, **done, "protocol": "session"}
+    assert "--corpus=IEMOCAP" not in section([session])
+    for undone in (
+        {**session, "set": "kappa"},
+        {**session, "rows": [ROW, {**ROW, "figures": None}]},
+    ):
+        text = section([undone])
+        assert "--corpus=IEMOCAP" in text
     for corpus in ("CASIA", "EMODB", "EMOVO", "URDU"):
         assert f"--corpus={corpus}" in text
 

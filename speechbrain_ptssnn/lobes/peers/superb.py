@@ -11,7 +11,8 @@ class SUPERBHead(torch.nn.Module):
     r"""Linear projector, mean over the valid frames, Linear.
 
     Source: arXiv:2105.01051 and s3prl's ``downstream/emotion``, of the same
-    sizes. It has the size of ``LinearProbe``, without its ReLU.
+    sizes. It has the size of ``LinearProbe``, without its ReLU, so the mean
+    can come first: the same logits for one frame's products.
 
     Arguments
     ---------
@@ -43,5 +44,5 @@ class SUPERBHead(torch.nn.Module):
     def forward(self, feats, lengths=None):
         """As :meth:`PTSSNN.forward`, but logits, [batch, n_classes]."""
         check_feature_size(self, feats)
-        projected = self.projector(self.mixture(feats))
-        return self.output(masked_mean(projected, lengths))
+        mean = masked_mean(self.mixture(feats), lengths)
+        return self.output(self.projector(mean))
