@@ -50,16 +50,41 @@ def read_answers(path):
     path = Path(path)
     folders = [path]
     if not (path / "folds.json").is_file():
-        folders = [file.parent for file in path.glob("*/folds.json")]
+        folders = seed_folders(path, "folds.json")
     if not folders:
         raise InputError(
             f"{path} is no run: there is no folds.json in it or in a folder "
             "of it; give e.g. results/URDU/random/fbank/pts_snn/1, or .../"
             "pts_snn for all its seeds"
         )
-    folders.sort(key=lambda folder: (len(folder.name), folder.name))
-    check_settings(folders)
     return [read_run(folder) for folder in folders]
+
+
+def seed_folders(folder, name):
+    """Finds the runs of a model that have a file.
+
+    Arguments
+    ---------
+    folder : Path
+        results/<corpus>/<protocol>/<backbone>/<model>.
+    name : str
+        The file's.
+
+    Returns
+    -------
+    list of Path
+        One a seed, in their order.
+
+    Raises
+    ------
+    InputError
+        If they were trained with different settings.
+    """
+    folders = [path.parent for path in folder.glob(f"*/{name}")]
+    folders.sort(key=lambda each: (len(each.name), each.name))
+    if folders:
+        _check_settings(folders)
+    return folders
 
 
 def read_run(folder, numbers=None):
@@ -118,29 +143,6 @@ def read_settings(folder):
     return read_json(path)
 
 
-def check_settings(folders):
-    """Refuses seeds of different runs.
-
-    Arguments
-    ---------
-    folders : list of Path
-        One a seed.
-
-    Raises
-    ------
-    InputError
-        If anything but the seed differs; names it.
-    """
-    first, *others = (_flat(read_settings(f)) for f in folders)
-    for folder, other in zip(folders[1:], others, strict=True):
-        for key in sorted(first.keys() | other.keys()):
-            if first.get(key) != other.get(key):
-                raise InputError(
-                    f"{folders[0]} and {folder} are seeds of different runs: "
-                    f"{key}={first.get(key)} and {other.get(key)}; remove one"
-                )
-
-
 def check_alike(runs):
     """Refuses runs that can not be paired utterance by utterance.
 
@@ -180,6 +182,17 @@ def mean_confusions(runs, labels):
     """
     each = [confusions_of(run.rows.values(), labels) for run in runs]
     return np.mean(each, axis=0)
+
+
+def _check_settings(folders):
+    first, *others = (_flat(read_settings(f)) for f in folders)
+    for folder, other in zip(folders[1:], others, strict=True):
+        for key in sorted(first.keys() | other.keys()):
+            if first.get(key) != other.get(key):
+                raise InputError(
+                    f"{folders[0]} and {folder} are seeds of different runs: "
+                    f"{key}={first.get(key)} and {other.get(key)}; remove one"
+                )
 
 
 def _flat(settings):

@@ -5,10 +5,10 @@ from statistics import mean, stdev
 
 from speechbrain_ptssnn.answers import (
     check_alike,
-    check_settings,
     mean_confusions,
     read_run,
     read_settings,
+    seed_folders,
 )
 from speechbrain_ptssnn.confounds import confounds
 from speechbrain_ptssnn.files import read_json
@@ -73,13 +73,11 @@ def read_seeds(folder):
     InputError
         If they were trained with different settings.
     """
-    folders = [path.parent for path in folder.glob("*/summary.json")]
-    folders.sort(key=lambda each: (len(each.name), each.name))
+    folders = seed_folders(folder, "summary.json")
     summaries = [read_json(each / "summary.json") for each in folders]
     if not summaries:
         return None
     done = set.intersection(*(set(s["folds_done"]) for s in summaries))
-    check_settings(folders)
     return Seeds(folders, summaries, sorted(done)) if done else None
 
 
