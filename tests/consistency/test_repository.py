@@ -166,8 +166,8 @@ def test_the_table_of_heads_counts_their_parameters():
     for name, *counts in rows:
         for overrides, n_classes, count in zip(
             (
-                "head: {input_size: 768}",
-                "head: {input_size: 130}\nlayer_norm: False",  # opensmile's
+                "head: {input_size: 768}\nlayer_norm: True",
+                "head: {input_size: 130}",  # opensmile's, no LayerNorm
             ),
             (4, 7),
             counts,
@@ -211,7 +211,9 @@ def test_every_hub_model_is_pinned_or_says_why_not(name):
 def test_defaults_of_the_yaml_are_those_of_the_head():
     from speechbrain_ptssnn import PTSSNN
 
-    built, default = build("pts_snn.yaml")["head"], PTSSNN(160)
+    paper = "layer_norm: True\nsaturation: 0.1"  # fbank has its own
+    built = build("pts_snn.yaml", overrides=paper)["head"]
+    default = PTSSNN(160)
     assert repr(built) == repr(default)
     assert built.classifier.logit_scale == default.classifier.logit_scale
     plif = built.classifier.hidden
