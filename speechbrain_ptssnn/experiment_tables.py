@@ -1,6 +1,5 @@
 """What the rows of a set gave, side by side."""
 
-from speechbrain_ptssnn.answers import read_settings
 from speechbrain_ptssnn.compare import compare_answers
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.scores import read_seeds, scores_of
@@ -66,7 +65,7 @@ def collect(experiments, folders):
                 why_not = str(error)
         rates = [
             {
-                "lr": read_settings(each.folders[0])["hyperparams"]["lr"],
+                "lr": each.hyperparams["lr"],
                 "valid_UA": each.valid_UA,
                 "runs": len(each.folders) * len(each.done),
             }

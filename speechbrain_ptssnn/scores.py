@@ -36,6 +36,11 @@ class Seeds:
     done: list
 
     @property
+    def hyperparams(self):
+        """The settings that they share, those of the first."""
+        return read_settings(self.folders[0])["hyperparams"]
+
+    @property
     def valid_UA(self):
         """The mean of what the validation gave in the selected epochs."""
         return mean(summary["valid_UA"] for summary in self.summaries)
@@ -111,7 +116,7 @@ def scores_of(seeds):
         confusion_scores(mean_confusions([run], one["labels"]).sum(0))
         for run in answers
     ]
-    hyperparams = read_settings(folder)["hyperparams"]
+    hyperparams = seeds.hyperparams
     folds = list(answers[0].folds.values())
     manifest = read_json(folder / "manifest.json")
     return {

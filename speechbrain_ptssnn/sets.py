@@ -117,12 +117,14 @@ def _read_row(where, folder, row):
             )
     overrides = row.get("overrides", {})
     for key in overrides:
-        if not isinstance(key, str) or key in OF_THE_TABLE:
+        if not isinstance(key, str):
+            raise InputError(
+                f"{where}: overrides: {key!r} is no key of a head's file"
+            )
+        if key in OF_THE_TABLE:
             raise InputError(
                 f"{where}: overrides can not set {key!r}; all rows of a table "
                 "share it"
-                if key in OF_THE_TABLE
-                else f"{where}: overrides: {key!r} is no key of a head's file"
             )
     try:
         json.dumps(overrides)
