@@ -7,14 +7,14 @@ It takes what ``recipes/<CORPUS>/train.py`` takes, and ``--corpus``; each row
 of the set is that recipe's run, so what is finished is never done again.
 ``--corpus``, ``--protocol`` and ``--backbone`` may name several, divided by
 commas, and there is a table for each combination; of several corpora
-``--data_folder`` holds a folder each. Of several ``--lr``, each row is trained
-at all and shown at the one with the best validation. ``--energy`` counts the
-operations of what is shown, ``--table_only`` trains nothing, ``--markdown``
-prints markdown.
+``--data_folder`` holds a folder each. A row whose set gives it several learning
+rates is trained at all and shown at the one with the best validation;
+``--lr=0.0005,0.003`` does the same for the rows that have none of their own.
+``--energy`` counts the operations of what is shown, ``--table_only`` trains
+nothing, ``--markdown`` prints markdown.
 """
 
 import json
-import math
 import os
 import sys
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ from speechbrain_ptssnn.files import write_text
 from speechbrain_ptssnn.hyperparams import OURS
 from speechbrain_ptssnn.recipe import run
 from speechbrain_ptssnn.run_folder import Run
-from speechbrain_ptssnn.sets import read_set
+from speechbrain_ptssnn.sets import check_rates, read_set
 
 SEVERAL = ("corpus", "protocol", "backbone")
 FLAGS = ("--energy", "--table_only", "--markdown")
@@ -138,7 +138,8 @@ def places(argv):
 
 def _plan_table(experiments, corpus, argv):
     script = OURS.parent / "recipes" / find_corpus(corpus).name / "train.py"
-    rates = learning_rates(argv)
+    given = (value_of(argv, "lr") or "").split(",")
+    given = check_rates(given) if len(given) > 1 else ()
     rows, taken = {}, {}
     for row in experiments.rows:
         for key in row.overrides:
@@ -154,6 +155,7 @@ def _plan_table(experiments, corpus, argv):
                 for key, value in row.overrides.items()
             },
         )
+        rates = row.rates or given
         if rates:
             arguments = with_values(arguments, lr=rates[0])
         job = open_job(arguments, corpus, script.parent)
@@ -165,7 +167,8 @@ def _plan_table(experiments, corpus, argv):
                 "own in its overrides"
             )
         taken[folder] = row.name
-        names = {rate: f"{folder.name}_lr{rate}" for rate in rates}
+        several = rates if len(rates) > 1 else ()
+        names = {rate: f"{folder.name}_lr{rate}" for rate in several}
         rows[row.name] = [
             Trial(
                 script,
@@ -175,45 +178,6 @@ def _plan_table(experiments, corpus, argv):
             for rate, name in names.items()
         ] or [Trial(script, arguments, folder)]
     return rows
-
-
-def learning_rates(argv):
-    """The rates of ``--lr=0.001,0.003``.
-
-    Arguments
-    ---------
-    argv : list of str
-        The command line.
-
-    Returns
-    -------
-    list of str
-        As they are written; empty where there is no comma.
-
-    Raises
-    ------
-    InputError
-        If one is no number above 0 or stands there twice.
-
-    Example
-    -------
-    >>> learning_rates(["set.yaml", "--lr=0.001,0.003"])
-    ['0.001', '0.003']
-    """
-    text = value_of(argv, "lr") or ""
-    if "," not in text:
-        return []
-    rates = text.split(",")
-    try:
-        values = {float(rate) for rate in rates}
-    except ValueError:
-        values = {0}
-    if not all(0 < v < math.inf for v in values) or len(values) < len(rates):
-        raise InputError(
-            "lr must be a number above 0, or several that differ like "
-            f"0.001,0.003, got {text!r}"
-        )
-    return rates
 
 
 def _train(rows):

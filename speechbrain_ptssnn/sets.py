@@ -1,6 +1,7 @@
 """A set of experiments: the rows of one of the paper's tables, as YAML."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.hyperparams import OURS, read_yaml
 
 KEYS = ("title", "reference", "rows")
-ROW_KEYS = ("name", "head", "overrides", "paper")
+ROW_KEYS = ("name", "head", "lr", "overrides", "paper")
 PAPER_KEYS = ("WA", "UA", "mJ")
 # One table has one of each, so that no row can choose another.
 OF_THE_TABLE = (
@@ -32,12 +33,16 @@ class Row:
         Keys of that file that are set otherwise.
     paper : dict
         "WA" and "UA" in percent and "mJ", those that the paper prints.
+    rates : tuple of str
+        Learning rates, all of which are trained; none leaves the choice to
+        the command line.
     """
 
     name: str
     head: Path
     overrides: dict
     paper: dict
+    rates: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,8 @@ def _read_row(where, folder, row):
             raise InputError(
                 f"{where}: overrides: {key!r} is no key of a head's file"
             )
+        if key == "lr":
+            raise InputError(f"{where}: overrides: lr stands beside it")
         if key in OF_THE_TABLE:
             raise InputError(
                 f"{where}: overrides can not set {key!r}; all rows of a table "
@@ -144,7 +151,53 @@ def _read_row(where, folder, row):
         _find_head(where, folder, str(row["head"])),
         dict(overrides),
         {key: float(paper[key]) for key in PAPER_KEYS if key in paper},
+        _read_rates(where, row["lr"]) if "lr" in row else (),
     )
+
+
+def _read_rates(where, given):
+    """The rates of ``lr: 0.01`` or ``lr: [0.01, 0.03]``."""
+    values = given if isinstance(given, list) else [given]
+    try:
+        return check_rates([str(value) for value in values])
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def check_rates(rates):
+    """Refuses what are no learning rates.
+
+    Arguments
+    ---------
+    rates : list of str
+        As they are written.
+
+    Returns
+    -------
+    tuple of str
+        The same.
+
+    Raises
+    ------
+    InputError
+        If there is none, or one is no number above 0 or stands there twice.
+
+    Example
+    -------
+    >>> check_rates(["0.001", "0.003"])
+    ('0.001', '0.003')
+    """
+    try:
+        values = {float(rate) for rate in rates}
+    except ValueError:
+        values = {0}
+    is_positive = all(0 < value < math.inf for value in values)
+    if not (values and is_positive and len(values) == len(rates)):
+        raise InputError(
+            "lr must be a number above 0, or several that differ like "
+            f"0.001,0.003, got {','.join(rates)!r}"
+        )
+    return tuple(rates)
 
 
 def _check_keys(where, document, allowed, needed):

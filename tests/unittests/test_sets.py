@@ -12,7 +12,7 @@ rows:
       head: mine.yaml
       overrides: {model: one, head: {size: 8}}
       paper: {WA: 50.5}
-    - {name: probe, head: linear_probe.yaml}
+    - {name: probe, head: linear_probe.yaml, lr: [0.01, 3e-4]}
 """
 SET = f"title: Mine\nreference: probe\n{ROWS}"
 
@@ -40,7 +40,7 @@ def test_rows_are_read_in_order_from_files_beside_the_set_or_ours(
             {"model": "one", "head": {"size": 8}},
             {"WA": 50.5},
         ),
-        Row("probe", OURS / "linear_probe.yaml", {}, {}),
+        Row("probe", OURS / "linear_probe.yaml", {}, {}, ("0.01", "0.0003")),
     )
 
 
@@ -58,6 +58,11 @@ def test_rows_are_read_in_order_from_files_beside_the_set_or_ours(
         ("{WA: 50.5}", "{WA: high}", "paper: WA must be a number, got 'high'"),
         ("overrides: {model: one, head: {size: 8}}", "overrides: 8", "overrid"),
         ("{model: one,", "{fold: 1,", "overrides can not set 'fold'; all rows"),
+        ("{model: one,", "{lr: 1,", "row 1: overrides: lr stands beside it"),
+        ("[0.01, 3e-4]", "0", "row 2: lr must be a number above 0.* got '0'"),
+        ("[0.01, 3e-4]", "[]", "row 2: lr must be a number above 0"),
+        ("3e-4]", "0.010]", "row 2: lr must be .*, or several that differ"),
+        ("3e-4]", "high]", "row 2: lr must be .* got '0.01,high'"),
         ("{model: one,", "{1: one,", "overrides: 1 is no key"),
         ("size: 8", "plif: !ref <plif>", "overrides must be plain values"),
         (
@@ -66,7 +71,7 @@ def test_rows_are_read_in_order_from_files_beside_the_set_or_ours(
             "row 2: unknown key 'nam",
         ),
         (
-            "    - {name: probe, head: linear_probe.yaml}",
+            "    - {name: probe, head: linear_probe.yaml, lr: [0.01, 3e-4]}",
             "    - a",
             "row 2: mu",
         ),
