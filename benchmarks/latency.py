@@ -10,9 +10,10 @@ import json
 from pathlib import Path
 
 import torch
-from timing import compare, parser, processor, report
+from timing import compare, parser, report
 
 from speechbrain_ptssnn.energy import MEAN_FRAMES
+from speechbrain_ptssnn.provenance import device_name
 from speechbrain_ptssnn.trained_run import TrainedRun
 
 
@@ -49,7 +50,7 @@ if __name__ == "__main__":
         outcome = {
             "frames": args.frames,
             "threads": args.threads,
-            "processor": processor(),
+            "processor": device_name("cpu"),
             **results[name],
         }
         (run.folder / "latency.json").write_text(json.dumps(outcome, indent=2))

@@ -2,12 +2,13 @@
 
 import argparse
 import json
-import platform
 import statistics
 import time
 from pathlib import Path
 
 import torch
+
+from speechbrain_ptssnn.provenance import device_name
 
 
 def parser(description, output):
@@ -88,7 +89,7 @@ def save(path, **content):
     path.parent.mkdir(parents=True, exist_ok=True)
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     content["machine"] = {
-        "processor": processor(),
+        "processor": device_name("cpu"),
         "threads": torch.get_num_threads(),
         "gpu": gpu,
         "torch": torch.__version__,
@@ -100,13 +101,3 @@ def save(path, **content):
 def _wait():
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-
-
-def processor():
-    """The name of the CPU."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":")[1].strip()
-    return platform.processor()

@@ -181,6 +181,21 @@ def body(outcome, as_markdown):
     ]
 
 
+def _devices(rows):
+    """Where the rows were trained; records of before it was noted are mute."""
+    where = {}
+    for row in rows:
+        if row["figures"]:
+            devices = " and ".join(row["figures"].get("devices", []))
+            where.setdefault(devices, []).append(row["name"])
+    return [
+        f"Trained on {devices}"
+        + (f": {', '.join(names)}." if len(where) > 1 else ".")
+        for devices, names in where.items()
+        if devices
+    ]
+
+
 def _figure_cells(row):
     paper = _quoted(row["paper"])
     figures = row["figures"]
@@ -255,6 +270,7 @@ def _remarks(outcome):
         remarks.append("Of a part of the corpus (complete: False).")
     if len({len(figures["seeds"]) for figures in shown}) > 1:
         remarks.append("Not all rows have as many seeds.")
+    remarks += _devices(rows)
     energies = [figures["energy"] for figures in shown if figures["energy"]]
     if energies:
         sizes = {(e["frames"], e["channels"]) for e in energies}

@@ -15,6 +15,7 @@ from speechbrain_ptssnn.brain import SERBrain, best_validation
 from speechbrain_ptssnn.checkpoints import CompleteCheckpointer
 from speechbrain_ptssnn.files import only_process, write_text
 from speechbrain_ptssnn.inference import save_bundle
+from speechbrain_ptssnn.provenance import device_name
 from speechbrain_ptssnn.sampler import LengthBuckets
 from speechbrain_ptssnn.summary import write_predictions
 
@@ -152,6 +153,7 @@ def _write(run, number, brain):
     brain.checkpointer.delete_checkpoints(importance_keys=[best_validation])
     result = {
         "fold": number,
+        "device": device_name(run.job.device),
         "epoch": brain.best["epoch"],
         "valid_UA": brain.best["UA"],
         **outcome,

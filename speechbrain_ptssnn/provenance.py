@@ -1,9 +1,11 @@
-"""What a result was made with: versions and revision."""
+"""What a result was made with: versions, revision, device."""
 
 import platform
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
+
+import torch
 
 import speechbrain_ptssnn
 
@@ -38,6 +40,29 @@ def provenance():
         },
         "git_revision": _git_revision(),
     }
+
+
+def device_name(device):
+    """The make of a device.
+
+    Arguments
+    ---------
+    device : str
+        As torch has it, like "cpu" or "cuda:0".
+
+    Returns
+    -------
+    str
+        Of the GPU, or of this machine's processor.
+    """
+    if "cuda" in device:
+        return torch.cuda.get_device_name(device)
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":")[1].strip()
+    return platform.processor()
 
 
 def _git_revision():

@@ -104,7 +104,7 @@ def scores_of(seeds):
         "speaker_oracle". "WA_std" and "UA_std" are over seeds (n - 1; None
         with one). "energy" holds the strict count of the first seed's
         ``energy.json`` and "latency" what benchmarks/latency.py found for it,
-        or None.
+        or None. "devices" are those that trained.
     """
     one, folder = seeds.summaries[0], seeds.folders[0]
     answers = seeds.answers(seeds.done)
@@ -139,6 +139,7 @@ def scores_of(seeds):
         **confounds(manifest, folds, one["labels"]),
         "energy": _energy(folder / "energy.json"),
         "latency": _latency(folder / "latency.json"),
+        "devices": sorted({d for s in seeds.summaries for d in s["devices"]}),
         "git_revisions": sorted(
             {s["git_revision"] or "unknown" for s in seeds.summaries}
         ),

@@ -92,7 +92,7 @@ def summarize(folder, labels, **facts):
         ``interval_95``; beside them ``majority`` and ``speaker_oracle`` under
         the same folds; all but the intervals again for each fold, in
         ``per_fold``; ``valid_UA``, the mean of what selected the epochs;
-        ``speaker_labels`` of the whole corpus.
+        ``speaker_labels`` of the whole corpus; ``devices`` that trained.
     """
     manifest = read_json(folder / "manifest.json")
     folds = read_json(folder / "folds.json")
@@ -130,6 +130,7 @@ def summarize(folder, labels, **facts):
         "firing_rates": mean_rates(firing),
         "collapsed_layers": collapsed_layers(firing),
         "per_fold": per_fold,
+        "devices": sorted({result["device"] for result in results}),
         **provenance(),
     }
     write_predictions(folder / "predictions.csv", rows, labels)

@@ -101,13 +101,28 @@ def learn(head, feats, lengths):
     """A training step's rates, gradients and statistics."""
     head.zero_grad()
     rates = head.train()(feats, lengths)
-    FocalSmoothingLoss()(rates, TARGETS[: len(rates)]).backward()
+    targets = TARGETS[: len(rates)].to(rates.device)
+    FocalSmoothingLoss()(rates, targets).backward()
     gradients = {k: p.grad.clone() for k, p in head.named_parameters()}
     return rates, gradients, {k: b.clone() for k, b in head.named_buffers()}
 
 
 def assert_same(result, expected):
     torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_a_gpu_learns_what_the_cpu_learns(head):
+    rows = batch(utterances())
+    expected = learn(copy.deepcopy(head), *rows)
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        results = learn(head.cuda(), *(x.cuda() for x in rows))
+    results = [results[0].cpu()] + [
+        {name: x.cpu() for name, x in each.items()} for each in results[1:]
+    ]
+    assert_same(results[0], expected[0])
+    for result, reference in zip(results[1:], expected[1:], strict=True):
+        assert_same(result, reference)
 
 
 def test_these_heads_are_alive(head):

@@ -77,6 +77,15 @@ def test_a_row_says_what_its_record_says():
     assert "Of a part of the corpus" in text
 
 
+def test_rows_say_where_they_were_trained():
+    here = {**ROW, "figures": {**FIGURES, "devices": ["CPU"]}}
+    there = {**ROW, "name": "LIF", "figures": {**FIGURES, "devices": ["GPU"]}}
+    assert "- Trained on CPU.\n" in tables([{**RECORD, "rows": [here]}])
+    text = tables([{**RECORD, "rows": [here, there]}])
+    assert "- Trained on CPU: PTS-SNN.\n- Trained on GPU: LIF.\n" in text
+    assert "Trained on" not in tables([RECORD])  # an old record
+
+
 def test_of_several_rates_all_are_named():
     rates = [*ROW["rates"], {"lr": "0.01", "valid_UA": 0.6, "runs": 4}]
     text = tables([{**RECORD, "rows": [{**ROW, "rates": rates}]}])

@@ -49,6 +49,7 @@ def run(tmp_path):
         result = {
             "fold": number,
             "valid_UA": number / 4,
+            "device": f"chip {number % 2}",
             "firing_rates": {"out": rates},
         }
         (folder / "result.json").write_text(json.dumps(result))
@@ -63,6 +64,7 @@ def test_summary_is_over_all_test_predictions_together(run):
     assert summary["macro_F1"] == pytest.approx((0.8 + 2 / 3) / 2)
     assert summary["confusion"] == [[2, 0], [1, 1]]
     assert (summary["WA_fold_mean"], summary["WA_fold_std"]) == (0.75, 0.25)
+    assert summary["devices"] == ["chip 0", "chip 1"]
     assert summary["firing_rates"]["out"]["mean"] == pytest.approx(0.15)
     assert summary["valid_UA"] == pytest.approx(0.375)
     assert summary["folds_done"] == [1, 2]
