@@ -1,5 +1,7 @@
 """What every frozen front-end has in common."""
 
+from contextlib import contextmanager
+
 import torch
 
 from speechbrain_ptssnn.errors import InputError
@@ -71,7 +73,8 @@ class Backbone(torch.nn.Module):
                 f"too short for one frame: {len(wav)} samples, at least "
                 f"{self.min_samples} are needed at {self.sample_rate} Hz"
             )
-        features = self.extract(wav).float()
+        with _without_tf32():
+            features = self.extract(wav).float()
         if not torch.isfinite(features).all():
             raise InputError("the backbone's features are not finite")
         return features
@@ -83,3 +86,19 @@ class Backbone(torch.nn.Module):
     def fingerprint(self):
         """A string that changes with whatever changes the features."""
         raise NotImplementedError
+
+
+@contextmanager
+def _without_tf32():
+    """SpeechBrain lets GPUs round the products' factors to ten bits, even
+    where float32 is asked for; what is kept for ever should be exact.
+    """
+    products = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = [each.allow_tf32 for each in products]
+    try:
+        for each in products:
+            each.allow_tf32 = False
+        yield
+    finally:
+        for each, allowed in zip(products, before, strict=True):
+            each.allow_tf32 = allowed

@@ -58,6 +58,25 @@ def test_silence_has_features_and_an_utterance_always_the_same(backbone):
     assert torch.equal(backbone(wav), first)
 
 
+def test_a_gpu_multiplies_in_float32_whatever_speechbrain_allows(
+    build, monkeypatch
+):
+    products = torch.backends.cuda.matmul, torch.backends.cudnn
+    for each in products:  # as speechbrain.utils.quirks
+        monkeypatch.setattr(each, "allow_tf32", True)
+    backbone, allowed = build("fbank"), []
+
+    def extract(wav):
+        allowed.extend(each.allow_tf32 for each in products)
+        raise InputError("it stops in the middle")
+
+    monkeypatch.setattr(backbone, "extract", extract)
+    with pytest.raises(InputError, match="in the middle"):
+        backbone(torch.randn(8000))
+    assert allowed == [False, False]
+    assert all(each.allow_tf32 for each in products)
+
+
 @pytest.mark.parametrize(
     ("kind", "seconds"),
     [
