@@ -160,3 +160,17 @@ def numpy_plif():
         return np.stack(spikes, 1), np.stack(membranes, 1)
 
     return plif
+
+
+@pytest.fixture
+def allow_tf32():
+    """Says whether a GPU's products may be rounded, for one test."""
+    products = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = [each.allow_tf32 for each in products]
+
+    def allow(*allowed):
+        for each, may in zip(products, allowed, strict=True):
+            each.allow_tf32 = may
+
+    yield allow
+    allow(*before)

@@ -59,11 +59,10 @@ def test_silence_has_features_and_an_utterance_always_the_same(backbone):
 
 
 def test_a_gpu_multiplies_in_float32_whatever_speechbrain_allows(
-    build, monkeypatch
+    build, allow_tf32, monkeypatch
 ):
+    allow_tf32(True, True)  # as speechbrain.utils.quirks
     products = torch.backends.cuda.matmul, torch.backends.cudnn
-    for each in products:  # as speechbrain.utils.quirks
-        monkeypatch.setattr(each, "allow_tf32", True)
     backbone, allowed = build("fbank"), []
 
     def extract(wav):

@@ -112,9 +112,8 @@ def assert_same(result, expected):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
-def test_a_gpu_learns_what_the_cpu_learns(head, monkeypatch):
-    for products in (torch.backends.cuda.matmul, torch.backends.cudnn):
-        monkeypatch.setattr(products, "allow_tf32", False)  # SpeechBrain's
+def test_a_gpu_learns_what_the_cpu_learns(head, allow_tf32):
+    allow_tf32(False, False)  # SpeechBrain does
     rows = batch(utterances())
     expected = learn(copy.deepcopy(head), *rows)
     results = learn(head.cuda(), *(x.cuda() for x in rows))
