@@ -105,10 +105,15 @@ def run(corpus, recipe_file, argv):
     logger.info("training's matrix products: %s", hparams["precision"])
     job.fill(store)
     failed = 0
-    if _is_shared_out(job):
-        failed = _run_tasks(runs, numbers, recipe_file, argv)
-    else:
-        _run_folds(runs[0], numbers)
+    try:
+        if _is_shared_out(job):
+            failed = _run_tasks(runs, numbers, recipe_file, argv)
+        else:
+            _run_folds(runs[0], numbers)
+    except (KeyboardInterrupt, InputError):
+        if job.processes == 1:  # torchrun's others may be anywhere
+            _finish(runs, folder)
+        raise
     run_on_main(_finish, [runs, folder])
     if failed:
         raise InputError(

@@ -14,6 +14,7 @@ from speechbrain.inference import EncoderClassifier
 from conftest import BACKBONES
 from speechbrain_ptssnn import FocalSmoothingLoss
 from speechbrain_ptssnn.files import only_process
+from speechbrain_ptssnn.fold import run_fold
 from speechbrain_ptssnn.recipe import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -187,6 +188,26 @@ def test_a_finished_run_is_not_run_again(recipe):
     times = [path.stat().st_mtime_ns for path in results]
     assert recipe.run(head="linear_probe").predictions == run.predictions
     assert [path.stat().st_mtime_ns for path in results] == times
+
+
+def test_an_interrupted_run_sums_up_the_folds_that_are_done(
+    recipe, monkeypatch
+):
+    def interrupted(run, number):
+        if number == 2:
+            raise KeyboardInterrupt
+        run_fold(run, number)
+
+    monkeypatch.setattr("speechbrain_ptssnn.recipe.run_fold", interrupted)
+    with pytest.raises(SystemExit, match="goes on from here"):
+        recipe.call(head="linear_probe")
+    partial = recipe.outcome()
+    assert partial.summary["folds_done"] == [1]
+    monkeypatch.undo()
+    whole = recipe.run(head="linear_probe")
+    assert whole.summary["folds_done"] == [1, 2]
+    lines = whole.predictions.splitlines()
+    assert {*partial.predictions.splitlines()} < {*lines}
 
 
 def wait_for(process, found):
