@@ -4,8 +4,8 @@
 
 keeps every table that ``speechbrain_ptssnn.experiments`` has left below the
 folder ``results`` in ``docs/results/<corpus>-<protocol>-<backbone>-<set>.json``
-and writes from these files all of them into docs/results.md, and the principal
-ones between two comments of README.md. ``--check`` writes nothing and fails
+and writes from these files all of them into docs/results.md, and what matters
+most between two comments of README.md. ``--check`` writes nothing and fails
 where the two say something else.
 """
 
@@ -19,11 +19,11 @@ from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.experiment_tables import NOTES, PLACE, body, title
 from speechbrain_ptssnn.files import read_json, write_text
 from speechbrain_ptssnn.hyperparams import OURS
+from speechbrain_ptssnn.overview import COSTS, costs, overview
 
 BEGIN = "<!-- results: python -m speechbrain_ptssnn.results results -->"
 END = "<!-- end of results -->"
 KEYS = (*PLACE, "set")  # what names a table
-PRINCIPAL = ("table4", "peers")  # sets that README shows
 SYNTHETIC = "SynthEmo"  # never a result
 # What the paper reports on, with this backbone and in its own protocols.
 PAPER_CORPORA = ("IEMOCAP", "CASIA", "EMODB", "EMOVO", "URDU")
@@ -86,7 +86,7 @@ def tables(records):
 
 
 def section(records):
-    """README's results: the principal tables, and what is missing.
+    """README's results: what matters most, and what is missing.
 
     Arguments
     ---------
@@ -97,9 +97,10 @@ def section(records):
     -------
     str
     """
-    shown = [each for each in records if each["set"] in PRINCIPAL]
+    records = sorted(records, key=_name)
+    shown = [costs(each) for each in records if each["set"] == COSTS]
     missing = "\n\n".join("\n".join(lines) for lines in _missing(records))
-    return "\n\n".join(filter(None, [tables(shown), missing]))
+    return "\n\n".join(filter(None, [overview(records), *shown, missing]))
 
 
 def _missing(records):

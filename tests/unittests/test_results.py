@@ -33,6 +33,8 @@ FIGURES = {
 ROW = {
     "name": "PTS-SNN",
     "folder": "URDU/random/fbank/pts_snn",
+    "head": "pts_snn.yaml",
+    "overrides": {},
     "paper": {"WA": 73.34},
     "rates": [{"lr": "0.001", "valid_UA": 0.7, "runs": 4}],
     "figures": FIGURES,
@@ -104,7 +106,64 @@ def test_tables_are_by_corpus_protocol_backbone_and_set():
         "### Ablations: URDU, random folds, fbank",
         "### Adaptations: URDU, speaker folds, fbank",
     ]
-    assert "Ablations" not in section([RECORD, ablations])  # not principal
+
+
+PROBE = {
+    **ROW,
+    "name": "probe",
+    "head": "linear_probe.yaml",
+    "paper": {},
+    "figures": {**FIGURES, "WA": 0.254, "interval_95": None},
+    "difference": {
+        "folds": [1],
+        "WA": {"value": -0.246, "interval_95": [-0.3, -0.2], "p": 0.031},
+    },
+}
+
+
+def lines_of(text, start):
+    return [line for line in text.splitlines() if line.startswith(start)]
+
+
+def test_the_overview_has_a_line_a_place_and_a_column_a_model():
+    full = {**ROW, "name": "Full Model", "paper": {"WA": 73.34}}
+    bare = {**PROBE, "name": "shift", "head": "shift.yaml"}
+    unsure = {"WA": {**PROBE["difference"]["WA"], "p": 0.05}}
+    text = section(
+        [
+            {**RECORD, "set": "table5", "rows": [full, bare]},
+            {**RECORD, "rows": [{**PROBE, "difference": unsure}, ROW]},
+            {**RECORD, "corpus": "EMOVO", "rows": [PROBE]},
+        ]
+    )
+    (heads,) = lines_of(text, "| corpus,")
+    assert heads == (
+        "| corpus, folds, backbone | probe | PTS-SNN | shift | oracle | seeds |"
+    )
+    (urdu,) = lines_of(text, "| URDU")
+    assert urdu == (
+        "| URDU, random, `fbank` | 25.4 | 50.0 (40.0 to 60.0) | 25.4 * | 90.0 "
+        "| 2 |"
+    )
+    (emovo,) = lines_of(text, "| EMOVO")
+    assert emovo == "| EMOVO, random, `fbank` | 25.4 * | - | - | 90.0 | 2 |"
+    (paper,) = lines_of(text, "| the paper")
+    assert paper == "| the paper, IEMOCAP | - | 73.34 | - | - | - |"
+
+
+def test_readme_has_the_cost_of_peers_that_were_measured():
+    undone = {**ROW, "name": "DST", "figures": None}
+    text = section([{**RECORD, "set": "peers", "rows": [ROW, PROBE, undone]}])
+    assert lines_of(text, "| PTS-SNN") == [
+        "| PTS-SNN | 50.00% | 40.0 to 60.0% | - | - | 1,234 | 0.124 | 2.35 | "
+        "2 | 2 of 10 |"
+    ]
+    assert lines_of(text, "| probe") == [
+        "| probe | 25.40% | - | -24.60% | 0.031 | 1,234 | 0.124 | 2.35 | 2 | "
+        "2 of 10 |"
+    ]
+    assert not lines_of(text, "| DST")
+    assert "### The paper's models" not in text
 
 
 def test_what_the_paper_measures_and_we_do_not_has_its_command():
