@@ -270,20 +270,13 @@ def _remarks(outcome):
         remarks.append("Of a part of the corpus (complete: False).")
     if len({len(figures["seeds"]) for figures in shown}) > 1:
         remarks.append("Not all rows have as many seeds.")
-    remarks += _devices(rows)
-    energies = [figures["energy"] for figures in shown if figures["energy"]]
-    if energies:
-        sizes = {(e["frames"], e["channels"]) for e in energies}
-        lengths = " or ".join(f"{t} frames of {c}" for t, c in sorted(sizes))
-        remarks.append(f"mJ: strict count, an utterance of {lengths} channels.")
-    latencies = [figures["latency"] for figures in shown if figures["latency"]]
-    if latencies:
-        sizes = {(e["frames"], e["threads"], e["processor"]) for e in latencies}
-        ways = " or ".join(
-            f"{t} frames, {n} CPU thread{'s'[: n > 1]} of {cpu}"
-            for t, n, cpu in sorted(sizes)
-        )
-        remarks.append(f"ms: median of one utterance of {ways}.")
+    remarks += [
+        f"{row['name']}: seeds left out, with fewer folds done: "
+        f"{', '.join(map(str, row['figures']['left_out']))}."
+        for row in rows
+        if row["figures"] and row["figures"].get("left_out")
+    ]
+    remarks += [*_devices(rows), *cost_remarks(shown)]
     for row in rows:
         if len(row["rates"]) > 1:
             tried = (
@@ -293,3 +286,33 @@ def _remarks(outcome):
             remarks.append(f"{row['name']}, lr (valid UA): {', '.join(tried)}.")
     remarks += [f"{r['name']}: {r['why_not']}" for r in rows if r["why_not"]]
     return [f"- {remark}" for remark in remarks]
+
+
+def cost_remarks(shown):
+    """What the columns of energy and time are about.
+
+    Arguments
+    ---------
+    shown : list of dict
+        Figures, of :func:`~speechbrain_ptssnn.scores.scores_of`.
+
+    Returns
+    -------
+    list of str
+        A sentence for each column that has something.
+    """
+    remarks = []
+    energies = [each["energy"] for each in shown if each["energy"]]
+    if energies:
+        sizes = {(e["frames"], e["channels"]) for e in energies}
+        lengths = " or ".join(f"{t} frames of {c}" for t, c in sorted(sizes))
+        remarks.append(f"mJ: strict count, an utterance of {lengths} channels.")
+    latencies = [each["latency"] for each in shown if each["latency"]]
+    if latencies:
+        sizes = {(e["frames"], e["threads"], e["processor"]) for e in latencies}
+        ways = " or ".join(
+            f"{t} frames, {n} CPU thread{'s'[: n > 1]} of {cpu}"
+            for t, n, cpu in sorted(sizes)
+        )
+        remarks.append(f"ms: median of one utterance of {ways}.")
+    return remarks

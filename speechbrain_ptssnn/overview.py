@@ -6,22 +6,29 @@ records.
 
 import json
 
-from speechbrain_ptssnn.experiment_tables import PLACE, title
+from speechbrain_ptssnn.experiment_tables import PLACE, cost_remarks, title
 from speechbrain_ptssnn.tables import interval, markdown, percent
 
 SETS = ("table4", "table5")  # whose rows the overview has, as columns
 COSTS = "peers"  # the set whose rows' costs are shown
 SIGNIFICANT = 0.05
 LEGEND = """\
-WA, the mean over seeds of all test utterances, with its 95 % interval
-(bootstrap over speakers); \\* differs from PTS-SNN with p < 0.05 (paired
+WA of all test utterances, the mean over seeds, with its 95 % interval
+(bootstrap over speakers). \\* differs from PTS-SNN with p < 0.05 (paired
 permutation test over speakers, not corrected for their number; with six
-speakers only a difference for each of them can). Speaker oracle: what saying
-the test speaker's commonest training label gets. Paper: IEMOCAP, quoted."""
+speakers only a difference for each of them can). Oracle: what saying the test
+speaker's commonest training label gets. Seeds: the most of any model; others
+say theirs. Paper: IEMOCAP, quoted."""
+COST_LEGEND = """\
+WA, its interval and p as above; differences are over the folds that both have
+done."""
 
 
 def overview(records):
     """One line a corpus, protocol and backbone, one column a model.
+
+    Models that have not done all folds of the whole corpus are left out; so is
+    a table whose reference is another run than that of the place's first.
 
     Arguments
     ---------
@@ -31,23 +38,25 @@ def overview(records):
     Returns
     -------
     str
-        Markdown; empty if no record is of :data:`SETS`.
+        Markdown; empty if there is nothing to show.
     """
     records = [each for each in records if each["set"] in SETS]
-    if not records:
-        return ""
     records.sort(key=lambda each: SETS.index(each["set"]))
-    names, paper, places = {}, {}, {}
+    names, paper, places, references = {}, {}, {}, {}
     for record in records:
         place = tuple(record[key] for key in PLACE)
-        cells = places.setdefault(place, {})
+        reference = _reference_scores(record)
+        if references.setdefault(place, reference) != reference:
+            continue
         for row in record["rows"]:
             model = _model(row)
             names.setdefault(model, row["name"])
             if "WA" in row["paper"]:
                 paper[model] = f"{row['paper']['WA']:g}"
-            if row["figures"]:
-                cells.setdefault(model, row)
+            if _is_whole(row["figures"]):
+                places.setdefault(place, {}).setdefault(model, row)
+    if not places:
+        return ""
     heads = ["corpus, folds, backbone", *names.values(), "oracle", "seeds"]
     lines = [_line(place, places[place], names) for place in sorted(places)]
     quoted = [paper.get(model, "-") for model in names]
@@ -76,7 +85,29 @@ def costs(record):
         *("parameters", "mJ", "ms", "seeds", "folds"),
     ]
     rows = [heads, *map(_cost_cells, shown)]
-    return "\n".join([f"### {title(record)}", "", *markdown(rows)])
+    remarks = cost_remarks([row["figures"] for row in shown])
+    return "\n".join(
+        [
+            *(f"### {title(record)}", "", *markdown(rows), "", COST_LEGEND),
+            *remarks,
+        ]
+    )
+
+
+def _reference_scores(record):
+    """What tells the run that a table's rows are compared with."""
+    for row in record["rows"]:
+        if row["name"] == record["reference"] and row["figures"]:
+            return row["figures"]["lr"], row["figures"]["seeds"]
+    return None
+
+
+def _is_whole(figures):
+    return (
+        figures is not None
+        and figures["is_complete"]
+        and len(figures["folds_done"]) == figures["folds"]
+    )
 
 
 def _model(row):
@@ -86,26 +117,30 @@ def _model(row):
 
 def _line(place, cells, names):
     corpus, protocol, backbone = place
-    rows = cells.values()
-    seeds = {len(row["figures"]["seeds"]) for row in rows}
-    oracles = {row["figures"]["speaker_oracle"]["WA"] for row in rows}
+    shown = [row["figures"] for row in cells.values()]
+    n_seeds = max(len(figures["seeds"]) for figures in shown)
     return [
         f"{corpus}, {protocol}, `{backbone}`",
-        *(_accuracy(cells.get(model)) for model in names),
-        f"{100 * max(oracles):.1f}" if oracles else "-",
-        " or ".join(map(str, sorted(seeds))),
+        *(_accuracy(cells.get(model), n_seeds) for model in names),
+        f"{100 * shown[0]['speaker_oracle']['WA']:.1f}",
+        str(n_seeds),
     ]
 
 
-def _accuracy(row):
+def _accuracy(row, n_seeds):
     if row is None:
         return "-"
     figures = row["figures"]
+    parts = [f"{100 * figures['WA']:.1f}"]
     bounds = (figures["interval_95"] or {}).get("WA")
-    spread = f" ({interval(bounds).rstrip('%')})" if bounds else ""
+    if bounds:
+        parts.append(f"({interval(bounds).rstrip('%')})")
     difference = (row["difference"] or {}).get("WA")
-    differs = difference and difference["p"] < SIGNIFICANT
-    return f"{100 * figures['WA']:.1f}{spread}{' *' if differs else ''}"
+    if difference and difference["p"] < SIGNIFICANT:
+        parts.append("*")
+    own = len(figures["seeds"])
+    seeds = f", {own} seed{'s'[: own > 1]}" if own < n_seeds else ""
+    return " ".join(parts) + seeds
 
 
 def _cost_cells(row):

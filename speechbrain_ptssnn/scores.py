@@ -29,11 +29,14 @@ class Seeds:
         Their summaries.
     done : list of int
         The folds that all of them have finished.
+    left_out : list of int
+        Seeds that have done too little of it.
     """
 
     folders: list
     summaries: list
     done: list
+    left_out: list
 
     @property
     def hyperparams(self):
@@ -63,6 +66,9 @@ class Seeds:
 def read_seeds(folder):
     """Finds the runs of a model.
 
+    A seed that was broken off would leave the others with what it has done:
+    those count that have the most runs of folds in common.
+
     Arguments
     ---------
     folder : Path
@@ -71,7 +77,7 @@ def read_seeds(folder):
     Returns
     -------
     Seeds or None
-        None if they have no finished fold in common.
+        None if no fold is finished.
 
     Raises
     ------
@@ -79,11 +85,23 @@ def read_seeds(folder):
         If they were trained with different settings.
     """
     folders = seed_folders(folder, "summary.json")
-    summaries = [read_json(each / "summary.json") for each in folders]
-    if not summaries:
+    runs = [(each, read_json(each / "summary.json")) for each in folders]
+    runs.sort(key=lambda run: -len(run[1]["folds_done"]))
+    groups = [
+        (
+            runs[:n],
+            set.intersection(*(set(s["folds_done"]) for _, s in runs[:n])),
+        )
+        for n in range(1, len(runs) + 1)
+    ]
+    kept, done = max(
+        groups, key=lambda g: len(g[0]) * len(g[1]), default=([], set())
+    )
+    if not done:
         return None
-    done = set.intersection(*(set(s["folds_done"]) for s in summaries))
-    return Seeds(folders, summaries, sorted(done)) if done else None
+    left_out = sorted(s["seed"] for _, s in runs[len(kept) :])
+    kept.sort(key=lambda run: folders.index(run[0]))
+    return Seeds(*map(list, zip(*kept, strict=True)), sorted(done), left_out)
 
 
 def scores_of(seeds):
@@ -97,14 +115,14 @@ def scores_of(seeds):
     Returns
     -------
     dict
-        What the runs share; of the folds that all have done ("folds_done")
-        "seeds", each one's "WA" and "UA", the means
-        over seeds "WA" and "UA" with "interval_95" (bootstrap over speakers
-        of these means; None with one speaker), "majority" and
+        What the runs share; of the folds that all have done ("folds_done";
+        "left_out" are seeds that have not) "seeds", each one's "WA" and "UA",
+        the means over seeds "WA" and "UA" with "interval_95" (bootstrap over
+        speakers of these means; None with one speaker), "majority" and
         "speaker_oracle". "WA_std" and "UA_std" are over seeds (n - 1; None
         with one). "energy" holds the strict count of the first seed's
         ``energy.json`` and "latency" what benchmarks/latency.py found for it,
-        or None. "devices" are those that trained.
+        or None. "devices" are those that trained, as far as it was noted.
     """
     one, folder = seeds.summaries[0], seeds.folders[0]
     answers = seeds.answers(seeds.done)
@@ -129,6 +147,7 @@ def scores_of(seeds):
         "n_utterances": len(answers[0].rows),
         "n_speakers": len(counts),
         "folds_done": seeds.done,
+        "left_out": seeds.left_out,
         "seeds": {
             str(s["seed"]): {key: float(own[key]) for key in ("WA", "UA")}
             for s, own in zip(seeds.summaries, each, strict=True)
@@ -139,7 +158,9 @@ def scores_of(seeds):
         **confounds(manifest, folds, one["labels"]),
         "energy": _energy(folder / "energy.json"),
         "latency": _latency(folder / "latency.json"),
-        "devices": sorted({d for s in seeds.summaries for d in s["devices"]}),
+        "devices": sorted(
+            {d for s in seeds.summaries for d in s.get("devices", [])}
+        ),
         "git_revisions": sorted(
             {s["git_revision"] or "unknown" for s in seeds.summaries}
         ),

@@ -4,6 +4,7 @@ import json
 from statistics import mean, stdev
 
 from speechbrain_ptssnn.files import write_text
+from speechbrain_ptssnn.tables import percent
 
 SHARED = ("corpus", "protocol", "backbone", "model", "folds")
 
@@ -21,8 +22,9 @@ def summarize_seeds(path, summaries):
     Returns
     -------
     dict
-        What the runs share, each seed's WA and UA, and over seeds their mean
-        and standard deviation (of a sample: n - 1).
+        What the runs share, each seed's WA and UA, and their mean and
+        standard deviation (of a sample: n - 1; None for one) over the seeds
+        that have done as many folds as any.
     """
     outcome = {key: summaries[0][key] for key in SHARED}
     outcome["seeds"] = {
@@ -31,10 +33,12 @@ def summarize_seeds(path, summaries):
         }
         for summary in summaries
     }
+    most = max(len(summary["folds_done"]) for summary in summaries)
+    whole = [s for s in summaries if len(s["folds_done"]) == most]
     for key in ("WA", "UA"):
-        values = [summary[key] for summary in summaries]
+        values = [summary[key] for summary in whole]
         outcome[f"{key}_mean"] = mean(values)
-        outcome[f"{key}_std"] = stdev(values)
+        outcome[f"{key}_std"] = stdev(values) if len(values) > 1 else None
     write_text(path, json.dumps(outcome, indent=2))
     return outcome
 
@@ -81,6 +85,7 @@ def table_of_seeds(outcome):
     }
     for name in ("mean", "std"):
         rows[name] = "", o[f"WA_{name}"], o[f"UA_{name}"]
-    for name, (folds, wa, ua) in rows.items():
-        lines.append(f"{name:10}{folds:>10}{wa:>8.2%}{ua:>8.2%}")
+    for name, (folds, *scores) in rows.items():
+        wa, ua = map(percent, scores)
+        lines.append(f"{name:10}{folds:>10}{wa:>8}{ua:>8}")
     return "\n".join(lines)

@@ -130,7 +130,8 @@ def summarize(folder, labels, **facts):
         "firing_rates": mean_rates(firing),
         "collapsed_layers": collapsed_layers(firing),
         "per_fold": per_fold,
-        "devices": sorted({result["device"] for result in results}),
+        # Folds of before it was noted do not say it.
+        "devices": sorted({r["device"] for r in results if "device" in r}),
         **provenance(),
     }
     write_predictions(folder / "predictions.csv", rows, labels)

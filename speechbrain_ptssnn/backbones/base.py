@@ -73,7 +73,7 @@ class Backbone(torch.nn.Module):
                 f"too short for one frame: {len(wav)} samples, at least "
                 f"{self.min_samples} are needed at {self.sample_rate} Hz"
             )
-        with _without_tf32():
+        with without_tf32(wav.device.type):
             features = self.extract(wav).float()
         if not torch.isfinite(features).all():
             raise InputError("the backbone's features are not finite")
@@ -89,12 +89,32 @@ class Backbone(torch.nn.Module):
 
 
 @contextmanager
-def _without_tf32():
-    """SpeechBrain lets GPUs round the products' factors to ten bits, even
-    where float32 is asked for; what is kept for ever should be exact.
+def without_tf32(device):
+    """Full float32 products on a GPU.
+
+    SpeechBrain lets GPUs round the factors to ten bits, even where float32 is
+    asked for; what a feature store keeps for ever should be exact. Whoever has
+    set torch's newer ``fp32_precision`` keeps what they set.
+
+    Arguments
+    ---------
+    device : str
+        Type of the device that multiplies; nothing is done but for "cuda".
+
+    Example
+    -------
+    >>> with without_tf32("cuda"):
+    ...     print(torch.backends.cuda.matmul.allow_tf32)
+    False
     """
     products = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = [each.allow_tf32 for each in products]
+    try:
+        before = [each.allow_tf32 for each in products]
+    except RuntimeError:  # torch's refusal to mix the newer with the older
+        device = None
+    if device != "cuda":
+        yield
+        return
     try:
         for each in products:
             each.allow_tf32 = False

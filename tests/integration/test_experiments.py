@@ -160,15 +160,24 @@ def test_of_several_rates_the_validation_selects_and_energy_is_counted(
 def test_a_row_with_rates_of_its_own_takes_none_from_the_command_line(
     recipe, call
 ):
-    (recipe.path / "probes.yaml").write_text(
-        SET.replace("overrides:", "lr: [0.01, 0.03]\n      overrides:")
-    )
-    outcome = call(lr=0.0005, fold=1)
-    small, large = outcome["rows"]
-    assert [rate["lr"] for rate in small["rates"]] == ["0.01", "0.03"]
-    assert Path(small["folder"]).name.startswith("small_probe_lr0.0")
-    assert large["figures"]["lr"] == "0.0005"
-    assert Path(large["folder"]).name == "linear_probe"
+    def rates_and_folders(own, **options):
+        (recipe.path / "probes.yaml").write_text(
+            SET.replace("overrides:", f"lr: {own}\n      overrides:")
+        )
+        rows = call(fold=1, **options)["rows"]
+        return [
+            ([rate["lr"] for rate in row["rates"]], Path(row["folder"]).name)
+            for row in rows
+        ]
+
+    small, large = rates_and_folders("[0.01, 0.03]", lr=0.0005)
+    assert small[0] == ["0.01", "0.03"]
+    assert small[1] in ("small_probe_lr0.01", "small_probe_lr0.03")
+    assert large == (["0.0005"], "linear_probe")
+
+    small, large = rates_and_folders(0.02, lr="0.001,0.002")
+    assert small == (["0.02"], "small_probe")
+    assert large[0] == ["0.001", "0.002"]
 
 
 def test_a_rate_with_more_folds_done_comes_before_a_better_one(recipe, call):

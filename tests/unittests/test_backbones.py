@@ -15,6 +15,7 @@ from speechbrain_ptssnn.backbones import (
     HuggingFace,
     OpenSmile,
 )
+from speechbrain_ptssnn.backbones.base import without_tf32
 from speechbrain_ptssnn.errors import InputError
 
 OPENSMILE = ["ComParE_2016", "eGeMAPSv02"]
@@ -58,22 +59,24 @@ def test_silence_has_features_and_an_utterance_always_the_same(backbone):
     assert torch.equal(backbone(wav), first)
 
 
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
 def test_a_gpu_multiplies_in_float32_whatever_speechbrain_allows(
-    build, allow_tf32, monkeypatch
+    device, allow_tf32
 ):
     allow_tf32(True, True)  # as speechbrain.utils.quirks
     products = torch.backends.cuda.matmul, torch.backends.cudnn
-    backbone, allowed = build("fbank"), []
-
-    def extract(wav):
-        allowed.extend(each.allow_tf32 for each in products)
+    with pytest.raises(InputError), without_tf32(device):
+        allowed = [each.allow_tf32 for each in products]
         raise InputError("it stops in the middle")
-
-    monkeypatch.setattr(backbone, "extract", extract)
-    with pytest.raises(InputError, match="in the middle"):
-        backbone(torch.randn(8000))
-    assert allowed == [False, False]
+    assert allowed == [device == "cpu"] * 2
     assert all(each.allow_tf32 for each in products)
+
+
+def test_torchs_newer_switches_are_left_as_they_are(build, allow_tf32):
+    torch.backends.cuda.matmul.fp32_precision = "ieee"
+    with without_tf32("cuda"):
+        assert torch.backends.cuda.matmul.fp32_precision == "ieee"
+    assert torch.isfinite(build("fbank")(torch.randn(8000))).all()
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,13 @@ def test_rows_say_where_they_were_trained():
     assert "Trained on" not in tables([RECORD])  # an old record
 
 
+def test_seeds_that_were_left_out_are_named():
+    figures = {**FIGURES, "left_out": [3, 4]}
+    text = tables([{**RECORD, "rows": [{**ROW, "figures": figures}]}])
+    assert "- PTS-SNN: seeds left out, with fewer folds done: 3, 4." in text
+    assert "left out" not in tables([RECORD])
+
+
 def test_of_several_rates_all_are_named():
     rates = [*ROW["rates"], {"lr": "0.01", "valid_UA": 0.6, "runs": 4}]
     text = tables([{**RECORD, "rows": [{**ROW, "rates": rates}]}])
@@ -125,15 +132,23 @@ def lines_of(text, start):
     return [line for line in text.splitlines() if line.startswith(start)]
 
 
+def whole(row, **figures):
+    return {**row, "figures": {**row["figures"], "folds": 2, **figures}}
+
+
 def test_the_overview_has_a_line_a_place_and_a_column_a_model():
-    full = {**ROW, "name": "Full Model", "paper": {"WA": 73.34}}
-    bare = {**PROBE, "name": "shift", "head": "shift.yaml"}
+    full = {**whole(ROW), "name": "Full Model"}
+    bare = {**whole(PROBE, seeds={"1": {}}), "head": "shift.yaml"}
     unsure = {"WA": {**PROBE["difference"]["WA"], "p": 0.05}}
+    table5 = {**RECORD, "set": "table5", "reference": "Full Model"}
     text = section(
         [
-            {**RECORD, "set": "table5", "rows": [full, bare]},
-            {**RECORD, "rows": [{**PROBE, "difference": unsure}, ROW]},
-            {**RECORD, "corpus": "EMOVO", "rows": [PROBE]},
+            {**table5, "rows": [full, {**bare, "name": "shift"}]},
+            {
+                **RECORD,
+                "rows": [{**whole(PROBE), "difference": unsure}, whole(ROW)],
+            },
+            {**RECORD, "corpus": "EMOVO", "rows": [whole(PROBE)]},
         ]
     )
     (heads,) = lines_of(text, "| corpus,")
@@ -142,13 +157,38 @@ def test_the_overview_has_a_line_a_place_and_a_column_a_model():
     )
     (urdu,) = lines_of(text, "| URDU")
     assert urdu == (
-        "| URDU, random, `fbank` | 25.4 | 50.0 (40.0 to 60.0) | 25.4 * | 90.0 "
-        "| 2 |"
+        "| URDU, random, `fbank` | 25.4 | 50.0 (40.0 to 60.0) | "
+        "25.4 *, 1 seed | 90.0 | 2 |"
     )
     (emovo,) = lines_of(text, "| EMOVO")
     assert emovo == "| EMOVO, random, `fbank` | 25.4 * | - | - | 90.0 | 2 |"
     (paper,) = lines_of(text, "| the paper")
     assert paper == "| the paper, IEMOCAP | - | 73.34 | - | - | - |"
+
+
+@pytest.mark.parametrize(
+    "figures", [None, FIGURES, {**FIGURES, "folds": 2, "is_complete": False}]
+)
+def test_what_is_not_whole_is_not_in_the_overview(figures):
+    partial = {**PROBE, "figures": figures}
+    text = section([{**RECORD, "rows": [whole(ROW), partial]}])
+    (line,) = lines_of(text, "| URDU")
+    assert "| 50.0 (40.0 to 60.0) | - | 90.0 |" in line
+    assert "| URDU" not in section([{**RECORD, "rows": [partial]}])
+
+
+def test_rows_are_not_starred_for_another_reference_than_the_one_shown():
+    for other in ({"lr": "0.003"}, {"seeds": {"1": {}}}):
+        ablations = {
+            **RECORD,
+            "set": "table5",
+            "rows": [whole(ROW, **other), whole(PROBE)],
+        }
+        text = section([{**RECORD, "rows": [whole(ROW)]}, ablations])
+        (line,) = lines_of(text, "| URDU")
+        assert line == (
+            "| URDU, random, `fbank` | 50.0 (40.0 to 60.0) | 90.0 | 2 |"
+        )
 
 
 def test_readme_has_the_cost_of_peers_that_were_measured():
@@ -163,6 +203,10 @@ def test_readme_has_the_cost_of_peers_that_were_measured():
         "2 of 10 |"
     ]
     assert not lines_of(text, "| DST")
+    assert lines_of(text, "mJ: ") == [
+        "mJ: strict count, an utterance of 226 frames of 160 channels."
+    ]
+    assert lines_of(text, "ms: ")
     assert "### The paper's models" not in text
 
 

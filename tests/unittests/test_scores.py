@@ -32,12 +32,21 @@ def test_folds_that_all_seeds_have_done_count(make):
     seeds = read_seeds(folder)
     assert [each.name for each in seeds.folders] == ["2", "10"]
     assert seeds.done == [2, 3]
+    assert seeds.left_out == []
+    assert [each["seed"] for each in seeds.summaries] == [2, 10]
 
 
-def test_nothing_in_common_is_nothing(make, tmp_path):
+def test_a_seed_that_was_broken_off_takes_nothing_from_the_others(make):
+    make(1, [1, 2, 3])
+    make(2, [3])
+    seeds = read_seeds(make(3, [1, 2, 3, 4]))
+    assert [each.name for each in seeds.folders] == ["1", "3"]
+    assert (seeds.done, seeds.left_out) == ([1, 2, 3], [2])
+
+
+def test_no_fold_done_is_nothing(make, tmp_path):
     assert read_seeds(tmp_path) is None
-    make(1, [1])
-    assert read_seeds(make(2, [2])) is None
+    assert read_seeds(make(1, [])) is None
 
 
 def test_seeds_of_different_settings_are_refused(make):
