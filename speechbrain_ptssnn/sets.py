@@ -88,7 +88,7 @@ def read_set(path):
     Example
     -------
     >>> [row.name for row in read_set("hparams/sets/table4.yaml").rows]
-    ['emotion2vec', 'Vanilla SNN', 'PTS-SNN']
+    ["emotion2vec's linear head", 'Vanilla SNN', 'PTS-SNN']
     """
     path = Path(path)
     document = read_yaml(path)
