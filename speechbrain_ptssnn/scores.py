@@ -87,16 +87,11 @@ def read_seeds(folder):
     folders = seed_folders(folder, "summary.json")
     runs = [(each, read_json(each / "summary.json")) for each in folders]
     runs.sort(key=lambda run: -len(run[1]["folds_done"]))
-    groups = [
-        (
-            runs[:n],
-            set.intersection(*(set(s["folds_done"]) for _, s in runs[:n])),
-        )
-        for n in range(1, len(runs) + 1)
-    ]
-    kept, done = max(
-        groups, key=lambda g: len(g[0]) * len(g[1]), default=([], set())
-    )
+    kept, done = [], set()
+    for n in range(1, len(runs) + 1):
+        common = set.intersection(*(set(s["folds_done"]) for _, s in runs[:n]))
+        if n * len(common) > len(kept) * len(done):
+            kept, done = runs[:n], common
     if not done:
         return None
     left_out = sorted(s["seed"] for _, s in runs[len(kept) :])
