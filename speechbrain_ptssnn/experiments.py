@@ -167,8 +167,10 @@ def _plan_table(experiments, corpus, argv):
                 "own in its overrides"
             )
         taken[folder] = row.name
-        several = rates if len(rates) > 1 else ()
-        names = {rate: f"{folder.name}_lr{rate}" for rate in several}
+        if len(rates) < 2:
+            rows[row.name] = [Trial(script, arguments, folder)]
+            continue
+        names = {rate: f"{folder.name}_lr{rate}" for rate in rates}
         rows[row.name] = [
             Trial(
                 script,
@@ -176,7 +178,7 @@ def _plan_table(experiments, corpus, argv):
                 folder.with_name(name),
             )
             for rate, name in names.items()
-        ] or [Trial(script, arguments, folder)]
+        ]
     return rows
 
 
