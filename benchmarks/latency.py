@@ -13,8 +13,8 @@ import torch
 from timing import compare, parser, report
 
 from speechbrain_ptssnn.energy import MEAN_FRAMES
-from speechbrain_ptssnn.provenance import device_name
 from speechbrain_ptssnn.trained_run import TrainedRun
+from speechbrain_ptssnn.utils.provenance import device_name
 
 
 def evaluation(run, frames):

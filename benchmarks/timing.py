@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from speechbrain_ptssnn.provenance import device_name
+from speechbrain_ptssnn.utils.provenance import device_name
 
 
 def parser(description, output):

@@ -9,7 +9,7 @@ from references import MatrixProducts, StockHead, TransformerLayer
 from timing import compare, parser, report
 
 from speechbrain_ptssnn import PTSSNN, FocalSmoothingLoss, LinearProbe
-from speechbrain_ptssnn.memory import keep_freed_memory
+from speechbrain_ptssnn.utils.memory import keep_freed_memory
 
 
 def step(head, feats, targets, autocast=False):

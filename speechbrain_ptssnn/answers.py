@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.files import read_json
 from speechbrain_ptssnn.summary import confusions_of, read_predictions
+from speechbrain_ptssnn.utils.files import read_json
 
 
 @dataclass

@@ -5,7 +5,7 @@ import json
 from speechbrain.utils.checkpoints import Checkpointer
 from speechbrain.utils.distributed import ddp_barrier, if_main_process
 
-from speechbrain_ptssnn.files import write_text
+from speechbrain_ptssnn.utils.files import write_text
 
 MARK = "complete.json"
 

@@ -3,8 +3,6 @@ processes, settings, corpus, store.
 """
 
 import os
-import sys
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,7 +10,6 @@ from speechbrain.utils.distributed import (
     ddp_init_group,
     if_main_process,
     infer_device,
-    run_on_main,
 )
 from speechbrain.utils.run_opts import RunOptions
 
@@ -32,7 +29,11 @@ from speechbrain_ptssnn.corpora.common import (
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.features import FeatureStore
 from speechbrain_ptssnn.hyperparams import Hyperparams
-from speechbrain_ptssnn.memory import bound_kernel_cache, keep_freed_memory
+from speechbrain_ptssnn.utils.distributed import on_main
+from speechbrain_ptssnn.utils.memory import (
+    bound_kernel_cache,
+    keep_freed_memory,
+)
 
 
 @dataclass
@@ -192,35 +193,6 @@ def open_job(argv, corpus=None, recipe_folder=None):
         int(os.environ.get("WORLD_SIZE", 1)),
         seeds or (settings.value("seed"),),
     )
-
-
-@contextmanager
-def one_sentence_errors():
-    """Around a whole command: what the user can mend is no traceback."""
-    try:
-        yield
-    except InputError as error:
-        sys.exit(f"error: {error}" if if_main_process() else 1)
-    except KeyboardInterrupt:
-        sys.exit("interrupted; the same command goes on from here")
-    finally:
-        if torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
-
-
-def on_main(function, arguments):
-    """``run_on_main``, but every process learns of an InputError."""
-
-    def attempt():
-        try:
-            return function(*arguments)
-        except InputError as error:
-            return error
-
-    result = run_on_main(attempt)
-    if isinstance(result, InputError):
-        raise result
-    return result
 
 
 def _corpus_of(argv):

@@ -15,11 +15,11 @@ from speechbrain_ptssnn.answers import (
     mean_confusions,
     read_answers,
 )
-from speechbrain_ptssnn.command import one_sentence_errors
-from speechbrain_ptssnn.files import write_text
 from speechbrain_ptssnn.metrics import confusion_scores
-from speechbrain_ptssnn.tables import columns, interval, percent
 from speechbrain_ptssnn.uncertainty import bootstrap_intervals, sign_flip_p
+from speechbrain_ptssnn.utils.distributed import one_sentence_errors
+from speechbrain_ptssnn.utils.files import write_text
+from speechbrain_ptssnn.utils.text_tables import columns, interval, percent
 
 
 def compare(path_a, path_b):

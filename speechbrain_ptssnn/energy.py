@@ -35,9 +35,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from speechbrain_ptssnn.command import one_sentence_errors
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.files import write_text
 from speechbrain_ptssnn.operations import (
     OperationCounter,
     at_length,
@@ -45,6 +43,8 @@ from speechbrain_ptssnn.operations import (
     plain_products,
 )
 from speechbrain_ptssnn.trained_run import TrainedRun
+from speechbrain_ptssnn.utils.distributed import one_sentence_errors
+from speechbrain_ptssnn.utils.files import write_text
 
 MAC_PJ, AC_PJ = 4.6, 0.9
 RULES = ("strict", "paper")

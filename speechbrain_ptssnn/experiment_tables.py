@@ -3,7 +3,12 @@
 from speechbrain_ptssnn.compare import compare_answers
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.scores import read_seeds, scores_of
-from speechbrain_ptssnn.tables import columns, interval, markdown, percent
+from speechbrain_ptssnn.utils.text_tables import (
+    columns,
+    interval,
+    markdown,
+    percent,
+)
 
 PLACE = ("corpus", "protocol", "backbone")
 FIGURES = [

@@ -26,16 +26,17 @@ from speechbrain_ptssnn.arguments import (
     value_of,
     with_values,
 )
-from speechbrain_ptssnn.command import one_sentence_errors, open_job
+from speechbrain_ptssnn.command import open_job
 from speechbrain_ptssnn.corpora.common import find_corpus
 from speechbrain_ptssnn.energy import write_energy
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.experiment_tables import collect, table
-from speechbrain_ptssnn.files import write_text
 from speechbrain_ptssnn.hyperparams import OURS
 from speechbrain_ptssnn.recipe import run
 from speechbrain_ptssnn.run_folder import Run
 from speechbrain_ptssnn.sets import check_rates, read_set
+from speechbrain_ptssnn.utils.distributed import one_sentence_errors
+from speechbrain_ptssnn.utils.files import write_text
 
 SEVERAL = ("corpus", "protocol", "backbone")
 FLAGS = ("--energy", "--table_only", "--markdown")

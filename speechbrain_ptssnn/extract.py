@@ -12,7 +12,8 @@ import sys
 
 from speechbrain.utils.distributed import if_main_process
 
-from speechbrain_ptssnn.command import one_sentence_errors, open_job
+from speechbrain_ptssnn.command import open_job
+from speechbrain_ptssnn.utils.distributed import one_sentence_errors
 
 
 def main(argv=None):

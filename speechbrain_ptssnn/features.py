@@ -15,10 +15,10 @@ from tqdm import tqdm
 
 from speechbrain_ptssnn.audio import MonoAudio, load_audio, read_samples
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.files import write_text
 from speechbrain_ptssnn.filling import Filling, State
 from speechbrain_ptssnn.index import Index
 from speechbrain_ptssnn.shards import DTYPES, ShardReader
+from speechbrain_ptssnn.utils.files import write_text
 
 logger = get_logger(__name__)
 

@@ -18,7 +18,7 @@ from speechbrain_ptssnn.mismatch import (
     RANGE,
     UNCALIBRATED,
 )
-from speechbrain_ptssnn.tables import percent
+from speechbrain_ptssnn.utils.text_tables import percent
 
 BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
 PURPLE, ORANGE = "#CC79A7", "#E69F00"

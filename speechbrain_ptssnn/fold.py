@@ -13,11 +13,11 @@ from speechbrain.utils.epoch_loop import EpochCounter
 
 from speechbrain_ptssnn.brain import SERBrain, best_validation
 from speechbrain_ptssnn.checkpoints import CompleteCheckpointer
-from speechbrain_ptssnn.files import only_process, write_text
 from speechbrain_ptssnn.inference import save_bundle
-from speechbrain_ptssnn.provenance import device_name
 from speechbrain_ptssnn.sampler import LengthBuckets
 from speechbrain_ptssnn.summary import write_predictions
+from speechbrain_ptssnn.utils.files import only_process, write_text
+from speechbrain_ptssnn.utils.provenance import device_name
 
 
 def run_fold(run, number):

@@ -15,8 +15,8 @@ from urllib.parse import quote
 from speechbrain.utils.logger import get_logger
 
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.files import try_lock
 from speechbrain_ptssnn.shards import scan, shard_numbers, shard_path
+from speechbrain_ptssnn.utils.files import try_lock
 
 logger = get_logger(__name__)
 

@@ -11,8 +11,8 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.parameter_transfer import Pretrainer
 from torch.nn.utils.rnn import pad_sequence
 
-from speechbrain_ptssnn.files import write_text
 from speechbrain_ptssnn.nnet.masking import frame_mask
+from speechbrain_ptssnn.utils.files import write_text
 
 TEMPLATE = """\
 # Written by speechbrain_ptssnn. Load this folder, here or moved elsewhere:

@@ -20,7 +20,7 @@ import torch
 from tqdm import tqdm
 
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.files import read_json
+from speechbrain_ptssnn.utils.files import read_json
 
 # In the environment of a task's process.
 MARK = "SPEECHBRAIN_PTSSNN_TASK"

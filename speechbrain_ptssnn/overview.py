@@ -7,7 +7,7 @@ records.
 import json
 
 from speechbrain_ptssnn.experiment_tables import PLACE, cost_remarks, title
-from speechbrain_ptssnn.tables import interval, markdown, percent
+from speechbrain_ptssnn.utils.text_tables import interval, markdown, percent
 
 SETS = ("table4", "table5")  # whose rows the overview has, as columns
 COSTS = "peers"  # the set whose rows' costs are shown

@@ -19,7 +19,7 @@ from speechbrain.utils.logger import (
 )
 
 from speechbrain_ptssnn.arguments import with_values
-from speechbrain_ptssnn.command import on_main, one_sentence_errors, open_job
+from speechbrain_ptssnn.command import open_job
 from speechbrain_ptssnn.corpora.given_folds import FoldColumn
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.fold import run_fold
@@ -37,6 +37,7 @@ from speechbrain_ptssnn.leaks import check_same_audio
 from speechbrain_ptssnn.run_folder import Run
 from speechbrain_ptssnn.seeds import summarize_seeds, table_of_seeds
 from speechbrain_ptssnn.summary import table
+from speechbrain_ptssnn.utils.distributed import on_main, one_sentence_errors
 
 logger = get_logger(__name__)
 

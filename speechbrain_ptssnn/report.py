@@ -14,9 +14,7 @@ import matplotlib
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from speechbrain_ptssnn import figures
-from speechbrain_ptssnn.command import one_sentence_errors
 from speechbrain_ptssnn.examples import SECONDS, data_uri, examples
-from speechbrain_ptssnn.files import write_text
 from speechbrain_ptssnn.learning import read_curves
 from speechbrain_ptssnn.mismatch import measure_mismatch
 from speechbrain_ptssnn.summary import (
@@ -25,8 +23,10 @@ from speechbrain_ptssnn.summary import (
     interval_note,
     score_rows,
 )
-from speechbrain_ptssnn.tables import interval, percent
 from speechbrain_ptssnn.trained_run import TrainedRun
+from speechbrain_ptssnn.utils.distributed import one_sentence_errors
+from speechbrain_ptssnn.utils.files import write_text
+from speechbrain_ptssnn.utils.text_tables import interval, percent
 
 
 def report(runs):

@@ -13,13 +13,13 @@ import argparse
 import json
 from pathlib import Path
 
-from speechbrain_ptssnn.command import one_sentence_errors
 from speechbrain_ptssnn.corpora.common import find_corpus
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.experiment_tables import NOTES, PLACE, body, title
-from speechbrain_ptssnn.files import read_json, write_text
 from speechbrain_ptssnn.hyperparams import OURS
 from speechbrain_ptssnn.overview import COSTS, costs, overview
+from speechbrain_ptssnn.utils.distributed import one_sentence_errors
+from speechbrain_ptssnn.utils.files import read_json, write_text
 
 BEGIN = "<!-- results: python -m speechbrain_ptssnn.results results -->"
 END = "<!-- end of results -->"

@@ -11,8 +11,8 @@ from speechbrain_ptssnn.command import Job
 from speechbrain_ptssnn.corpora.common import write_manifest
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.features import FeatureStore
-from speechbrain_ptssnn.files import read_json, write_text
 from speechbrain_ptssnn.summary import summarize
+from speechbrain_ptssnn.utils.files import read_json, write_text
 
 # SpeechBrain's own options that change what is trained or tested.
 RESULT_OPTIONS = (

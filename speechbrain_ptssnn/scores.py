@@ -11,10 +11,10 @@ from speechbrain_ptssnn.answers import (
     seed_folders,
 )
 from speechbrain_ptssnn.confounds import confounds
-from speechbrain_ptssnn.files import read_json
 from speechbrain_ptssnn.metrics import confusion_scores
 from speechbrain_ptssnn.seeds import SHARED
 from speechbrain_ptssnn.uncertainty import bootstrap_intervals
+from speechbrain_ptssnn.utils.files import read_json
 
 
 @dataclass

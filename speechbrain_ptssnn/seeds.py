@@ -3,8 +3,8 @@
 import json
 from statistics import mean, stdev
 
-from speechbrain_ptssnn.files import write_text
-from speechbrain_ptssnn.tables import percent
+from speechbrain_ptssnn.utils.files import write_text
+from speechbrain_ptssnn.utils.text_tables import percent
 
 SHARED = ("corpus", "protocol", "backbone", "model", "folds")
 

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.files import try_lock
+from speechbrain_ptssnn.utils.files import try_lock
 
 ALIGNMENT = 64
 MAGIC = b"\x89PTSSNN\n"

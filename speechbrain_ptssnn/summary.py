@@ -8,7 +8,6 @@ from statistics import mean, pstdev
 import numpy as np
 
 from speechbrain_ptssnn.confounds import confounds, speaker_labels
-from speechbrain_ptssnn.files import read_json, write_text
 from speechbrain_ptssnn.firing import collapsed_layers, mean_rates
 from speechbrain_ptssnn.metrics import (
     class_recalls,
@@ -16,9 +15,10 @@ from speechbrain_ptssnn.metrics import (
     expected_calibration_error,
     speaker_confusions,
 )
-from speechbrain_ptssnn.provenance import provenance
-from speechbrain_ptssnn.tables import columns, interval, percent
 from speechbrain_ptssnn.uncertainty import bootstrap_intervals
+from speechbrain_ptssnn.utils.files import read_json, write_text
+from speechbrain_ptssnn.utils.provenance import provenance
+from speechbrain_ptssnn.utils.text_tables import columns, interval, percent
 
 SPEAKERS_SHOWN = 12  # at most, in the table
 

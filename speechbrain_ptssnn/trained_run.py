@@ -9,8 +9,8 @@ from speechbrain.utils.distributed import infer_device
 from speechbrain_ptssnn.corpora.common import Utterance
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.features import FeatureStore
-from speechbrain_ptssnn.files import read_json
 from speechbrain_ptssnn.inference import load_parts
+from speechbrain_ptssnn.utils.files import read_json
 
 
 class TrainedRun:

@@ -14,7 +14,7 @@ from pkgutil import iter_modules
 
 from speechbrain_ptssnn import corpora
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.files import write_text
+from speechbrain_ptssnn.utils.files import write_text
 
 # Modules beside the corpora that are none.
 TOOLS = ("common", "folds", "given_folds", "release")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from speechbrain_ptssnn.files import only_process
+from speechbrain_ptssnn.utils.files import only_process
 
 IN_JOBS = {"head": "linear_probe", "jobs": 2}
 LONG = {"number_of_epochs": 20}  # so that one can be killed in the middle

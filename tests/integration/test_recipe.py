@@ -13,9 +13,9 @@ from speechbrain.inference import EncoderClassifier
 
 from conftest import BACKBONES
 from speechbrain_ptssnn import FocalSmoothingLoss
-from speechbrain_ptssnn.files import only_process
 from speechbrain_ptssnn.fold import run_fold
 from speechbrain_ptssnn.recipe import main
+from speechbrain_ptssnn.utils.files import only_process
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "recipes" / "URDU" / "train.py"

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import torch
 
-import speechbrain_ptssnn
-
 PACKAGES = (
+    "speechbrain-ptssnn",
     "speechbrain",
     "torch",
     "torchaudio",
@@ -35,7 +34,6 @@ def provenance():
     return {
         "versions": {
             "python": platform.python_version(),
-            "speechbrain-ptssnn": speechbrain_ptssnn.__version__,
             **{name: version(name) for name in PACKAGES},
         },
         "git_revision": _git_revision(),

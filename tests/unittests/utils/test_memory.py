@@ -4,7 +4,7 @@ import ctypes
 
 import torch
 
-from speechbrain_ptssnn import memory
+from speechbrain_ptssnn.utils import memory
 
 
 def test_a_process_without_glibc_goes_on(monkeypatch):
