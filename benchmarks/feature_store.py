@@ -23,7 +23,7 @@ from timing import compare, report, save
 
 from speechbrain_ptssnn.backbones.base import Backbone
 from speechbrain_ptssnn.corpora.common import Utterance
-from speechbrain_ptssnn.features import FeatureStore
+from speechbrain_ptssnn.features.store import FeatureStore
 from speechbrain_ptssnn.utils.memory import keep_freed_memory
 
 

@@ -18,8 +18,8 @@ from timing import save
 
 from speechbrain_ptssnn.backbones import Fbank
 from speechbrain_ptssnn.corpora.common import find_corpus
-from speechbrain_ptssnn.features import FeatureStore
-from speechbrain_ptssnn.shards import scan
+from speechbrain_ptssnn.features.shards import scan
+from speechbrain_ptssnn.features.store import FeatureStore
 
 
 class Counting(Fbank):

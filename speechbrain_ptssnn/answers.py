@@ -144,7 +144,7 @@ def read_settings(folder):
 
 
 def check_alike(runs):
-    """Refuses runs that can not be paired utterance by utterance.
+    """Refuses runs that cannot be paired utterance by utterance.
 
     Arguments
     ---------
@@ -160,7 +160,7 @@ def check_alike(runs):
         reason = _why_unlike(runs[0], run)
         if reason:
             raise InputError(
-                f"{runs[0].folder} and {run.folder} can not be compared: "
+                f"{runs[0].folder} and {run.folder} cannot be compared: "
                 f"{reason}"
             )
 

@@ -30,7 +30,7 @@ def check_arguments(argv):
         if key in seen:
             raise InputError(f"{key} is given twice")
         if "=" in value:
-            raise InputError(f"{argument}: a value can not hold '='")
+            raise InputError(f"{argument}: a value cannot hold '='")
         seen.add(key)
         takes_value = not is_pair
 

@@ -9,7 +9,7 @@ from speechbrain.dataio.preprocess import AudioNormalizer
 
 from speechbrain_ptssnn.errors import InputError
 
-# What writes to a pipe can not know the size, and promises one from here on.
+# What writes to a pipe cannot know the size, and promises one from here on.
 STREAMED = 0x7FFF0000
 
 
@@ -178,7 +178,7 @@ def read_samples(path, start=0.0, end=None):
     Raises
     ------
     InputError
-        If the file can not be read or does not hold that part.
+        If the file cannot be read or does not hold that part.
 
     Example
     -------
@@ -228,7 +228,7 @@ def load_audio(path, normalizer, start=0.0, end=None):
     Raises
     ------
     InputError
-        If the file can not be read or :class:`MonoAudio` refuses it; the
+        If the file cannot be read or :class:`MonoAudio` refuses it; the
         message names the file.
     """
     samples, rate = read_samples(path, start, end)

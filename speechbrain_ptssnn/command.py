@@ -27,7 +27,7 @@ from speechbrain_ptssnn.corpora.common import (
     map_labels,
 )
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.features import FeatureStore
+from speechbrain_ptssnn.features.store import FeatureStore
 from speechbrain_ptssnn.hyperparams import Hyperparams
 from speechbrain_ptssnn.utils.distributed import on_main
 from speechbrain_ptssnn.utils.memory import (

@@ -56,7 +56,7 @@ def collect(experiments, folders):
         done) and "difference" to the reference, as
         :func:`~speechbrain_ptssnn.compare.compare_answers` gives it, with the
         "folds" that both have done; None where there are none. "why_not" says
-        what can not be read or compared.
+        what cannot be read or compared.
     """
     rows, shown = [], {}
     for row in experiments.rows:
@@ -108,7 +108,7 @@ def collect(experiments, folders):
 
 
 def _read_all(folders):
-    """The seeds of each folder that has some; why others can not be read."""
+    """The seeds of each folder that has some; why others cannot be read."""
     tried, why_not = {}, None
     for folder in folders:
         try:

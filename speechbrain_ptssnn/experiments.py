@@ -146,7 +146,7 @@ def _plan_table(experiments, corpus, argv):
         for key in row.overrides:
             if value_of(argv, key) is not None:
                 raise InputError(
-                    f"--{key} can not be set here: row {row.name!r} of the "
+                    f"--{key} cannot be set here: row {row.name!r} of the "
                     "set does"
                 )
         arguments = with_values(

@@ -1,6 +1,6 @@
 """The report's figures: narrow, so that a phone shows them at full size.
 
-Each function gives a Matplotlib figure and a sentence for who can not see it.
+Each function gives a Matplotlib figure and a sentence for who cannot see it.
 Colours are Okabe and Ito's, which colour-blind readers tell apart; markers,
 dashes, hatches or words say the same again.
 """

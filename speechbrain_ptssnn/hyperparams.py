@@ -184,14 +184,12 @@ def read_yaml(path):
     Raises
     ------
     InputError
-        If it can not be read as one.
+        If it cannot be read as one.
     """
     try:
         document = YAML().load(Path(path).read_text(encoding="utf-8"))
     except (OSError, YAMLError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: can not be read as YAML ({error})"
-        ) from error
+        raise InputError(f"{path}: cannot be read as YAML ({error})") from error
     if not isinstance(document, Mapping):
         raise InputError(f"{path}: is not a YAML file of keys and values")
     return document

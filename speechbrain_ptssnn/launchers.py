@@ -216,7 +216,7 @@ def ray_launcher(jobs, address, n_gpus):
     Raises
     ------
     InputError
-        If Ray is not installed or the cluster can not be reached.
+        If Ray is not installed or the cluster cannot be reached.
     """
     try:
         import ray

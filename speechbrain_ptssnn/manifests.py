@@ -30,7 +30,7 @@ def read_manifest(path):
     Raises
     ------
     InputError
-        If it can not be read; the message names the row.
+        If it cannot be read; the message names the row.
 
     Example
     -------
@@ -47,7 +47,7 @@ def read_manifest(path):
             f"{path}: is not UTF-8 text; save it as 'CSV UTF-8', or as JSON"
         ) from error
     except OSError as error:
-        raise InputError(f"{path}: can not be read ({error})") from error
+        raise InputError(f"{path}: cannot be read ({error})") from error
     if path.suffix.lower() == ".json":
         return _read_json(path, text)
     return _read_csv(path, text)

@@ -210,7 +210,7 @@ class OperationCounter(BaseCounter):
             func.namespace in ("aten", "prims") or name == "plif_scan"
         ):
             raise InputError(
-                f"{module}: {func} may hide products that can not be counted; "
+                f"{module}: {func} may hide products that cannot be counted; "
                 "use Linear, matmul, einsum or convolutions"
             )
         elif _is_element_wise(func, name):

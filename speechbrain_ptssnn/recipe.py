@@ -136,7 +136,7 @@ def _check(job):
         )
     if hparams["batch_size"] % job.processes:
         raise InputError(
-            f"batch_size={hparams['batch_size']} can not be shared by "
+            f"batch_size={hparams['batch_size']} cannot be shared by "
             f"{job.processes} processes; choose a multiple"
         )
     if hparams["launcher"] not in LAUNCHERS:

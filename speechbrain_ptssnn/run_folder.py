@@ -10,7 +10,7 @@ import speechbrain_ptssnn
 from speechbrain_ptssnn.command import Job
 from speechbrain_ptssnn.corpora.common import write_manifest
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.features import FeatureStore
+from speechbrain_ptssnn.features.store import FeatureStore
 from speechbrain_ptssnn.summary import summarize
 from speechbrain_ptssnn.utils.files import read_json, write_text
 

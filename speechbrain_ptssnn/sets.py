@@ -130,7 +130,7 @@ def _read_row(where, folder, row):
             raise InputError(f"{where}: overrides: lr stands beside it")
         if key in OF_THE_TABLE:
             raise InputError(
-                f"{where}: overrides can not set {key!r}; all rows of a table "
+                f"{where}: overrides cannot set {key!r}; all rows of a table "
                 "share it"
             )
     try:

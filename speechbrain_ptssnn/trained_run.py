@@ -8,7 +8,7 @@ from speechbrain.utils.distributed import infer_device
 
 from speechbrain_ptssnn.corpora.common import Utterance
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.features import FeatureStore
+from speechbrain_ptssnn.features.store import FeatureStore
 from speechbrain_ptssnn.inference import load_parts
 from speechbrain_ptssnn.utils.files import read_json
 

@@ -41,7 +41,7 @@ class Emotion2vec(Pretrained):
     Raises
     ------
     InputError
-        If funasr is not installed, or the model can not be loaded or lacks
+        If funasr is not installed, or the model cannot be loaded or lacks
         the layer.
     """
 

@@ -52,7 +52,7 @@ class HuggingFace(Pretrained):
     Raises
     ------
     InputError
-        If the model can not be loaded, is no such model or lacks the layer.
+        If the model cannot be loaded, is no such model or lacks the layer.
     """
 
     def __init__(self, source, revision=None, layer="last"):

@@ -155,11 +155,11 @@ def not_loadable(source, error, files):
     Example
     -------
     >>> not_loadable("my/model", EOFError(), "config.json").args[0]
-    "backbone 'my/model' can not be loaded (EOFError()); give a hub id or ..."
+    "backbone 'my/model' cannot be loaded (EOFError()); give a hub id or ..."
     """
     reason = (str(error).strip() or repr(error)).splitlines()[0]
     return InputError(
-        f"backbone {source!r} can not be loaded ({reason}); give a hub id or "
+        f"backbone {source!r} cannot be loaded ({reason}); give a hub id or "
         f"a local folder with {files}"
     )
 

@@ -93,7 +93,7 @@ def read_custom(manifest, complete=True, labels=()):
     Raises
     ------
     InputError
-        If anything in it can not be used; the message names the row.
+        If anything in it cannot be used; the message names the row.
     """
     if not manifest or not Path(manifest).is_file():
         raise InputError(
@@ -208,7 +208,7 @@ def _read_headers(manifest, rows, paths):
             bad[path] = f"{place}, {error}"
     if bad:
         raise InputError(
-            f"{manifest}: {len(bad)} audio files can not be used: "
+            f"{manifest}: {len(bad)} audio files cannot be used: "
             f"{_some(list(bad.values()))}"
         )
     return seconds

@@ -226,7 +226,7 @@ def deal(utterances, n_parts, unit, seed):
     n_units = len(_values(utterances, unit))
     if n_units < n_parts:
         raise InputError(
-            f"{n_units} {unit}{'s' * (n_units != 1)} can not be dealt to "
+            f"{n_units} {unit}{'s' * (n_units != 1)} cannot be dealt to "
             f"{n_parts} parts; lower n_folds or valid_parts in the protocol's "
             "YAML, or choose a protocol of another unit"
         )

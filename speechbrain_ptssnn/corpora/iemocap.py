@@ -134,7 +134,7 @@ def read_labels(path):
     Raises
     ------
     InputError
-        If a line that begins an utterance can not be read, or its label is
+        If a line that begins an utterance cannot be read, or its label is
         not one of IEMOCAP's.
     """
     labels = {}

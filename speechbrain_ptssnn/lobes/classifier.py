@@ -25,7 +25,7 @@ class PLIFClassifier(torch.nn.Module):
         mean membrane of neurons that leak but never fire.
     logit_scale : float
         Factor on the result, so that loss, posteriors and bundle, which all
-        take its softmax, agree. Rates of 0 and 1 can not give 4 classes a
+        take its softmax, agree. Rates of 0 and 1 cannot give 4 classes a
         posterior above 0.48 without it.
 
     Raises

@@ -75,7 +75,7 @@ class DeformableAttention(torch.nn.Module):
     def __init__(self, size, n_heads, dropout=0.1, n_frames=326):
         super().__init__()
         if size % n_heads:
-            raise ValueError(f"{n_heads} heads can not share {size} channels")
+            raise ValueError(f"{n_heads} heads cannot share {size} channels")
         self.n_heads = n_heads
         self.n_frames = n_frames
         self.qkv = torch.nn.Linear(size, 3 * size)

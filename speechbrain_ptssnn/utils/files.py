@@ -130,7 +130,7 @@ def try_lock(file, shared=False):
         return False
     except OSError as error:
         raise InputError(
-            f"{file.name}: can not be locked ({error.strerror}); choose a "
+            f"{file.name}: cannot be locked ({error.strerror}); choose a "
             "folder on a file system with locks"
         ) from error
     return True

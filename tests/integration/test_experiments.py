@@ -275,7 +275,7 @@ def test_of_several_corpora_each_has_its_folder():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"model": "mine"}, "--model can not be set here: row 'small'"),
+        ({"model": "mine"}, "--model cannot be set here: row 'small'"),
         ({"number_of_epoch": 2}, "unknown key 'number_of_epoch'"),
         ({"protocol": "none"}, "unknown protocol 'none'"),
         ({"lr": "0.1,zero"}, "got '0.1,zero'"),

@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from speechbrain_ptssnn.extract import main
-from speechbrain_ptssnn.shards import scan
+from speechbrain_ptssnn.features.shards import scan
 
 
 def payloads(folder):

@@ -14,7 +14,7 @@ from speechbrain_ptssnn.report import main
 from speechbrain_ptssnn.trained_run import TrainedRun
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-# What a page can not do without it: whether images and sounds were decoded,
+# What a page cannot do without it: whether images and sounds were decoded,
 # and whether anything stands out of a phone's screen.
 PROBE = """<script>
 window.addEventListener("load", () => setTimeout(() => {

@@ -217,7 +217,7 @@ def test_a_checkpoint_of_2021_loads_and_a_truncated_one_is_named(
     assert fingerprint == build("wav2vec2").fingerprint()
     with open(folder / "pytorch_model.bin", "r+b") as file:
         file.truncate(1000)
-    with pytest.raises(InputError, match="old' can not be loaded") as error:
+    with pytest.raises(InputError, match="old' cannot be loaded") as error:
         HuggingFace(str(folder))
     assert "\n" not in str(error.value)
 
@@ -278,7 +278,7 @@ def test_a_broken_emotion2vec_is_named(make_backbone, tmp_path):
         Emotion2vec(str(folder))
     with open(folder / "model.pt", "r+b") as file:
         file.truncate(1000)
-    with pytest.raises(InputError, match=r"part' can not be loaded"):
+    with pytest.raises(InputError, match=r"part' cannot be loaded"):
         Emotion2vec(str(folder))
     (folder / "config.yaml").unlink()
     with pytest.raises(InputError, match=r"config\.yaml"):

@@ -1,4 +1,4 @@
-"""Two runs on six utterances, worked by hand; what can not be compared."""
+"""Two runs on six utterances, worked by hand; what cannot be compared."""
 
 import json
 
@@ -138,7 +138,7 @@ def test_runs_that_can_not_be_paired_are_refused(make, tmp_path):
 def test_seeds_whose_folds_differ_are_refused(make):
     a = make("A/1", A)
     make("A/2", A, folds={"1": FOLDS["2"], "2": FOLDS["1"]})
-    with pytest.raises(SystemExit, match=r"A/1 and .*A/2 can not be compared"):
+    with pytest.raises(SystemExit, match=r"A/1 and .*A/2 cannot be compared"):
         main([str(a.parent), str(a)])
 
 

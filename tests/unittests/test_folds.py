@@ -192,8 +192,8 @@ def test_folds_do_not_depend_on_the_order_of_the_utterances():
 @pytest.mark.parametrize(
     ("unit", "n_speakers", "message"),
     [
-        ("utterance", 1, "30 utterances can not be dealt to 40 parts"),
-        ("speaker", 3, "3 speakers can not be dealt to 40 parts"),
+        ("utterance", 1, "30 utterances cannot be dealt to 40 parts"),
+        ("speaker", 3, "3 speakers cannot be dealt to 40 parts"),
     ],
 )
 def test_too_few_to_deal_is_an_error(unit, n_speakers, message):
@@ -202,7 +202,7 @@ def test_too_few_to_deal_is_an_error(unit, n_speakers, message):
 
 
 def test_one_speaker_alone_asks_for_another_protocol():
-    with pytest.raises(InputError, match=r"^1 speaker can not.*another unit"):
+    with pytest.raises(InputError, match=r"^1 speaker cannot.*another unit"):
         Protocol(2, "speaker", seed=1).split(corpus(1))
 
 

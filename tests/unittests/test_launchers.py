@@ -48,7 +48,7 @@ def test_failures_are_told_in_a_line_each_and_stop_nothing(make_task, capsys):
         make_task(3, DONE, threads=3),
         make_task(4, DONE),
     ]
-    tasks[3].folder.joinpath("log.txt").mkdir()  # can not be written
+    tasks[3].folder.joinpath("log.txt").mkdir()  # cannot be written
     assert run_tasks(tasks, local_launcher(2), show=False) == 3
     said = sorted(capsys.readouterr().out.splitlines())
     log = tasks[0].log

@@ -78,5 +78,5 @@ def test_what_is_no_table_is_refused(name, data, message, tmp_path):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(InputError, match=rf"{name}.*{message}"):
         read_manifest(tmp_path / name)
-    with pytest.raises(InputError, match=r"none\.csv: can not be read"):
+    with pytest.raises(InputError, match=r"none\.csv: cannot be read"):
         read_manifest(tmp_path / "none.csv")

@@ -57,7 +57,7 @@ def test_rows_are_read_in_order_from_files_beside_the_set_or_ours(
         ("{WA: 50.5}", "50.5", "row 1: paper must be like .* got 50.5"),
         ("{WA: 50.5}", "{WA: high}", "paper: WA must be a number, got 'high'"),
         ("overrides: {model: one, head: {size: 8}}", "overrides: 8", "overrid"),
-        ("{model: one,", "{fold: 1,", "overrides can not set 'fold'; all rows"),
+        ("{model: one,", "{fold: 1,", "overrides cannot set 'fold'; all rows"),
         ("{model: one,", "{lr: 1,", "row 1: overrides: lr stands beside it"),
         ("[0.01, 3e-4]", "0", "row 2: lr must be a number above 0.* got '0'"),
         ("[0.01, 3e-4]", "[]", "row 2: lr must be a number above 0"),

@@ -171,7 +171,7 @@ class ShardWriter:
     Raises
     ------
     InputError
-        If the folder can not be written.
+        If the folder cannot be written.
     """
 
     def __init__(self, folder):
@@ -254,7 +254,7 @@ class ShardWriter:
 
     def _refusal(self, error):
         return InputError(
-            f"{self.folder}: features can not be written "
+            f"{self.folder}: features cannot be written "
             f"({error.strerror}); make room or choose another "
             "--features_folder, what was computed before is kept"
         )

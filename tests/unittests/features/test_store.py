@@ -14,13 +14,14 @@ import pytest
 import soundfile
 import torch
 
-from speechbrain_ptssnn import features, shards
 from speechbrain_ptssnn.backbones import Fbank, HuggingFace
 from speechbrain_ptssnn.backbones.base import Backbone
 from speechbrain_ptssnn.corpora.common import Utterance
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.features import FeatureStore
-from speechbrain_ptssnn.shards import parse, scan
+from speechbrain_ptssnn.features import shards
+from speechbrain_ptssnn.features import store as store_module
+from speechbrain_ptssnn.features.shards import parse, scan
+from speechbrain_ptssnn.features.store import FeatureStore
 
 NAMES = "012"
 
@@ -401,7 +402,7 @@ def test_a_store_of_another_backbone_is_refused(open_store):
 
 def test_a_rebuild_waits_for_no_writer(open_store, monkeypatch):
     store = open_store()
-    monkeypatch.setattr("speechbrain_ptssnn.index.PATIENCE", 0.2)
+    monkeypatch.setattr("speechbrain_ptssnn.features.index.PATIENCE", 0.2)
     with store._index.writing():
         (store.folder / "index.sqlite").write_bytes(b"x" * 9000)
         with pytest.raises(InputError, match="while another process writes"):
@@ -429,7 +430,7 @@ def kill_in(place, after, monkeypatch):
         "pwrite": shards.os,
         "fsync": shards.os,
         "extract": Fbank,
-        "add": features.Index,
+        "add": store_module.Index,
     }[place]
     monkeypatch.setattr(owner, place, wrap(getattr(owner, place)))
 
@@ -544,8 +545,8 @@ def test_a_file_that_changes_while_it_is_read_is_named(
             soundfile.write(wav, samples[:-80].numpy(), 16000)
         return samples
 
-    original = features.load_audio
-    monkeypatch.setattr(features, "load_audio", load)
+    original = store_module.load_audio
+    monkeypatch.setattr(store_module, "load_audio", load)
     with pytest.raises(InputError, match=r"1\.wav: changed while it was read"):
         open_store().fill(False)
     monkeypatch.undo()

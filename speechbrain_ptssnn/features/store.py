@@ -1,7 +1,6 @@
 """The feature store: what the backbone said about each utterance, once."""
 
 import hashlib
-import os
 import time
 from array import array
 from bisect import bisect_left
@@ -13,24 +12,21 @@ import torch
 from speechbrain.utils.logger import get_logger
 from tqdm import tqdm
 
-from speechbrain_ptssnn.audio import MonoAudio, load_audio, read_samples
+from speechbrain_ptssnn.audio import MonoAudio, load_audio
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.filling import Filling, State
-from speechbrain_ptssnn.index import Index
-from speechbrain_ptssnn.shards import DTYPES, ShardReader
+from speechbrain_ptssnn.features.audio_hashes import AudioHashes, part_of
+from speechbrain_ptssnn.features.filler import Filler, State
+from speechbrain_ptssnn.features.index import Index
+from speechbrain_ptssnn.features.shards import DTYPES, ShardReader
 from speechbrain_ptssnn.utils.files import write_text
 
 logger = get_logger(__name__)
 
 FORMAT = 1  # of the records; another one is another store
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-KEY_BYTES = 16  # of the SHA-256 of an audio file
-UNKNOWN = bytes(KEY_BYTES)
 NOWHERE = 2**32 - 1
 BATCH = 16  # utterances that a process claims, and lists, at a time
-# A file written so lately may change again without its time showing it.
-RACY_NS = 2 * 10**9
-NAMED_FILES = 3  # of all that can not be used, in the error
+NAMED_FILES = 3  # of all that cannot be used, in the error
 
 
 class FeatureStore:
@@ -63,7 +59,7 @@ class FeatureStore:
     ------
     InputError
         If a setting is none of these, or the folder is another backbone's or
-        can not be used.
+        cannot be used.
 
     Example
     -------
@@ -111,51 +107,18 @@ class FeatureStore:
         self.audio = MonoAudio(backbone.sample_rate, channel)
         self._index = Index(self.folder)
         self._reader = ShardReader(self.folder)
-        # All that is kept of an utterance, 40 bytes: a million take 40 MB.
+        # All that is kept of an utterance, its hash included, takes 40 bytes.
         self.utterances = sorted(utterances, key=attrgetter("id"))
         n = len(self.utterances)
-        self._keys = bytearray(KEY_BYTES * n)
+        self._hashes = AudioHashes(self._index, self.utterances)
         self._shards = array("I", [NOWHERE]) * n
         self._offsets = array("Q", [0]) * n
         self._frames = array("I", [0]) * n
         self._verified = bytearray(n // 8 + 1)
 
     def hash_audio(self, progressbar=True):
-        """Finds out what the audio files hold.
-
-        A file that was hashed before and has the size and time it had is not
-        read. :meth:`fill` does this by itself.
-
-        Arguments
-        ---------
-        progressbar : bool
-            Whether to show one, if it takes longer than two seconds.
-
-        Returns
-        -------
-        list of str
-            What is wrong with the files that can not be read.
-        """
-        bad, found = [], []
-        for k in tqdm(
-            range(len(self.utterances)),
-            "audio hashes",
-            disable=not progressbar,
-            delay=2,
-        ):
-            if self._key(k) != UNKNOWN:
-                continue
-            try:
-                row = self._hash(k)
-            except InputError as error:
-                bad.append(str(error))
-                continue
-            if row and not self._index.read_only:
-                found.append(row)
-            if len(found) == 1000:
-                self._remember(found)
-        self._remember(found)
-        return bad
+        """Hashes the audio; see :meth:`AudioHashes.find_all`."""
+        return self._hashes.find_all(progressbar)
 
     def fill(self, progressbar=True):
         """Computes what is missing, together with whoever else does.
@@ -174,7 +137,7 @@ class FeatureStore:
         ------
         InputError
             If audio files are unusable: the message names them, and all
-            others are computed first. If the folder can not be written.
+            others are computed first. If the folder cannot be written.
         """
         bad = self.hash_audio(progressbar)
         if not self._index.read_only:
@@ -227,10 +190,7 @@ class FeatureStore:
 
     def audio_fingerprint(self, name):
         """Hash of an utterance's audio: of its file, or its part of one."""
-        k = self._position(name)
-        if self._key(k) == UNKNOWN:
-            self._hash(k)
-        return self._key(k).hex()
+        return self._hashes.key(self._position(name)).hex()
 
     def _open_folder(self):
         path = self.folder / "backbone.txt"
@@ -258,32 +218,6 @@ class FeatureStore:
             raise KeyError(name)
         return k
 
-    def _key(self, k):
-        return bytes(self._keys[KEY_BYTES * k : KEY_BYTES * (k + 1)])
-
-    def _hash(self, k):
-        """Sets the key of an utterance; returns what is to be remembered of
-        its file, if anything.
-        """
-        now = time.time_ns()
-        utterance = self.utterances[k]
-        name, state = _name(utterance), _state(utterance.wav)
-        known = self._index.find_file(name, *state)
-        key = known or _digest(utterance)
-        if _state(utterance.wav) != state:
-            raise _changed(utterance.wav)
-        self._keys[KEY_BYTES * k : KEY_BYTES * (k + 1)] = key
-        if known or now - state[1] < RACY_NS:
-            return None
-        return name, *state, key
-
-    def _remember(self, found):
-        if found:
-            with self._index.writing(), self._index.transaction():
-                for row in found:
-                    self._index.remember_file(*row)
-            found.clear()
-
     def _missing(self):
         """Positions of the utterances that have no features."""
         missing = array("I")
@@ -291,7 +225,7 @@ class FeatureStore:
         for start in range(0, n, 10_000):  # others may write in between
             with self._index.transaction(write=False):
                 for k in range(start, min(start + 10_000, n)):
-                    if self._key(k) != UNKNOWN and not self._locate(k):
+                    if self._hashes.is_known(k) and not self._locate(k):
                         missing.append(k)
         return missing
 
@@ -315,13 +249,13 @@ class FeatureStore:
             "s of audio [{elapsed}<{remaining}, {rate_noinv_fmt}{postfix}]",
         )
         computed = 0
-        with bar, self._index.writing(), Filling(self._index) as filling:
+        with bar, self._index.writing(), Filler(self._index) as filler:
             while todo:
-                filling.free_dead_claims()
+                filler.free_dead_claims()
                 others = array("I")
                 for start in range(0, len(todo), BATCH):
                     part = todo[start : start + BATCH]
-                    states = filling.claim([self._key(k) for k in part])
+                    states = filler.claim([self._hashes.key(k) for k in part])
                     for k, state in zip(part, states, strict=True):
                         if state is State.OTHERS:
                             others.append(k)
@@ -332,10 +266,10 @@ class FeatureStore:
                             except InputError as error:
                                 bad.append(str(error))
                             else:
-                                filling.append(self._key(k), features)
+                                filler.append(self._hashes.key(k), features)
                                 computed += 1
                         bar.update(self.utterances[k].duration)
-                filling.flush()
+                filler.flush()
                 if len(others) == len(todo):
                     bar.set_postfix_str("others are at work on the rest")
                     time.sleep(0.2)
@@ -345,41 +279,36 @@ class FeatureStore:
     def _compute(self, k):
         """What is to be stored for an utterance."""
         u = self.utterances[k]
-        wav, state = u.wav, _state(u.wav)
-        samples = load_audio(wav, self.audio, u.start, u.end)
-        if _digest(u) != self._key(k) or _state(wav) != state:
-            with self._index.writing():
-                self._index.forget_file(_name(u))
-            raise _changed(wav)
+        with self._hashes.unchanged(k):
+            samples = load_audio(u.wav, self.audio, u.start, u.end)
         device = _device(self.backbone)
         products = PRECISIONS[self.precision]
         try:
             with torch.autocast(device.type, products, products is not None):
                 features = self.backbone(samples.to(device)).cpu()
         except InputError as error:
-            raise InputError(f"{wav}{_part(u)}: {error}") from error
+            raise InputError(f"{u.wav}{part_of(u)}: {error}") from error
         stored = features.to(DTYPES[self.dtype])
         if not torch.isfinite(stored).all():
             raise InputError(
-                f"{wav}{_part(u)}: a feature of {features.abs().max():.3g} is "
-                f"too large for {self.dtype}; use --features_dtype=float32"
+                f"{u.wav}{part_of(u)}: a feature of "
+                f"{features.abs().max():.3g} is too large for {self.dtype}; "
+                "use --features_dtype=float32"
             )
         return stored
 
     def _mend(self, k):
         """Computes an utterance again and stores it where that is allowed."""
-        if self._key(k) == UNKNOWN:
-            self._hash(k)
         features = self._compute(k)
         if not self._index.read_only:
-            with self._index.writing(), Filling(self._index) as filling:
-                filling.append(self._key(k), features)
+            with self._index.writing(), Filler(self._index) as filler:
+                filler.append(self._hashes.key(k), features)
             self._locate(k)
         return features.float()
 
     def _locate(self, k):
         """Whether the index lists an utterance; where is noted."""
-        row = self._index.find(self._key(k))
+        row = self._index.find(self._hashes.key(k))
         if row:
             self._shards[k], self._offsets[k], self._frames[k] = row
         return bool(row)
@@ -388,8 +317,6 @@ class FeatureStore:
         """As :meth:`_locate`, but once, and it must be there."""
         if self._shards[k] != NOWHERE:
             return
-        if self._key(k) == UNKNOWN:
-            self._hash(k)
         if not self._locate(k):
             raise InputError(
                 f"{self.utterances[k].wav}: has no features in {self.folder} "
@@ -401,7 +328,7 @@ class FeatureStore:
         self._find(k)
         byte, bit = k // 8, 1 << k % 8
         features = self._reader.read(
-            self._key(k),
+            self._hashes.key(k),
             self._shards[k],
             self._offsets[k],
             verify=not self._verified[byte] & bit,
@@ -421,52 +348,9 @@ def _device(module):
     return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 
-def _state(path):
-    """Size and time of a file, which change when it is written."""
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise InputError(f"{path}: can not be read ({error})") from error
-    return status.st_size, status.st_mtime_ns
-
-
-def _digest(utterance):
-    wav = utterance.wav
-    if _part(utterance):
-        samples, rate = read_samples(wav, utterance.start, utterance.end)
-        text = f"{rate} {samples.shape} "
-        digest = hashlib.sha256(text.encode() + samples.tobytes()).digest()
-        return digest[:KEY_BYTES]
-    try:
-        with open(wav, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").digest()
-    except OSError as error:
-        raise InputError(f"{wav}: can not be read ({error})") from error
-    return digest[:KEY_BYTES]
-
-
-def _name(utterance):
-    """What the index remembers a hash by."""
-    return os.path.abspath(utterance.wav) + _part(utterance)
-
-
-def _part(utterance):
-    """Which part of its file an utterance is; "" if it is all of it."""
-    if utterance.start == 0 and utterance.end is None:
-        return ""
-    return f" from {utterance.start} s to {utterance.end} s"
-
-
-def _changed(path):
-    return InputError(
-        f"{path}: changed while it was read; give the same command again when "
-        "nothing writes to it"
-    )
-
-
 def _refusal(bad):
     if len(bad) == 1:
         return InputError(bad[0])
     named = "; ".join(sorted(bad)[:NAMED_FILES])
     more = "; and so on" if len(bad) > NAMED_FILES else ""
-    return InputError(f"{len(bad)} audio files can not be used: {named}{more}")
+    return InputError(f"{len(bad)} audio files cannot be used: {named}{more}")

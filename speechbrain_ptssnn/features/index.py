@@ -15,7 +15,7 @@ from urllib.parse import quote
 from speechbrain.utils.logger import get_logger
 
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.shards import scan, shard_numbers, shard_path
+from speechbrain_ptssnn.features.shards import scan, shard_numbers, shard_path
 from speechbrain_ptssnn.utils.files import try_lock
 
 logger = get_logger(__name__)
@@ -218,7 +218,7 @@ class Index:
             return open(path, "a+")
         except OSError as error:
             raise InputError(
-                f"{path}: can not be opened ({error.strerror}); check the "
+                f"{path}: cannot be opened ({error.strerror}); check the "
                 "folder's permissions"
             ) from error
 

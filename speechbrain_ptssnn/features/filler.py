@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from speechbrain_ptssnn.shards import ShardWriter
+from speechbrain_ptssnn.features.shards import ShardWriter
 
 
 class State(Enum):
@@ -13,7 +13,7 @@ class State(Enum):
     DONE = "its features are there"
 
 
-class Filling:
+class Filler:
     """Claims keys, keeps what is computed for them, and lists it.
 
     A claim holds as long as its owner has its shard locked, so what a killed
@@ -26,9 +26,9 @@ class Filling:
 
     Example
     -------
-    >>> from speechbrain_ptssnn.index import Index
+    >>> from speechbrain_ptssnn.features.index import Index
     >>> index = Index(getfixture("tmp_path"))
-    >>> with index.writing(), Filling(index) as one, Filling(index) as two:
+    >>> with index.writing(), Filler(index) as one, Filler(index) as two:
     ...     print(one.claim([b"1" * 16]), two.claim([b"1" * 16, b"2" * 16]))
     ...     one.append(b"1" * 16, torch.zeros(50, 160))
     ...     one.flush()

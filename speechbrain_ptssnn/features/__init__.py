@@ -1,0 +1,1 @@
+"""The feature store: what the frozen backbone said, computed once."""
