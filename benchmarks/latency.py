@@ -2,8 +2,8 @@
 
 python benchmarks/latency.py results/EMOVO/random/opensmile_compare/peers.json
 
-The file is what speechbrain_ptssnn.experiments left; the next table that it
-prints has the milliseconds, from latency.json beside each run's summary.
+The file is what ``ptssnn experiments`` left; the next table that it prints has
+the milliseconds, from latency.json beside each run's summary.
 """
 
 import json
@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from timing import compare, parser, report
 
-from speechbrain_ptssnn.energy import MEAN_FRAMES
-from speechbrain_ptssnn.trained_run import TrainedRun
+from speechbrain_ptssnn.energy.measure import MEAN_FRAMES
+from speechbrain_ptssnn.evaluation.trained_run import TrainedRun
 from speechbrain_ptssnn.utils.provenance import device_name
 
 

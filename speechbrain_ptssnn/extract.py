@@ -12,7 +12,7 @@ import sys
 
 from speechbrain.utils.distributed import if_main_process
 
-from speechbrain_ptssnn.command import open_job
+from speechbrain_ptssnn.training.command import open_job
 from speechbrain_ptssnn.utils.distributed import one_sentence_errors
 
 

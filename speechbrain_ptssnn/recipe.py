@@ -18,12 +18,14 @@ from speechbrain.utils.logger import (
     setup_logging,
 )
 
-from speechbrain_ptssnn.arguments import with_values
-from speechbrain_ptssnn.command import open_job
+from speechbrain_ptssnn.corpora.checks import check_same_audio
 from speechbrain_ptssnn.corpora.given_folds import FoldColumn
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.fold import run_fold
-from speechbrain_ptssnn.launchers import (
+from speechbrain_ptssnn.evaluation.seeds import summarize_seeds, table_of_seeds
+from speechbrain_ptssnn.evaluation.summary import table
+from speechbrain_ptssnn.training.arguments import with_values
+from speechbrain_ptssnn.training.command import open_job
+from speechbrain_ptssnn.training.launchers import (
     LAUNCHERS,
     Task,
     end_with_parent,
@@ -33,10 +35,8 @@ from speechbrain_ptssnn.launchers import (
     run_tasks,
     threads_per_job,
 )
-from speechbrain_ptssnn.leaks import check_same_audio
-from speechbrain_ptssnn.run_folder import Run
-from speechbrain_ptssnn.seeds import summarize_seeds, table_of_seeds
-from speechbrain_ptssnn.summary import table
+from speechbrain_ptssnn.training.run import Run
+from speechbrain_ptssnn.training.train_fold import run_fold
 from speechbrain_ptssnn.utils.distributed import on_main, one_sentence_errors
 
 logger = get_logger(__name__)

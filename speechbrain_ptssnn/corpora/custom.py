@@ -14,8 +14,8 @@ from speechbrain.utils.logger import get_logger
 
 from speechbrain_ptssnn.audio import audio_seconds
 from speechbrain_ptssnn.corpora.common import Corpus, Utterance
+from speechbrain_ptssnn.corpora.manifests import read_manifest
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.manifests import read_manifest
 
 logger = get_logger(__name__)
 
@@ -79,8 +79,9 @@ def read_custom(manifest, complete=True, labels=()):
     Arguments
     ---------
     manifest : str or Path
-        CSV or JSON, see :func:`~speechbrain_ptssnn.manifests.read_manifest`;
-        relative paths in it begin where it lies.
+        CSV or JSON, see
+        :func:`~speechbrain_ptssnn.corpora.manifests.read_manifest`; relative
+        paths in it begin where it lies.
     complete : bool
         Whether every label must occur.
     labels : tuple of str

@@ -12,8 +12,8 @@ from speechbrain_ptssnn.nnet.attention import (
     SpikingSparseLinearAttention,
 )
 from speechbrain_ptssnn.nnet.calibration import HomeostaticBiasGenerator
-from speechbrain_ptssnn.nnet.folding import Folding, learns
 from speechbrain_ptssnn.nnet.frame_pooling import FramePooling
+from speechbrain_ptssnn.nnet.fusing import Folding, learns
 from speechbrain_ptssnn.nnet.layer_mixture import LayerMixture
 from speechbrain_ptssnn.nnet.masking import frame_mask
 from speechbrain_ptssnn.nnet.normalization import (

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from speechbrain_ptssnn.nnet.folding import Folding, learns
+from speechbrain_ptssnn.nnet.fusing import Folding, learns
 from speechbrain_ptssnn.nnet.masking import frame_mask
 from speechbrain_ptssnn.nnet.normalization import MaskedBatchNorm
 from speechbrain_ptssnn.nnet.plif import SingleStepPLIF

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from speechbrain_ptssnn.corpora.common import find_corpus
-from speechbrain_ptssnn.energy import total_energy
-from speechbrain_ptssnn.experiments import main as experiments
-from speechbrain_ptssnn.hyperparams import Hyperparams
-from speechbrain_ptssnn.operations import count_operations
-from speechbrain_ptssnn.results import main as results
-from speechbrain_ptssnn.sets import read_set
+from speechbrain_ptssnn.energy.measure import total_energy
+from speechbrain_ptssnn.energy.operations import count_operations
+from speechbrain_ptssnn.experiments.sets import read_set
+from speechbrain_ptssnn.experiments.trials import main as experiments
+from speechbrain_ptssnn.training.hyperparams import Hyperparams
+from write_results import main as results
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPORA = sorted(path.parent.name for path in ROOT.glob("recipes/*/train.py"))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from speechbrain_ptssnn.compare import compare
+from speechbrain_ptssnn.evaluation.compare import compare
 from speechbrain_ptssnn.recipe import main
 
 SCRIPT = Path(__file__).resolve().parents[2] / "recipes" / "URDU" / "train.py"

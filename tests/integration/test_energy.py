@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from speechbrain_ptssnn.energy import main
+from speechbrain_ptssnn.energy.measure import main
 
 
 def test_a_trained_run_is_measured(recipe, capsys):

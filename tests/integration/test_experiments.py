@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from speechbrain_ptssnn import experiments
-from speechbrain_ptssnn.compare import compare
-from speechbrain_ptssnn.results import BEGIN, END
-from speechbrain_ptssnn.results import main as write_results
-from speechbrain_ptssnn.summary import read_predictions
+from speechbrain_ptssnn.evaluation.compare import compare
+from speechbrain_ptssnn.evaluation.summary import read_predictions
+from speechbrain_ptssnn.experiments import trials as experiments
+from write_results import BEGIN, END
+from write_results import main as write_results
 
 SET = """\
 title: Two probes

@@ -13,8 +13,8 @@ from speechbrain.inference import EncoderClassifier
 
 from conftest import BACKBONES
 from speechbrain_ptssnn import FocalSmoothingLoss
-from speechbrain_ptssnn.fold import run_fold
 from speechbrain_ptssnn.recipe import main
+from speechbrain_ptssnn.training.train_fold import run_fold
 from speechbrain_ptssnn.utils.files import only_process
 
 ROOT = Path(__file__).resolve().parents[2]

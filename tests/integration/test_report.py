@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from speechbrain_ptssnn.mismatch import measure_mismatch
-from speechbrain_ptssnn.report import main
-from speechbrain_ptssnn.trained_run import TrainedRun
+from speechbrain_ptssnn.evaluation.trained_run import TrainedRun
+from speechbrain_ptssnn.report.mismatch import measure_mismatch
+from speechbrain_ptssnn.report.page import main
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 # What a page cannot do without it: whether images and sounds were decoded,

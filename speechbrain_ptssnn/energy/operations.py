@@ -1,0 +1,393 @@
+"""Counts the operations of a head while it runs, product by product."""
+
+import functools
+import inspect
+import linecache
+import re
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from spikingjelly.activation_based.op_counter import (
+    BaseCounter,
+    DispatchCounterMode,
+    SynOpCounter,
+    is_binary_tensor,
+)
+from torch.backends import mha, mkldnn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
+
+from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.nnet.masking import frame_counts
+
+aten = torch.ops.aten
+# Every product, and where its first factor stands among the arguments.
+PRODUCTS = {
+    "mm": 0,
+    "addmm": 1,
+    "bmm": 0,
+    "baddbmm": 1,
+    "convolution": 0,
+    "deform_conv2d": 0,
+}
+# A product with a vector is one with a matrix of one column.
+VECTORS = {
+    "mv": lambda x, y: (x, y.unsqueeze(1)),
+    "dot": lambda x, y: (x.unsqueeze(0), y.unsqueeze(1)),
+    "addmv": lambda _, x, y: (x, y.unsqueeze(1)),
+}
+EVENT_RULES = SynOpCounter().rules
+# Element-wise are the operators that PyTorch tags so, and these.
+ELEMENT_WISE = re.compile("norm|softmax|cumsum|pool|upsample|sampler|plif_scan")
+# Operators that have products inside.
+HIDING = re.compile(
+    r"mm(_|$)|convol|conv_|attention|transformer|rnn|linear$|matmul|fft|cdist"
+)
+LIBRARIES = ("spikingjelly", "torch", "torchvision")
+
+
+@dataclass
+class LayerCount:
+    """What was counted of one product, or of a module's other operations.
+
+    Arguments
+    ---------
+    name : str
+        The module that computes it, e.g. "encoder.blocks.0".
+    where : str
+        File and line that ask for a product; "" of other operations.
+    product : str
+        The expression that stands there.
+    weights : tuple or None
+        Shape of the factor that the features do not reach; None where they
+        reach both.
+    operations : float
+        Multiplications, each with its accumulation, whatever the input is.
+    events : float
+        Those of them that a binary input causes: accumulations only.
+    nonzero, elements : float
+        How many of the input's elements are not 0, and how many there are.
+    is_binary : bool
+        Whether the input was 0 or 1 in every utterance.
+    element_wise : float
+        Elements of all that is no product: every operation counts one an
+        element of its largest tensor, be it a sum, LayerNorm, tanh or the
+        whole update of a neuron. Data that only moves does not count.
+    """
+
+    name: str
+    where: str = ""
+    product: str = ""
+    weights: tuple | None = None
+    operations: float = 0
+    events: float = 0
+    nonzero: float = 0
+    elements: float = 0
+    is_binary: bool = True
+    element_wise: float = 0
+
+    @property
+    def key(self):
+        """What stays the same from utterance to utterance."""
+        return self.name, self.where, self.product, self.weights
+
+    @property
+    def kind(self):
+        """The input's, "binary" or "real"; "element-wise" if no product."""
+        if not self.product:
+            return "element-wise"
+        return "binary" if self.is_binary else "real"
+
+    @property
+    def density(self):
+        """Share of the input's elements that are not 0."""
+        return self.nonzero / max(self.elements, 1)
+
+
+class OperationCounter(BaseCounter):
+    r"""Counts over any number of utterances, and heads of one kind.
+
+    Counted is what evaluation computes: what it derives from parameters once
+    (:mod:`~speechbrain_ptssnn.nnet.fusing`) costs nothing, what it computes
+    anew for each utterance counts, whether it depends on the features or not.
+
+    SpikingJelly's ``DispatchCounterMode`` shows every operator and its module,
+    its ``SynOpCounter`` counts the events, PyTorch's ``flop_counter`` the
+    multiplications. Differs from SpikingJelly's ``MACCounter``: only a factor
+    that the features reach is an input, so that weights of 0 are no spikes;
+    and an input is binary only if it is so in every utterance, so that
+    silence of a ReLU in one is none.
+
+    Example
+    -------
+    >>> counter = OperationCounter()
+    >>> counter.watch(LinearProbe(3, 2, size=4), torch.randn(1, 5, 3))
+    >>> [(row.name, row.operations) for row in counter.counts() if row.product]
+    [('linear', 60), ('output', 8)]
+    """
+
+    def __init__(self):
+        super().__init__()
+        self._rows = {}
+        self._reached = {}
+
+    def watch(self, head, feats, lengths=None):
+        """Adds one evaluation of each utterance, alone, without its padding.
+
+        Arguments
+        ---------
+        head : torch.nn.Module
+            Is called as ``head(feats, lengths)``.
+        feats : torch.Tensor
+            [batch, time, channels].
+        lengths : torch.Tensor, optional
+            Relative lengths, [batch].
+
+        Raises
+        ------
+        InputError
+            If the head uses an operator that may hide products.
+        """
+        n_frames = [feats.shape[1]] * len(feats)
+        if lengths is not None:
+            n_frames = frame_counts(lengths, feats.shape[1]).tolist()
+        was_training = head.training
+        trained = [p for p in head.parameters() if p.requires_grad]
+        # PyTorch's module tracker looks for the gradient of a parameter that
+        # is a module's input.
+        head.eval().requires_grad_(False)
+        try:
+            with plain_products():
+                for utterance, n in zip(feats, n_frames, strict=True):
+                    self._watch(head, utterance[None, :n].clone())
+        finally:
+            head.train(was_training)
+            for parameter in trained:
+                parameter.requires_grad_()
+            self._reached = {}
+
+    def _watch(self, head, feats):
+        lengths = feats.new_ones(1)
+        head(feats, lengths)  # derives what is derived once
+        # They are kept, so that nothing else gets the address of one.
+        self._reached = {_address(feats): feats}
+        with DispatchCounterMode([self]):
+            head(feats, lengths)
+
+    def counts(self):
+        """Sums over all that was watched.
+
+        Returns
+        -------
+        list of LayerCount
+            In the order they ran.
+        """
+        return [replace(row) for row in self._rows.values()]
+
+    def has_rule(self, func):
+        """SpikingJelly asks; no operator is passed over."""
+        return True
+
+    def record(self, scope, func, value):
+        """SpikingJelly's sums by operator; :meth:`counts` has ours."""
+
+    def count(
+        self, func, args, kwargs, out, active_modules=None, parent_names=None
+    ):
+        """What SpikingJelly's mode calls at every operator."""
+        name = func._overloadpacket.__name__.rstrip("_")
+        module = _innermost(parent_names)
+        inputs, outputs = _tensors((args, kwargs)), _tensors(out)
+        if name in VECTORS:
+            name, args = "mm", VECTORS[name](*args)
+        if name in PRODUCTS:
+            self._count_product(name, args, kwargs, out, module)
+        elif HIDING.search(name) or not (
+            func.namespace in ("aten", "prims") or name == "plif_scan"
+        ):
+            raise InputError(
+                f"{module}: {func} may hide products that cannot be counted; "
+                "use Linear, matmul, einsum or convolutions"
+            )
+        elif _is_element_wise(func, name):
+            row = self._row(LayerCount(module))
+            row.element_wise += max(x.numel() for x in (*inputs, *outputs))
+        if any(map(self._is_reached, inputs)):
+            self._reached.update((_address(x), x) for x in outputs)
+        return 0
+
+    def _count_product(self, name, args, kwargs, out, module):
+        factors = args[PRODUCTS[name] :][:2]
+        inputs = [x for x in factors if self._is_reached(x)] or [factors[0]]
+        weights = None
+        if len(inputs) == 1:
+            weights = tuple(factors[inputs[0] is factors[0]].shape)
+        binary = []
+        # What is scaled is multiplied; deformed convolutions interpolate.
+        if kwargs.get("alpha", 1) == 1 and name != "deform_conv2d":
+            binary = [x for x in inputs if is_binary_tensor(x)]
+        row = self._row(LayerCount(module, *_asked(), weights))
+        if binary:
+            rule = EVENT_RULES[getattr(aten, name).default]
+            row.events += rule(args, kwargs, out)
+        row.is_binary &= bool(binary)
+        x = (binary or inputs)[0]
+        row.operations += _multiplications(name, args, out)
+        row.nonzero += int(x.count_nonzero())
+        row.elements += x.numel()
+
+    def _row(self, row):
+        return self._rows.setdefault(row.key, row)
+
+    def _is_reached(self, tensor):
+        return _address(tensor) in self._reached
+
+
+def count_operations(head, feats, lengths=None):
+    """What a head computes for the utterances of a batch.
+
+    Arguments
+    ---------
+    head : torch.nn.Module
+        Any head; is called as ``head(feats, lengths)``.
+    feats : torch.Tensor
+        [batch, time, channels].
+    lengths : torch.Tensor, optional
+        Relative lengths, [batch]; padding is not counted.
+
+    Returns
+    -------
+    list of LayerCount
+        Sums over the utterances; see :class:`OperationCounter`.
+
+    Example
+    -------
+    >>> head = VanillaSNN(3, 2, size=4)
+    >>> rows = count_operations(head, torch.randn(1, 5, 3))
+    >>> [(row.name, row.kind) for row in rows if row.product]
+    [('linear', 'real'), ('classifier.linear', 'binary')]
+    """
+    counter = OperationCounter()
+    counter.watch(head, feats, lengths)
+    return counter.counts()
+
+
+def at_length(measured, once):
+    """Counts of an utterance of another length, at the measured densities.
+
+    Arguments
+    ---------
+    measured : list of LayerCount
+        Over the utterances that were measured.
+    once : list of LayerCount
+        Of one utterance of the wanted length, whatever it holds.
+
+    Returns
+    -------
+    list of LayerCount
+        Multiplications and element-wise operations as in ``once``; of the
+        multiplications, the same share are events as in ``measured``.
+
+    Example
+    -------
+    >>> head, feats = VanillaSNN(3, 2, size=4), torch.randn(1, 5, 3)
+    >>> rows = at_length(
+    ...     count_operations(head, feats),
+    ...     count_operations(head, torch.zeros(1, 10, 3)),
+    ... )
+    >>> [row.operations for row in rows if row.product]
+    [120, 80]
+    """
+    found = {row.key: row for row in measured}
+    rows = []
+    for row in once:
+        seen = found.get(row.key, row)
+        share = seen.events / max(seen.operations, 1)
+        rows.append(
+            replace(
+                seen,
+                operations=row.operations,
+                events=share * row.operations,
+                element_wise=row.element_wise,
+            )
+        )
+    return rows
+
+
+@contextmanager
+def plain_products():
+    """Inside, evaluation's products reach the dispatcher one by one, not in
+    fused operators of attention, transformer layers and LSTM.
+    """
+    fast = mha.get_fastpath_enabled()
+    mha.set_fastpath_enabled(False)
+    onednn, *_ = mkldnn.set_flags(False, _fp32_precision=None)
+    try:
+        with (
+            torch.inference_mode(False),
+            torch.no_grad(),
+            sdpa_kernel(SDPBackend.MATH),
+        ):
+            yield
+    finally:
+        mha.set_fastpath_enabled(fast)
+        mkldnn.set_flags(onednn, _fp32_precision=None)
+
+
+def _multiplications(name, args, out):
+    if name == "deform_conv2d":
+        return out.numel() * args[1][0].numel()
+    return flop_registry[getattr(aten, name)](*args, out_val=out) // 2
+
+
+def _is_element_wise(func, name):
+    tags = {torch.Tag.pointwise, torch.Tag.reduction}
+    is_tagged = name != "clone" and not tags.isdisjoint(func.tags)
+    return is_tagged or ELEMENT_WISE.search(name) is not None
+
+
+def _innermost(module_names):
+    """Of nested modules, by its path inside the head."""
+    name = max(module_names - {"Global"}, key=len)
+    return name.partition(".")[2] or name
+
+
+def _tensors(tree):
+    return [leaf for leaf in tree_leaves(tree) if torch.is_tensor(leaf)]
+
+
+def _address(tensor):
+    return tensor.untyped_storage().data_ptr()
+
+
+def _asked():
+    """Where the code outside the libraries asks for the product now counted,
+    and the expression there.
+    """
+    frame = sys._getframe()
+    while _package(frame) == __name__:
+        frame = frame.f_back
+    while _package(frame).partition(".")[0] in LIBRARIES:
+        frame = frame.f_back
+    positions = inspect.getframeinfo(frame, 0).positions
+    return _expression(frame.f_code.co_filename, *positions)
+
+
+def _package(frame):
+    return frame.f_globals.get("__name__", "")
+
+
+@functools.cache
+def _expression(path, line, end_line, start, end):
+    lines = [
+        linecache.getline(path, k).encode() for k in range(line, end_line + 1)
+    ]
+    lines[-1] = lines[-1][:end]
+    lines[0] = lines[0][start:]
+    return f"{Path(path).name}:{line}", b" ".join(
+        b"".join(lines).split()
+    ).decode()

@@ -1,0 +1,1 @@
+"""Sets of models that are trained alike and compared in one table."""

@@ -1,0 +1,245 @@
+"""Puts one run's YAML together: head file, backbone file, protocol file."""
+
+from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
+
+from hyperpyyaml import load_hyperpyyaml, resolve_references
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, TaggedScalar
+from ruamel.yaml.error import YAMLError
+
+from speechbrain_ptssnn.errors import InputError
+
+# Our files, which lie in the repository beside the package.
+OURS = Path(__file__).resolve().parents[2] / "hparams"
+
+
+class Hyperparams:
+    r"""A run's settings, before the objects in them are built.
+
+    ``base: FILE`` in a file takes all other keys from that file, which lies
+    beside it or is one of ours. ``backbone: NAME`` and ``protocol: NAME`` are
+    replaced by the keys of ``backbones/NAME.yaml`` (beside the head's file, or
+    ours; or NAME is a path) and of ``protocols/NAME.yaml`` (in the recipe's
+    folder). What a file with a ``base`` says itself wins over these files'
+    keys. A file's ``data_folder`` begins where the file lies.
+    ``head: {n_prompts: 2}``, without a ``!new:``, keeps the base's head and
+    its other arguments; so with every object.
+
+    Arguments
+    ---------
+    path : str or Path
+        The head's file, e.g. hparams/pts_snn.yaml.
+    overrides : str
+        YAML of the command line's ``--key=value``.
+    recipe_folder : str or Path or None
+        Holds ``protocols/``; None leaves the protocol's name as it is.
+    protocol : str
+        Which one ``protocol: ""`` stands for.
+    **fixed
+        Keys that the recipe sets, e.g. corpus and n_classes.
+
+    Raises
+    ------
+    InputError
+        If a file or key does not exist, and the message lists those there
+        are, or a value is of another kind than its default.
+    """
+
+    def __init__(
+        self, path, overrides, recipe_folder, protocol="random", **fixed
+    ):
+        path = Path(path)
+        self.document, self._defaults, self._own = _load_on_base(path, OURS)
+        try:
+            given = YAML(typ="safe").load(overrides) or {}
+        except YAMLError as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"command line: {reason}") from error
+        self.overrides = {**given, **fixed}
+        self.backbone_name = self._choose(
+            "backbone", [path.parent / "backbones", OURS / "backbones"]
+        )
+        if recipe_folder is not None:
+            self.protocol_name = self._choose(
+                "protocol", [Path(recipe_folder) / "protocols"], protocol
+            )
+        unknown = {*self.overrides, *self._own} - {*self._defaults}
+        if unknown:
+            known = sorted(key for key in self._defaults if key[0] != "_")
+            raise InputError(
+                f"unknown key {min(unknown)!r}; {path} has {known}"
+            )
+        for key in given.keys() & self.overrides.keys() - fixed.keys():
+            self._check_kind(key, self.overrides)
+        for key in self._own:
+            self._check_kind(key, self.document)
+
+    def _choose(self, key, folders, default=None):
+        name = self.overrides.pop(key, self.document[key]) or default
+        files = [Path(str(name))]
+        if files[0].suffix != ".yaml":
+            files = [folder / f"{name}.yaml" for folder in folders]
+        file = next((each for each in files if each.is_file()), None)
+        if file is None:
+            ours = folders[-1]
+            known = sorted(each.stem for each in ours.glob("*.yaml"))
+            raise InputError(
+                f"unknown {key} {name!r}; {ours} has {known}, and the path "
+                "of a YAML file of yours will do"
+            )
+        document, *_ = _load_on_base(file, folders[-1])
+        for index, (name, value) in enumerate(document.items()):
+            # In front, so that references find them built.
+            mine = self.document.pop(name, None)
+            self.document.ca.items.pop(name, None)  # its comment
+            is_own = name in self._own and name != key
+            self.document.insert(index, name, mine if is_own else value)
+        self._defaults |= document
+        self._own.discard(key)
+        return file.stem
+
+    def _check_kind(self, key, values):
+        values[key] = _as_kind(key, self._defaults[key], values[key])
+
+    def value(self, key):
+        """What a plain key is set to; a mapping as it is when built."""
+        value = self.document[key]
+        given = self.overrides.get(key, value)
+        if isinstance(value, Mapping) and isinstance(given, Mapping):
+            return {**value, **given}
+        return given
+
+    def text(self, **changes):
+        """The whole document, references resolved and overrides applied.
+
+        Arguments
+        ---------
+        **changes
+            Keys that are set otherwise than they were given.
+
+        Returns
+        -------
+        str
+        """
+        try:
+            return resolve_references(
+                _dump(self.document), {**self.overrides, **changes}
+            ).read()
+        except (ValueError, KeyError) as error:
+            raise InputError(f"hyperparameters: {error}") from error
+
+    def build(self):
+        """Builds every object.
+
+        Returns
+        -------
+        dict
+            Key to value or object.
+        """
+        try:
+            return load_hyperpyyaml(_dump(self.document), dict(self.overrides))
+        except InputError:
+            raise
+        except (TypeError, ValueError) as error:  # a constructor's refusal
+            reason = " ".join(" ".join(map(str, error.args)).split())
+            raise InputError(f"hyperparameters: {reason}") from error
+
+
+def _as_kind(key, default, value):
+    """The value as its default's kind, or a clear refusal."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, TaggedScalar):  # a reference
+        return value
+    if isinstance(default, bool):
+        right, kind = isinstance(value, bool), "True or False"
+    elif isinstance(default, int):
+        right = is_number and isinstance(value, int)
+        kind = "a whole number"
+    elif isinstance(default, float):
+        right, kind = is_number, "a number"
+    elif isinstance(default, Mapping):
+        right, kind = isinstance(value, Mapping), "like '{name: value}'"
+    else:
+        # A folder may be called 2026.
+        return str(value) if is_number else value
+    if not right:
+        raise InputError(f"{key} must be {kind}, got {value!r}")
+    return value
+
+
+def read_yaml(path):
+    """Reads a YAML file of keys and values.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    InputError
+        If it cannot be read as one.
+    """
+    try:
+        document = YAML().load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as YAML ({error})") from error
+    if not isinstance(document, Mapping):
+        raise InputError(f"{path}: is not a YAML file of keys and values")
+    return document
+
+
+def _load(path):
+    document = read_yaml(path)
+    if "data_folder" in document:
+        document["data_folder"] = _begin_in(
+            Path(path).parent, document["data_folder"]
+        )
+    return document
+
+
+def _begin_in(folder, value):
+    if isinstance(value, Mapping):
+        return {key: _begin_in(folder, each) for key, each in value.items()}
+    return str(folder / str(value)) if value else value
+
+
+def _load_on_base(path, folder):
+    """The document, the base below all others, what the others say."""
+    document, changes = _load(path), []
+    while "base" in document:
+        name = document.pop("base")
+        base = Path(path).parent / name
+        is_beside = base.is_file() and base != Path(path)
+        path = base if is_beside else folder / name
+        changes.append(document)
+        document = _load(path)
+    defaults = dict(document)
+    for each in reversed(changes):
+        _update(document, each)
+    return document, defaults, {key for each in changes for key in each}
+
+
+def _update(document, changes):
+    for key, value in changes.items():
+        is_arguments = isinstance(value, Mapping) and not _is_object(value)
+        if is_arguments and _is_object(document.get(key)):
+            document[key].update(value)
+        else:
+            document[key] = value
+
+
+def _is_object(value):
+    return isinstance(value, CommentedMap) and value.tag.value is not None
+
+
+def _dump(document):
+    stream = StringIO()
+    YAML().dump(document, stream)
+    return stream.getvalue()

@@ -1,0 +1,161 @@
+"""One fold: trained, selected on validation, tested once."""
+
+import copy
+import json
+import sys
+from contextlib import nullcontext
+
+import torch
+from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain.utils.data_pipeline import provides, takes
+from speechbrain.utils.distributed import if_main_process, run_on_main
+from speechbrain.utils.epoch_loop import EpochCounter
+
+from speechbrain_ptssnn.evaluation.summary import write_predictions
+from speechbrain_ptssnn.inference import save_bundle
+from speechbrain_ptssnn.training.brain import SERBrain, best_validation
+from speechbrain_ptssnn.training.checkpoints import CompleteCheckpointer
+from speechbrain_ptssnn.training.sampler import LengthBuckets
+from speechbrain_ptssnn.utils.files import only_process, write_text
+from speechbrain_ptssnn.utils.provenance import device_name
+
+
+def run_fold(run, number):
+    """Trains and tests one fold; ``result.json`` ends it.
+
+    Arguments
+    ---------
+    run : Run
+        Opened, its features computed.
+    number : int
+        The fold's, from 1.
+
+    Raises
+    ------
+    InputError
+        If another process is at work on it, or training diverges.
+    """
+    folder = run.fold_folder(number)
+    with only_process(folder) if if_main_process() else nullcontext():
+        brain = _train_and_test(run, run.folds[number - 1], folder)
+        run_on_main(_write, [run, number, brain])
+
+
+def _train_and_test(run, fold, folder):
+    hparams, store = run.job.hparams, run.store
+    head = copy.deepcopy(hparams["head"])
+    normalizer = copy.deepcopy(hparams["normalizer"])
+    if hparams["normalize_features"]:
+        normalizer.fit(store[name] for name in fold.train)
+    epochs = EpochCounter(hparams["number_of_epochs"])
+    checkpointer = CompleteCheckpointer(
+        folder / "save",
+        {"head": head, "normalizer": normalizer, "epoch": epochs},
+    )
+    brain = SERBrain(
+        modules={"head": head, "normalizer": normalizer},
+        opt_class=hparams["opt_class"],
+        hparams={**hparams, "folder": folder},
+        run_opts=run.job.run_opts,
+        checkpointer=checkpointer,
+    )
+    crop = round(hparams["crop"] * store.backbone.frame_rate) or sys.maxsize
+    train, valid, test = (
+        feature_dataset(run, sorted(ids, key=store.n_frames), *longest)
+        for ids, *longest in (
+            (fold.train, crop),
+            (fold.valid,),
+            (fold.test,),
+        )
+    )
+    sampler = LengthBuckets(
+        [min(store.n_frames(name), crop) for name in train.data_ids],
+        hparams["batch_size"],
+        hparams["bucket_batches"],
+        hparams["seed"],
+    )
+    brain.fit(
+        epochs,
+        train,
+        valid,
+        train_loader_kwargs={
+            "batch_size": hparams["batch_size"] // run.job.processes,
+            "sampler": sampler,
+        },
+        valid_loader_kwargs={"batch_size": hparams["batch_size"]},
+    )
+    brain.evaluate(
+        test, test_loader_kwargs={"batch_size": hparams["batch_size"]}
+    )
+    return brain
+
+
+def feature_dataset(run, ids, longest=sys.maxsize):
+    """Stored features and targets, for SpeechBrain's loaders.
+
+    Arguments
+    ---------
+    run : Run
+        Has the store, the utterances and the labels.
+    ids : list of str
+        Utterances, in this order.
+    longest : int
+        Frames that are given at most: a random stretch, drawn from torch's
+        global generator, which the brain seeds at every epoch.
+
+    Returns
+    -------
+    DynamicItemDataset
+        Of ``id``, ``feats`` ([time, channels]) and ``target`` (int).
+    """
+    labels, store = run.job.labels, run.store
+    dataset = DynamicItemDataset(
+        {name: {"target": labels.index(run.by_id[name].label)} for name in ids}
+    )
+
+    @takes("id")
+    @provides("feats")
+    def load(name):
+        feats = store[name]
+        skipped = torch.randint(max(len(feats) - longest, 0) + 1, ()).item()
+        return feats[skipped : skipped + longest]
+
+    dataset.add_dynamic_item(load)
+    dataset.set_output_keys(["id", "feats", "target"])
+    return dataset
+
+
+def _write(run, number, brain):
+    folder, labels = run.fold_folder(number), run.job.labels
+    outcome = brain.outcome
+    rows = []
+    all_posteriors = outcome.pop("posteriors")
+    for name in run.folds[number - 1].test:
+        posteriors = all_posteriors[name]
+        row = {
+            "id": name,
+            "speaker": run.by_id[name].speaker,
+            "label": run.by_id[name].label,
+            "prediction": labels[posteriors.index(max(posteriors))],
+        }
+        for label, posterior in zip(labels, posteriors, strict=True):
+            row[f"p_{label}"] = f"{posterior:.7f}"
+        rows.append(row)
+    write_predictions(folder / "predictions.csv", rows, labels)
+    save_bundle(
+        folder / "model",
+        run.text,
+        run.store.backbone,
+        brain.modules.normalizer,
+        brain.head,
+        labels,
+    )
+    brain.checkpointer.delete_checkpoints(importance_keys=[best_validation])
+    result = {
+        "fold": number,
+        "device": device_name(run.job.device),
+        "epoch": brain.best["epoch"],
+        "valid_UA": brain.best["UA"],
+        **outcome,
+    }
+    write_text(folder / "result.json", json.dumps(result, indent=2))

@@ -1,0 +1,82 @@
+import pytest
+
+from speechbrain_ptssnn.corpora.manifests import read_manifest
+from speechbrain_ptssnn.errors import InputError
+
+ROWS = [
+    ("row 2", {"path": "a b.wav", "label": "ärgerlich"}),
+    ("row 3", {"path": "鹿.wav", "label": "calm"}),
+]
+JSON = '"path": "a b.wav", "label": "ärgerlich"'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path,label\na b.wav,ärgerlich\n鹿.wav,calm\n",
+        "path,label\na b.wav,ärgerlich\n鹿.wav,calm",
+        "\ufeffpath,label\r\na b.wav,ärgerlich\r\n鹿.wav,calm\r\n",
+        "Path ;LABEL\n a b.wav;ärgerlich\n鹿.wav; calm \n;\n",
+        'path\tlabel\n"a b.wav"\tärgerlich\n鹿.wav\tcalm\n\n\n',
+    ],
+)
+def test_what_spreadsheets_write_reads_alike(text, tmp_path):
+    (tmp_path / "a.csv").write_bytes(text.encode())
+    assert read_manifest(tmp_path / "a.csv") == ROWS
+
+
+def test_rows_are_counted_as_a_spreadsheet_does(tmp_path):
+    text = 'path,text\na,"two\nlines, and a comma"\n\nb,c\n'
+    (tmp_path / "a.csv").write_text(text)
+    assert read_manifest(tmp_path / "a.csv") == [
+        ("row 2", {"path": "a", "text": "two\nlines, and a comma"}),
+        ("row 4", {"path": "b", "text": "c"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("[]", []),
+        ("{}", []),
+        (
+            '[{"path": "a.wav", "start": 1.5}, {"Path": "b.wav", "end": null}]',
+            [
+                {"path": "a.wav", "start": "1.5", "end": ""},
+                {"path": "b.wav", "start": "", "end": ""},
+            ],
+        ),
+        (
+            f'\ufeff{{"ä 1": {{{JSON}}}}}',
+            [{"id": "ä 1", "path": "a b.wav", "label": "ärgerlich"}],
+        ),
+    ],
+)
+def test_json_is_a_list_or_speechbrains_form(text, rows, tmp_path):
+    (tmp_path / "a.json").write_bytes(text.encode())
+    places = [f"item {k + 1}" for k in range(len(rows))]
+    assert read_manifest(tmp_path / "a.json") == list(
+        zip(places, rows, strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("a.csv", b"path\n\xfc.wav\n", "is not UTF-8 text; save it as"),
+        ("a.csv", b"path,label\na,b\na,b,c\n", "row 3: has 3 cells, .* 2;"),
+        ("a.csv", b"path,label\na,b\na\n", "row 3: has 1 cells, the header 2"),
+        ("a.csv", b'path,label\n"a,b\n', "line 2: unexpected end of data"),
+        ("a.csv", b"path,Path\n", "'path' occurs 2 times"),
+        ("a.json", b"{", "is not JSON"),
+        ("a.json", b'{"x": {}, "x": {}}', "'x' occurs 2 times"),
+        ("a.json", b'{"x": 1}', "is neither a list of objects nor like {id"),
+        ("a.json", b"3", "is neither a list of objects nor like {id"),
+    ],
+)
+def test_what_is_no_table_is_refused(name, data, message, tmp_path):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError, match=rf"{name}.*{message}"):
+        read_manifest(tmp_path / name)
+    with pytest.raises(InputError, match=r"none\.csv: cannot be read"):
+        read_manifest(tmp_path / "none.csv")

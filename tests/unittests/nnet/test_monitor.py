@@ -1,0 +1,41 @@
+import torch
+
+from speechbrain_ptssnn import PLIF, PTSSNN
+from speechbrain_ptssnn.nnet.monitor import FiringRates
+
+
+def test_rates_count_valid_frames_only():
+    layer = PLIF(3)
+    current = torch.tensor([0.0, 9.0, 0.0]).repeat(2, 4, 1)
+    current[0, 0, 2] = 1  # one spike in the six valid frames
+    with FiringRates(torch.nn.Sequential(layer)) as firing:
+        layer(current, torch.tensor([1.0, 0.5]))
+    summary = firing.summary()["0"]
+    assert abs(summary["mean"] - (0 + 1 + 1 / 6) / 3) < 1e-6
+    assert abs(summary["silent"] - 1 / 3) < 1e-6
+    assert abs(summary["saturated"] - 1 / 3) < 1e-6
+
+
+def test_batches_add_up_and_hooks_are_removed():
+    head = PTSSNN(8, 3, hidden_size=6, size=8, bias_hidden=4).eval()
+    feats, lengths = torch.randn(4, 9, 8), torch.tensor([1, 0.9, 0.5, 0.7])
+    with torch.no_grad():
+        with FiringRates(head) as whole:
+            head(feats, lengths)
+        with FiringRates(head) as parts:
+            head(feats[:1], lengths[:1])
+            head(feats[1:], lengths[1:])
+        before = parts.summary()
+        head(feats)
+    assert list(before) == [
+        "encoder.blocks.0.plif",
+        "encoder.blocks.1.plif",
+        "attention.plif",
+        "classifier.hidden",
+        "classifier.output",
+    ]
+    assert parts.summary() == before
+    before.pop("attention.plif")  # counts the prompts once a call
+    for layer in before:
+        rates = whole.summary()[layer]
+        assert abs(rates["mean"] - before[layer]["mean"]) < 1e-6

@@ -1,0 +1,169 @@
+from pathlib import Path
+
+import pytest
+
+from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.training.hyperparams import Hyperparams
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def hyperparams(overrides="backbone: fbank", head="pts_snn.yaml", **options):
+    return Hyperparams(
+        ROOT / "hparams" / head,
+        overrides,
+        ROOT / "recipes" / "URDU",
+        corpus="URDU",
+        n_classes=4,
+        **options,
+    )
+
+
+def test_nested_overrides_reach_the_head():
+    settings = hyperparams(
+        "backbone: fbank\nhead: {n_prompts: 2}\nplif: {v_threshold: 10.0}"
+    )
+    head = settings.build()["head"]
+    assert len(head.attention.prompts) == 2
+    assert head.encoder.blocks[0].plif.v_threshold == 10
+
+
+def test_the_backbones_file_decides_on_normalisation():
+    settings = hyperparams()
+    assert settings.backbone_name == "fbank"
+    assert settings.build()["normalize_features"] is True
+    assert (
+        hyperparams("backbone: fbank\nnormalize_features: False").build()[
+            "normalize_features"
+        ]
+        is False
+    )
+
+
+def test_a_backbone_of_ones_own_is_two_lines(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "backbone: !new:speechbrain_ptssnn.backbones.Fbank\n    n_mels: 20\n"
+    )
+    settings = hyperparams(f"backbone: {file}")
+    hparams = settings.build()
+    assert settings.backbone_name == "mine"
+    assert hparams["head"].input_size == 40
+    assert hparams["normalize_features"] is False
+
+
+def test_a_backbone_of_ones_own_may_stand_on_ours(tmp_path, make_backbone):
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"base: huggingface.yaml\nhub: {make_backbone('wavlm')}\n")
+    hparams = hyperparams(f"backbone: {file}\nlayer: weighted").build()
+    assert hparams["backbone"].n_layers == hparams["head"].mixture.n_layers == 3
+    assert hparams["head"].encoder.blocks[0].linear.in_features == 16
+
+
+def test_the_default_backbone_is_the_papers():
+    assert hyperparams("").backbone_name == "emotion2vec_base"
+
+
+def test_the_corpus_says_which_protocol_is_the_default():
+    assert hyperparams().protocol_name == "random"
+    assert hyperparams(protocol="speaker").protocol_name == "speaker"
+    given = "backbone: fbank\nprotocol: random"
+    assert hyperparams(given, protocol="speaker").protocol_name == "random"
+
+
+def test_a_head_file_changes_its_base_only_where_it_says_so():
+    ours, base = hyperparams(head="linear_probe.yaml"), hyperparams()
+    assert ours.document["lr"] == base.document["lr"]
+    assert type(ours.build()["head"]).__name__ == "LinearProbe"
+
+
+def test_a_file_elsewhere_stands_on_ours_and_its_data_lie_beside_it(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "base: linear_probe.yaml\ncorpus: Cafe\ndata_folder: data/my.csv\n"
+        "label_map: {calm: calm, loud: angry}\n"
+    )
+    settings = Hyperparams(
+        file,
+        "backbone: fbank\nlabel_map: {loud: loud}",
+        ROOT / "recipes" / "URDU",
+        corpus="Cafe",
+        n_classes=2,
+    )
+    hparams = settings.build()
+    assert hparams["model"] == "linear_probe"
+    assert hparams["data_folder"] == str(tmp_path / "data" / "my.csv")
+    mapped = {"calm": "calm", "loud": "loud"}
+    assert hparams["label_map"] == settings.value("label_map") == mapped
+
+
+def test_what_is_no_yaml_of_keys_is_named(tmp_path):
+    (tmp_path / "a.csv").write_text("path,label\n")
+    with pytest.raises(InputError, match=r"a\.csv: is not a YAML file of keys"):
+        Hyperparams(tmp_path / "a.csv", "", None)
+
+
+def test_a_head_file_anywhere_changes_single_arguments(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "base: pts_snn.yaml\nmodel: mine\nhead: {n_prompts: 2}\n"
+        "plif: {per_neuron: False}\nlabel_map: {joy: happy}\n"
+    )
+    hparams = hyperparams(head=file).build()
+    assert hparams["model"] == "mine"
+    assert hparams["label_map"] == {"joy": "happy"}
+    assert hparams["head"].attention.prompts.shape == (2, 256)
+    assert hparams["head"].classifier.hidden.w.shape == (1,)
+
+
+def test_an_unknown_backbone_is_named_with_those_there_are():
+    with pytest.raises(InputError, match=r"unknown backbone 'no'.*fbank"):
+        hyperparams("backbone: no")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ("lrr: 1", "unknown key 'lrr'"),
+        ("protocol: nothing", r"unknown protocol 'nothing'.*random"),
+        ("lr: high", "lr must be a number, got 'high'"),
+        ("complete: 3", "complete must be True or False, got 3"),
+        ("head: {n_promts: 3}", "n_promts"),
+        ("head: {shortcut: wide}", "'membrane', 'spike' or 'none'"),
+    ],
+)
+def test_wrong_settings_are_named(overrides, message):
+    with pytest.raises(InputError, match=message):
+        hyperparams(f"backbone: fbank\n{overrides}").build()
+
+
+def test_what_a_users_file_says_wins_over_backbone_and_protocol(tmp_path):
+    (tmp_path / "mine.yaml").write_text(
+        "base: pts_snn.yaml\nlayer_norm: True\nnumber_of_epochs: 5\n"
+        "label_map: {Angry: a, Happy: b, Neutral: b, Sad: null}\n"
+    )
+    settings = Hyperparams(
+        tmp_path / "mine.yaml",
+        "backbone: opensmile_compare",
+        ROOT / "recipes" / "URDU",
+        corpus="URDU",
+    )
+    assert settings.value("layer_norm") is True
+    assert settings.value("clip_features") == 6  # the backbone's
+    assert settings.value("label_map")["Happy"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("number_of_epoch: 5", "unknown key 'number_of_epoch'"),
+        ("seed: 1,2,3", "seed must be a whole number, got '1,2,3'"),
+        ("lr: fast", "lr must be a number, got 'fast'"),
+    ],
+)
+def test_a_users_file_is_checked_like_the_command_line(line, message, tmp_path):
+    (tmp_path / "mine.yaml").write_text(f"base: pts_snn.yaml\n{line}\n")
+    with pytest.raises(InputError, match=message):
+        Hyperparams(
+            tmp_path / "mine.yaml", "backbone: fbank", ROOT / "recipes" / "URDU"
+        )
