@@ -1,0 +1,93 @@
+"""A results folder and a bundle of an old revision still work."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from speechbrain.inference import EncoderClassifier
+
+from speechbrain_ptssnn.evaluation.compare import compare
+from speechbrain_ptssnn.evaluation.trained_run import TrainedRun
+from speechbrain_ptssnn.recipe import main
+
+SPECIMENS = Path(__file__).resolve().parents[1] / "specimens"
+RECIPE = SPECIMENS.parents[1] / "recipes" / "Custom" / "train.py"
+MODEL = "results/Cafe/two_folds/tiny_fbank/pts_snn"
+
+
+@pytest.fixture
+def cafe(tmp_path, monkeypatch):
+    """The old results, and sixteen tones of the same bytes as then."""
+    shutil.copytree(SPECIMENS / "run", tmp_path / "results")
+    shutil.copytree(SPECIMENS / "cafe", tmp_path / "cafe")
+    time = np.arange(8000) / 16000
+    rows = ["path,label,speaker"]
+    for k in range(16):
+        label, speaker = ("calm", "angry")[k % 2], "ab"[k // 8]
+        pitch = 200 + 150 * (k % 2) + 7 * k
+        wave = np.round(0.3 * np.sin(2 * np.pi * pitch * time) * 32767)
+        wav = tmp_path / "cafe" / f"{k}.wav"
+        soundfile.write(wav, wave.astype("int16"), 16000)
+        rows.append(f"{k}.wav,{label},{speaker}")
+    (tmp_path / "cafe" / "cafe.csv").write_text("\n".join(rows) + "\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def train(seed):
+    options = [f"--seed={seed}", "--device=cpu", "--noprogressbar"]
+    main("Custom", RECIPE, ["cafe/tiny.yaml", *options])
+
+
+def read(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_an_old_run_goes_on_where_it_was_killed(cafe, caplog):
+    done = cafe / MODEL / "2" / "fold_1" / "result.json"
+    before = done.stat().st_mtime_ns
+    train(seed=2)
+    assert done.stat().st_mtime_ns == before
+    assert "epoch 1:" not in (cafe / MODEL / "2" / "log.txt").read_text()
+    found = read(cafe / MODEL / "2" / "predictions.csv")
+    expected = read(SPECIMENS / "predictions_of_seed_2.csv")
+    for row, wanted in zip(found, expected, strict=True):
+        for key, value in wanted.items():
+            if key.startswith("p_"):
+                assert float(row[key]) == pytest.approx(float(value), abs=1e-4)
+            elif key != "prediction":  # may tie
+                assert row[key] == value
+
+
+def test_an_old_run_refuses_other_settings(cafe):
+    options = ["--seed=2", "--lr=0.5", "--device=cpu"]
+    with pytest.raises(SystemExit, match="other settings: .*lr"):
+        main("Custom", RECIPE, ["cafe/tiny.yaml", *options])
+
+
+def test_old_seeds_are_compared_and_opened(cafe):
+    one = cafe / MODEL / "1"
+    assert compare(one, one)["difference"]["WA"]["value"] == 0
+    run = TrainedRun(one)
+    head, features = run.load(1)
+    assert head(features(run.test_ids(1)[0])).shape == (1, 2)
+
+
+def test_an_old_bundle_loads_in_the_stock_class(cafe):
+    classifier = EncoderClassifier.from_hparams(
+        source=str(cafe / MODEL / "1" / "fold_1" / "model"),
+        savedir=str(cafe / "saved"),
+    )
+    expected = {r["id"]: r for r in read(cafe / MODEL / "1/predictions.csv")}
+    tested = read(cafe / MODEL / "1/fold_1/predictions.csv")
+    for row in tested:
+        log_posteriors, *_ = classifier.classify_file(
+            str(cafe / "cafe" / f"{row['id']}.wav"), savedir=str(cafe)
+        )
+        p_calm = log_posteriors[0, 0].exp().item()
+        wanted = float(expected[row["id"]]["p_calm"])
+        assert p_calm == pytest.approx(wanted, abs=1e-4)
