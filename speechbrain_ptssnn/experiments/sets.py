@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.training.hyperparams import OURS, read_yaml
+from speechbrain_ptssnn.training.hyperparams import OURS
+from speechbrain_ptssnn.utils.yaml_files import read_yaml
 
 KEYS = ("title", "reference", "rows")
 ROW_KEYS = ("name", "head", "lr", "overrides", "paper")

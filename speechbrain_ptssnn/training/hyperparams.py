@@ -10,6 +10,7 @@ from ruamel.yaml.comments import CommentedMap, TaggedScalar
 from ruamel.yaml.error import YAMLError
 
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.utils.yaml_files import read_yaml
 
 # Our files, which lie in the repository beside the package.
 OURS = Path(__file__).resolve().parents[2] / "hparams"
@@ -167,32 +168,6 @@ def _as_kind(key, default, value):
     if not right:
         raise InputError(f"{key} must be {kind}, got {value!r}")
     return value
-
-
-def read_yaml(path):
-    """Reads a YAML file of keys and values.
-
-    Arguments
-    ---------
-    path : str or Path
-        The file.
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    InputError
-        If it cannot be read as one.
-    """
-    try:
-        document = YAML().load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as YAML ({error})") from error
-    if not isinstance(document, Mapping):
-        raise InputError(f"{path}: is not a YAML file of keys and values")
-    return document
 
 
 def _load(path):

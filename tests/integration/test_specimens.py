@@ -65,7 +65,7 @@ def test_an_old_run_goes_on_where_it_was_killed(cafe, caplog):
 
 def test_an_old_run_refuses_other_settings(cafe):
     options = ["--seed=2", "--lr=0.5", "--device=cpu"]
-    with pytest.raises(SystemExit, match="other settings: .*lr"):
+    with pytest.raises(SystemExit, match=r"other settings: .*lr"):
         main("Custom", RECIPE, ["cafe/tiny.yaml", *options])
 
 

@@ -1,0 +1,212 @@
+"""A run's folder: the only place that knows the names of its files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.utils.files import read_json
+from speechbrain_ptssnn.utils.yaml_files import plain, read_yaml
+
+# The folders above a run's, from the results folder down.
+CONDITION = ("corpus", "protocol", "backbone")
+LEVELS = (*CONDITION, "model", "seed")
+SHAPE = "results/" + "/".join(f"<{level}>" for level in LEVELS)
+
+
+@dataclass(frozen=True)
+class FoldFolder:
+    """One fold's files.
+
+    Arguments
+    ---------
+    path : Path
+        ``fold_<number>`` in the run's folder.
+    """
+
+    path: Path
+
+    @property
+    def result(self):
+        """JSON; it appears when the fold is trained and tested."""
+        return self.path / "result.json"
+
+    @property
+    def predictions(self):
+        """CSV, a row a test utterance."""
+        return self.path / "predictions.csv"
+
+    @property
+    def bundle(self):
+        """The folder that ``EncoderClassifier`` loads."""
+        return self.path / "model"
+
+    @property
+    def checkpoints(self):
+        """SpeechBrain's checkpoints, the folder."""
+        return self.path / "save"
+
+    @property
+    def log(self):
+        """Text; what the fold's own process said."""
+        return self.path / "log.txt"
+
+    @property
+    def train_log(self):
+        """Text, a line an epoch."""
+        return self.path / "train_log.txt"
+
+    @property
+    def tensorboard(self):
+        """TensorBoard's folder."""
+        return self.path / "tensorboard"
+
+    @property
+    def is_finished(self):
+        """Whether the fold was trained and tested."""
+        return self.result.exists()
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run: one seed, all folds.
+
+    Arguments
+    ---------
+    path : Path
+        ``results/<corpus>/<protocol>/<backbone>/<model>/<seed>``.
+
+    Example
+    -------
+    >>> run = RunFolder(Path("results/URDU/random/fbank/pts_snn/1"))
+    >>> run.fold(2).predictions.as_posix()
+    'results/URDU/random/fbank/pts_snn/1/fold_2/predictions.csv'
+    >>> run.condition
+    {'corpus': 'URDU', 'protocol': 'random', 'backbone': 'fbank'}
+    """
+
+    path: Path
+
+    @property
+    def hyperparams(self):
+        """The resolved YAML."""
+        return self.path / "hyperparams.yaml"
+
+    @property
+    def settings(self):
+        """JSON; what a resumed run is compared with."""
+        return self.path / "settings.json"
+
+    @property
+    def manifest(self):
+        """SpeechBrain's JSON manifest of the corpus."""
+        return self.path / "manifest.json"
+
+    @property
+    def folds(self):
+        """JSON; each fold's ids."""
+        return self.path / "folds.json"
+
+    @property
+    def predictions(self):
+        """CSV, a row a test utterance of all finished folds."""
+        return self.path / "predictions.csv"
+
+    @property
+    def summary(self):
+        """JSON; the scores of all finished folds."""
+        return self.path / "summary.json"
+
+    @property
+    def energy(self):
+        """JSON; operations and energy, after ``ptssnn energy``."""
+        return self.path / "energy.json"
+
+    @property
+    def latency(self):
+        """JSON; milliseconds, after ``benchmarks/latency.py``."""
+        return self.path / "latency.json"
+
+    @property
+    def report(self):
+        """HTML, after ``ptssnn report``."""
+        return self.path / "report.html"
+
+    @property
+    def log(self):
+        """Text; what the run said."""
+        return self.path / "log.txt"
+
+    @property
+    def condition(self):
+        """Corpus, protocol and backbone, as the folders above are named."""
+        names = self.path.absolute().parts[-5:-2]
+        return dict(zip(CONDITION, names, strict=True))
+
+    def fold(self, number):
+        """The :class:`FoldFolder` of a fold; folds count from 1."""
+        return FoldFolder(self.path / f"fold_{number}")
+
+    @property
+    def finished(self):
+        """Numbers of the folds that were trained and tested, sorted."""
+        return sorted(
+            int(path.parent.name.removeprefix("fold_"))
+            for path in self.path.glob("fold_*/result.json")
+        )
+
+    def read_hyperparams(self):
+        """The run's YAML as plain values; tagged ones are ``{tag: ...}``.
+
+        Raises
+        ------
+        InputError
+            If it is not there or no YAML.
+        """
+        return plain(read_yaml(self._existing(self.hyperparams)))
+
+    def read_json(self, path):
+        """The content of one of the JSON files above.
+
+        Raises
+        ------
+        InputError
+            If it is not there.
+        """
+        return read_json(self._existing(path))
+
+    def _existing(self, path):
+        if not path.exists():
+            raise InputError(
+                f"{path}: is not there; the training has not ended, or it was "
+                "removed: give the training's command again"
+            )
+        return path
+
+
+def model_folder(results_folder, corpus, protocol, backbone, model):
+    """Where the seeds of a model are: the folder above its runs.
+
+    Example
+    -------
+    >>> model_folder("results", "URDU", "random", "fbank", "pts_snn").parts
+    ('results', 'URDU', 'random', 'fbank', 'pts_snn')
+    """
+    return Path(results_folder, corpus, protocol, backbone, model)
+
+
+def runs_of(folder):
+    """The runs of a model, one a seed, in the seeds' order.
+
+    Arguments
+    ---------
+    folder : str or Path
+        Of :func:`model_folder`.
+
+    Returns
+    -------
+    list of RunFolder
+        Those that were begun.
+    """
+    paths = [path.parent for path in Path(folder).glob("*/folds.json")]
+    paths.sort(key=lambda each: (len(each.name), each.name))
+    return [RunFolder(path) for path in paths]
