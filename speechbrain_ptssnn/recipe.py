@@ -1,13 +1,13 @@
-"""The training, written once: every recipe calls :func:`main`.
+"""The training, written once: every recipe and ``ptssnn train`` run it.
 
-prepare, features, folds, then for each seed and fold: train, select on
-validation, test once; at last the summary. What is finished is never done
-again.
+Steps: prepare, features, folds; then for each seed and fold: train, select on
+validation, test once; finally the summary. Finished steps are never repeated.
 """
 
 import math
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,10 +21,14 @@ from speechbrain.utils.logger import (
 from speechbrain_ptssnn.corpora.checks import check_same_audio
 from speechbrain_ptssnn.corpora.given_folds import FoldColumn
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.evaluation.seeds import summarize_seeds, table_of_seeds
+from speechbrain_ptssnn.evaluation.run_folder import FoldFolder
+from speechbrain_ptssnn.evaluation.seeds import (
+    summarize_seeds,
+    table_of_seeds,
+)
 from speechbrain_ptssnn.evaluation.summary import table
-from speechbrain_ptssnn.training.arguments import with_values
-from speechbrain_ptssnn.training.command import open_job
+from speechbrain_ptssnn.training.arguments import Arguments
+from speechbrain_ptssnn.training.command import start_command
 from speechbrain_ptssnn.training.launchers import (
     LAUNCHERS,
     Task,
@@ -43,7 +47,7 @@ logger = get_logger(__name__)
 
 
 def main(corpus, recipe_file, argv=None):
-    """What ``recipes/<CORPUS>/train.py`` calls.
+    """Trains as ``recipes/<CORPUS>/train.py`` promises; errors are sentences.
 
     Arguments
     ---------
@@ -55,20 +59,21 @@ def main(corpus, recipe_file, argv=None):
         Command line; ``sys.argv[1:]`` by default.
     """
     with one_sentence_errors():
-        run(corpus, Path(recipe_file), sys.argv[1:] if argv is None else argv)
+        arguments = Arguments.parse(sys.argv[1:] if argv is None else argv)
+        train(corpus, Path(recipe_file).parent, arguments)
 
 
-def run(corpus, recipe_file, argv):
-    """Trains and tests what is asked for and not yet done, and sums it up.
+def train(corpus, recipe_folder, arguments):
+    """Trains and tests the folds that are not finished, then sums up.
 
     Arguments
     ---------
     corpus : str
         The corpus's name.
-    recipe_file : Path
-        The calling script; tasks call it again.
-    argv : list of str
-        Command line.
+    recipe_folder : Path
+        Holds ``protocols/``.
+    arguments : Arguments
+        The command line.
 
     Raises
     ------
@@ -77,19 +82,22 @@ def run(corpus, recipe_file, argv):
     """
     if is_task():
         end_with_parent()
-    job = open_job(argv, corpus, recipe_file.parent)
-    _check(job)
-    hparams = job.hparams
-    if "precision" in job.run_opts.overridden_args:  # SpeechBrain's own option
-        hparams["precision"] = job.run_opts.precision
-    hparams["precision"] = choose_precision(hparams["precision"], job.device)
-    utterances, store = job.open_store()
+    command = start_command(arguments, corpus, recipe_folder)
+    _check(command)
+    hparams = command.hparams
+    hparams["precision"] = choose_precision(
+        hparams["precision"], command.device
+    )
+    utterances, store = command.open_store()
     folds = hparams["protocol"].split(utterances)
     numbers = _fold_numbers(hparams["fold"], len(folds))
-    runs = [Run(job, seed, utterances, store, folds) for seed in job.seeds]
-    if is_task():  # who started it does the rest
+    runs = [
+        Run(command, seed, utterances, store, folds) for seed in command.seeds
+    ]
+    if is_task():  # the process that started it does the rest
         runs[0].refuse_other()
-        _start_log(runs[0].fold_folder(numbers[0]), ["file_handler"])
+        log = runs[0].files.fold(numbers[0]).log
+        _start_log(log, ["file_handler"])
         _run_folds(runs[0], numbers)
         return
     if any(u.fold for u in utterances) and not isinstance(
@@ -98,21 +106,22 @@ def run(corpus, recipe_file, argv):
         logger.warning(
             "the corpus has folds of its own, which --protocol=%s does not "
             "keep: what it calls test may be trained on; try --protocol=column",
-            job.settings.protocol_name,
+            command.settings.protocol_name,
         )
     check_same_audio(utterances, folds, store.audio_fingerprint)
-    folder = runs[0].folder if len(runs) == 1 else runs[0].folder.parent
+    several = len(runs) > 1
+    folder = command.model_folder if several else runs[0].files.path
     on_main(_open, [runs, folder])
     logger.info("training's matrix products: %s", hparams["precision"])
-    job.fill(store)
+    command.fill(store)
     failed = 0
     try:
-        if _is_shared_out(job):
-            failed = _run_tasks(runs, numbers, recipe_file, argv)
+        if _is_shared_out(command):
+            failed = _run_tasks(runs, numbers, (corpus, recipe_folder))
         else:
             _run_folds(runs[0], numbers)
     except (KeyboardInterrupt, InputError):
-        if job.processes == 1:  # torchrun's others may be anywhere
+        if command.processes == 1:  # torchrun's others may be anywhere
             _finish(runs, folder)
         raise
     run_on_main(_finish, [runs, folder])
@@ -123,8 +132,8 @@ def run(corpus, recipe_file, argv):
         )
 
 
-def _check(job):
-    hparams = job.hparams
+def _check(command):
+    hparams = command.hparams
     for key in ("number_of_epochs", "batch_size", "bucket_batches", "jobs"):
         if hparams[key] < 1:
             raise InputError(f"{key} must be at least 1, got {hparams[key]}")
@@ -134,39 +143,39 @@ def _check(job):
             f"crop must be 0 (all), or {frame:g} seconds (a frame) or more, "
             f"got {hparams['crop']}"
         )
-    if hparams["batch_size"] % job.processes:
+    if hparams["batch_size"] % command.processes:
         raise InputError(
             f"batch_size={hparams['batch_size']} cannot be shared by "
-            f"{job.processes} processes; choose a multiple"
+            f"{command.processes} processes; choose a multiple"
         )
     if hparams["launcher"] not in LAUNCHERS:
         raise InputError(
             f"launcher must be one of {LAUNCHERS}, got {hparams['launcher']!r}"
         )
-    if _is_shared_out(job) and "RANK" in os.environ:
+    if _is_shared_out(command) and "RANK" in os.environ:
         raise InputError(
             "torchrun shares out batches; several seeds, --jobs and "
             "--launcher=ray need the command without torchrun"
         )
 
 
-def _is_shared_out(job):
+def _is_shared_out(command):
     """Whether folds and seeds get processes of their own."""
-    hparams = job.hparams
+    hparams = command.hparams
     return (
-        len(job.seeds) > 1
+        len(command.seeds) > 1
         or hparams["jobs"] > 1
         or hparams["launcher"] != "local"
     )
 
 
 def choose_precision(wanted, device):
-    """The road that training's matrix products take.
+    """The precision of training's matrix products.
 
     Arguments
     ---------
     wanted : str
-        "fp32", "bf16" or "auto": bf16 where it is fast.
+        "fp32", "bf16", "fp16", or "auto": bf16 where it is fast.
     device : str
         Where the head is.
 
@@ -174,11 +183,19 @@ def choose_precision(wanted, device):
     -------
     str
 
+    Raises
+    ------
+    InputError
+        If it is none of these.
+
     Example
     -------
     >>> choose_precision("fp32", "cpu")
     'fp32'
     """
+    allowed = ("auto", "fp32", "bf16", "fp16")
+    if wanted not in allowed:
+        raise InputError(f"precision must be one of {allowed}, got {wanted!r}")
     if wanted != "auto":
         return wanted
     if "cuda" in device:
@@ -199,14 +216,14 @@ def _fold_numbers(fold, n_folds):
 def _open(runs, folder):
     for run in runs:
         run.open()
-    _start_log(folder, ["console", "file_handler"])
+    _start_log(folder / "log.txt", ["console", "file_handler"])
 
 
-def _start_log(folder, handlers):
+def _start_log(path, handlers):
     setup_logging(
         DEFAULT_LOG_CONFIG,
         {
-            "handlers": {"file_handler": {"filename": str(folder / "log.txt")}},
+            "handlers": {"file_handler": {"filename": str(path)}},
             "root": {"handlers": handlers},
         },
     )
@@ -214,41 +231,52 @@ def _start_log(folder, handlers):
 
 def _run_folds(run, numbers):
     for number in numbers:
-        if run.is_done(number):
+        if run.is_finished(number):
             logger.info("fold %d is done", number)
             continue
         logger.info("fold %d of %d", number, len(run.folds))
         run_fold(run, number)
 
 
-def _run_tasks(runs, numbers, recipe_file, argv):
-    job = runs[0].job
-    hparams, is_quiet = job.hparams, job.run_opts.noprogressbar
-    script = [str(recipe_file.resolve()), *argv]
+def _run_tasks(runs, numbers, recipe):
+    command = runs[0].command
+    hparams, is_quiet = command.hparams, command.run_opts.noprogressbar
     tasks = [
-        Task(
-            run.seed,
-            number,
-            run.fold_folder(number).resolve(),
-            (
-                *with_values(script, seed=run.seed, fold=number),
-                *([] if is_quiet else ["--noprogressbar"]),
-            ),
-            os.getcwd(),
-            threads_per_job(hparams["jobs"]),
-        )
+        _task(run, number, *recipe)
         for run in runs
         for number in numbers
-        if not run.is_done(number)
+        if not run.is_finished(number)
     ]
     if not tasks:
         return 0
     if hparams["launcher"] == "ray":
-        n_gpus = torch.cuda.device_count() if "cuda" in job.device else 0
+        n_gpus = torch.cuda.device_count() if "cuda" in command.device else 0
         launcher = ray_launcher(hparams["jobs"], hparams["ray_address"], n_gpus)
     else:
         launcher = local_launcher(hparams["jobs"])
     return run_tasks(tasks, launcher, not is_quiet)
+
+
+def _task(run, number, corpus, recipe_folder):
+    """One fold of one seed, for a process of its own."""
+    arguments = run.command.arguments
+    arguments = replace(
+        arguments.with_keys(seed=run.seed, fold=number),
+        options={**arguments.options, "noprogressbar": ""},
+    )
+    return Task(
+        run.seed,
+        number,
+        FoldFolder(run.files.fold(number).path.resolve()),
+        (
+            # -P: no file of the working folder is taken for a module.
+            *("-P", "-m", __name__),
+            *(corpus, str(recipe_folder.resolve())),
+            *arguments.argv,
+        ),
+        os.getcwd(),
+        threads_per_job(run.hparams["jobs"]),
+    )
 
 
 def _finish(runs, folder):
@@ -261,3 +289,7 @@ def _finish(runs, folder):
     else:
         text = table(summaries[0])
     print(f"\n{text}\n\nresults: {folder}")
+
+
+if __name__ == "__main__":  # a task: corpus, recipe folder, command line
+    main(sys.argv[1], Path(sys.argv[2], "train.py"), sys.argv[3:])

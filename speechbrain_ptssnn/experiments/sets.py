@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.training.hyperparams import OURS
+from speechbrain_ptssnn.utils.own_files import find_yaml
 from speechbrain_ptssnn.utils.yaml_files import read_yaml
 
 KEYS = ("title", "reference", "rows")
@@ -74,8 +74,8 @@ def read_set(path):
     Arguments
     ---------
     path : str or Path
-        The file; a row's ``head`` lies beside it or is one of ours, like
-        ``ablations/without_prompts.yaml``.
+        The file, or one of ours by name; a row's ``head`` lies beside it or
+        is one of ours, like ``ablations/without_prompts.yaml``.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def read_set(path):
     >>> [row.name for row in read_set("hparams/sets/table4.yaml").rows]
     ["emotion2vec's linear head", 'Vanilla SNN', 'PTS-SNN']
     """
-    path = Path(path)
+    path = find_yaml("set", path)
     document = read_yaml(path)
     _check_keys(path, document, KEYS, KEYS)
     if not isinstance(document["rows"], list) or not document["rows"]:
@@ -147,9 +147,13 @@ def _read_row(where, folder, row):
             raise InputError(
                 f"{where}: paper: {key} must be a number, got {value!r}"
             )
+    try:
+        head = find_yaml("head", str(row["head"]), [folder])
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
     return Row(
         str(row["name"]),
-        _find_head(where, folder, str(row["head"])),
+        head,
         dict(overrides),
         {key: float(paper[key]) for key in PAPER_KEYS if key in paper},
         _read_rates(where, row["lr"]) if "lr" in row else (),
@@ -212,18 +216,3 @@ def _check_keys(where, document, allowed, needed):
     for key in needed:
         if key not in document:
             raise InputError(f"{where}: the key {key!r} is missing")
-
-
-def _find_head(where, folder, name):
-    for base in (folder, OURS):
-        if (base / name).is_file():
-            return base / name
-    known = sorted(
-        str(file.relative_to(OURS))
-        for file in OURS.rglob("*.yaml")
-        if file.parent.name not in ("backbones", "sets")
-    )
-    raise InputError(
-        f"{where}: unknown head {name!r}; a file beside the set will do, or "
-        f"one of {known}"
-    )

@@ -1,23 +1,14 @@
-"""Trains a set of models and prints them in one table::
+"""Trains the rows of a set and shows them in one table.
 
-    python -m speechbrain_ptssnn.experiments.trials hparams/sets/table5.yaml \
-        --corpus=EMOVO --data_folder=/path/to/EMOVO --seed=1,2 --jobs=2
-
-It takes what ``recipes/<CORPUS>/train.py`` takes, and ``--corpus``; each row
-of the set is that recipe's run, so what is finished is never done again.
-``--corpus``, ``--protocol`` and ``--backbone`` may name several, divided by
-commas, and there is a table for each combination; of several corpora
-``--data_folder`` holds a folder each. A row whose set gives it several learning
-rates is trained at all and shown at the one with the best validation;
-``--lr=0.0005,0.003`` does the same for the rows that have none of their own.
-``--energy`` counts the operations of what is shown, ``--table_only`` trains
-nothing, ``--markdown`` prints markdown.
+Each row is a training of its own, so finished folds are never repeated. A row
+whose set gives it several learning rates is trained at all of them and shown
+at the one with the best validation; ``--lr=0.0005,0.003`` does the same for
+the rows that have none of their own.
 """
 
 import json
 import os
-import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -26,20 +17,13 @@ from speechbrain_ptssnn.energy.measure import write_energy
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.experiments.sets import check_rates, read_set
 from speechbrain_ptssnn.experiments.table import collect, table
-from speechbrain_ptssnn.recipe import run
-from speechbrain_ptssnn.training.arguments import (
-    check_arguments,
-    value_of,
-    with_values,
-)
-from speechbrain_ptssnn.training.command import open_job
-from speechbrain_ptssnn.training.hyperparams import OURS
-from speechbrain_ptssnn.training.run import Run
-from speechbrain_ptssnn.utils.distributed import one_sentence_errors
+from speechbrain_ptssnn.recipe import train
+from speechbrain_ptssnn.training.arguments import Arguments
+from speechbrain_ptssnn.training.command import read_command
 from speechbrain_ptssnn.utils.files import write_text
+from speechbrain_ptssnn.utils.own_files import RECIPES
 
 SEVERAL = ("corpus", "protocol", "backbone")
-FLAGS = ("--energy", "--table_only", "--markdown")
 
 
 @dataclass(frozen=True)
@@ -48,150 +32,164 @@ class Trial:
 
     Arguments
     ---------
-    script : Path
-        The recipe's.
-    argv : list of str
-        The recipe's command line.
+    corpus : str
+        The corpus's name.
+    recipe_folder : Path
+        Holds the corpus's protocols.
+    arguments : Arguments
+        The training's command line.
     folder : Path
-        The model's, of results.
+        The model's folder of results.
     """
 
-    script: Path
-    argv: list
+    corpus: str
+    recipe_folder: Path
+    arguments: Arguments
     folder: Path
 
 
-def main(argv=None):
-    """The command.
+def run_set(arguments, energy=False, table_only=False, as_markdown=False):
+    """Trains a set's rows and prints a table for each condition.
 
     Arguments
     ---------
-    argv : list of str, optional
-        Command line; ``sys.argv[1:]`` by default.
+    arguments : Arguments
+        The set's file, and what every row is trained with. ``corpus``,
+        ``protocol`` and ``backbone`` may name several, divided by commas: one
+        table for each combination. Of several corpora, ``data_folder`` holds
+        a folder each.
+    energy : bool
+        Whether the operations of the shown runs are counted.
+    table_only : bool
+        Whether nothing is trained.
+    as_markdown : bool
+        Whether tables are printed as markdown.
+
+    Raises
+    ------
+    InputError
+        If the set or a setting is not usable, before anything is trained; if
+        a row failed, after the others and the tables.
     """
-    argv = sys.argv[1:] if argv is None else argv
-    flags = [argument for argument in argv if argument in FLAGS]
-    argv = [argument for argument in argv if argument not in FLAGS]
-    with one_sentence_errors():
-        experiments, tables = _plan(argv)
-        failures = []
-        try:
-            if "--table_only" not in flags:
-                failures = [f for rows in tables for f in _train(rows)]
-            if "--energy" in flags:
-                for rows in tables:
-                    _count_operations(_collect(experiments, rows))
-        finally:  # Ctrl-C too shows what is done
-            for rows in tables:
-                _show(experiments, rows, "--markdown" in flags)
-        if failures:
-            raise InputError(
-                f"failed rows: {', '.join(failures)}, see above; the same "
-                "command does what is missing"
-            )
-
-
-def _plan(argv):
-    """The set, and for each table the trials of each row."""
-    if not argv or argv[0].startswith("--"):
-        raise InputError("name a set first, e.g. hparams/sets/table5.yaml")
-    check_arguments(argv)
     if "RANK" in os.environ:
         raise InputError(
             "torchrun shares out the batches of one run; a set takes --jobs"
         )
-    experiments = read_set(argv[0])
-    return experiments, [
-        _plan_table(experiments, corpus, arguments)
-        for corpus, arguments in places(argv)
+    experiments = read_set(arguments.file)
+    tables = [
+        _plan_table(experiments, corpus, each)
+        for corpus, each in conditions(arguments)
     ]
+    failures = []
+    try:
+        if not table_only:
+            failures = [name for rows in tables for name in _train(rows)]
+        if energy:
+            for rows in tables:
+                _count_operations(_collect(experiments, rows))
+    finally:  # Ctrl-C too shows what is finished
+        for rows in tables:
+            _show(experiments, rows, as_markdown)
+    if failures:
+        raise InputError(
+            f"failed rows: {', '.join(failures)}, see above; the same "
+            "command does what is missing"
+        )
 
 
-def places(argv):
+def conditions(arguments):
     """Combines the corpora, protocols and backbones of a command line.
 
     Arguments
     ---------
-    argv : list of str
-        Of the whole command.
+    arguments : Arguments
+        Of the whole set.
 
     Yields
     ------
     tuple
-        (corpus, its command line).
+        (corpus, Arguments) of each combination.
 
     Raises
     ------
     InputError
         If there is no corpus.
     """
-    if value_of(argv, "corpus") is None:
+    keys = arguments.keys
+    if not keys.get("corpus"):
         raise InputError("--corpus is not set; write e.g. --corpus=URDU")
-    named = [key for key in SEVERAL if value_of(argv, key)]
-    choices = [value_of(argv, key).split(",") for key in named]
+    named = [key for key in SEVERAL if keys.get(key)]
+    choices = [keys[key].split(",") for key in named]
     for names in product(*choices):
         values = dict(zip(named, names, strict=True))
         if len(choices[0]) > 1:
-            folder = value_of(argv, "data_folder") or ""
+            folder = keys.get("data_folder", "")
             values["data_folder"] = Path(folder, values["corpus"])
-        yield values["corpus"], with_values(argv, **values)
+        yield values["corpus"], arguments.with_keys(**values)
 
 
-def _plan_table(experiments, corpus, argv):
-    script = OURS.parent / "recipes" / find_corpus(corpus).name / "train.py"
-    given = (value_of(argv, "lr") or "").split(",")
+def _plan_table(experiments, corpus, arguments):
+    """Name of each row to its trials."""
+    recipe_folder = RECIPES / find_corpus(corpus).name
+    given = arguments.keys.get("lr", "").split(",")
     given = check_rates(given) if len(given) > 1 else ()
     rows, taken = {}, {}
     for row in experiments.rows:
         for key in row.overrides:
-            if value_of(argv, key) is not None:
+            if key in arguments.keys:
                 raise InputError(
                     f"--{key} cannot be set here: row {row.name!r} of the "
                     "set does"
                 )
-        arguments = with_values(
-            [str(row.head), *argv[1:]],
-            **{
-                key: value if isinstance(value, str) else json.dumps(value)
-                for key, value in row.overrides.items()
-            },
-        )
-        rates = row.rates or given
-        if rates:
-            arguments = with_values(arguments, lr=rates[0])
-        job = open_job(arguments, corpus, script.parent)
-        folder = Run(job, job.seeds[0], [], None, []).folder.parent
-        if folder in taken:
-            raise InputError(
-                f"rows {taken[folder]!r} and {row.name!r} of the set have one "
-                f"results folder, {folder}; give one of them a 'model' of its "
-                "own in its overrides"
-            )
-        taken[folder] = row.name
-        if len(rates) < 2:
-            rows[row.name] = [Trial(script, arguments, folder)]
-            continue
-        names = {rate: f"{folder.name}_lr{rate}" for rate in rates}
-        rows[row.name] = [
-            Trial(
-                script,
-                with_values(arguments, lr=rate, model=name),
-                folder.with_name(name),
-            )
-            for rate, name in names.items()
-        ]
+        trials = _plan_row(row, corpus, recipe_folder, arguments, given)
+        for trial in trials:
+            other = taken.setdefault(trial.folder, row.name)
+            if other != row.name:
+                raise InputError(
+                    f"rows {other!r} and {row.name!r} of the set have one "
+                    f"results folder, {trial.folder}; give one of them a "
+                    "'model' of its own in its overrides"
+                )
+        rows[row.name] = trials
     return rows
 
 
+def _plan_row(row, corpus, recipe_folder, arguments, given):
+    """One trial for each learning rate; ``given`` are the command line's."""
+    overrides = {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in row.overrides.items()
+    }
+    arguments = replace(arguments, file=str(row.head)).with_keys(**overrides)
+    rates = row.rates or given
+    if rates:
+        arguments = arguments.with_keys(lr=rates[0])
+    command = read_command(arguments, corpus, recipe_folder)
+    command.settings.check_objects()
+    folder = command.model_folder
+    if len(rates) < 2:
+        return [Trial(corpus, recipe_folder, arguments, folder)]
+    names = {rate: f"{folder.name}_lr{rate}" for rate in rates}
+    return [
+        Trial(
+            corpus,
+            recipe_folder,
+            arguments.with_keys(lr=rate, model=name),
+            folder.with_name(name),
+        )
+        for rate, name in names.items()
+    ]
+
+
 def _train(rows):
-    """Runs a table's trials; says which rows failed."""
+    """Runs a table's trials; returns the names of the rows that failed."""
     failures = []
     for k, (name, trials) in enumerate(rows.items(), 1):
         for trial in trials:
             model = trial.folder.name
             print(f"\n{name} ({model}): row {k} of {len(rows)}", flush=True)
             try:
-                run(trial.script.parent.name, trial.script, trial.argv)
+                train(trial.corpus, trial.recipe_folder, trial.arguments)
             except InputError as error:
                 failures.append(name)
                 print(f"{name} failed: {error}", flush=True)
@@ -230,7 +228,3 @@ def _count_operations(outcome):
             run_folder = Path(row["folder"], seed)
             print(f"operations of {run_folder}", flush=True)
             write_energy(run_folder)
-
-
-if __name__ == "__main__":
-    main()

@@ -29,7 +29,7 @@ class SERBrain(sb.Brain):
     r"""Trains a head on stored features and selects it on validation.
 
     Needs the modules ``head`` and ``normalizer`` and the hparams ``loss``,
-    ``lr_annealing``, ``seed`` and ``folder`` (where the fold's logs go).
+    ``lr_annealing``, ``seed`` and ``files`` (the fold's, for the logs).
     After :meth:`evaluate`, ``outcome`` holds what the test gave and ``best``
     what the validation gave in the epoch that it selected.
     """
@@ -62,11 +62,9 @@ class SERBrain(sb.Brain):
     def on_fit_start(self):
         """Recovers, then opens the logs where they were left."""
         super().on_fit_start()
-        self.text_log = FileTrainLogger(self.hparams.folder / "train_log.txt")
+        self.text_log = FileTrainLogger(self.hparams.files.train_log)
         if if_main_process():
-            self.tensorboard = SummaryWriter(
-                self.hparams.folder / "tensorboard"
-            )
+            self.tensorboard = SummaryWriter(self.hparams.files.tensorboard)
 
     def on_stage_start(self, stage, epoch=None):
         """Sets what an epoch depends on from its number alone, so that a
@@ -121,7 +119,7 @@ class SERBrain(sb.Brain):
         )
         if best is None:
             raise InputError(
-                f"{self.hparams.folder}: there is no checkpoint to test; "
+                f"{self.hparams.files.path}: there is no checkpoint to test; "
                 "leave out --test_only"
             )
         self.best = best.meta

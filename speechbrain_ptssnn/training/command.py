@@ -1,9 +1,8 @@
-"""What the training and the extraction command begin with: command line,
-processes, settings, corpus, store.
-"""
+"""A parsed command of training or extraction: settings, corpus, store."""
 
 import os
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from speechbrain.utils.distributed import (
@@ -21,13 +20,9 @@ from speechbrain_ptssnn.corpora.common import (
     map_labels,
 )
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.evaluation.run_folder import model_folder
 from speechbrain_ptssnn.features.store import FeatureStore
-from speechbrain_ptssnn.training.arguments import (
-    check_arguments,
-    several_seeds,
-    value_of,
-    with_values,
-)
+from speechbrain_ptssnn.training.arguments import Arguments
 from speechbrain_ptssnn.training.hyperparams import Hyperparams
 from speechbrain_ptssnn.utils.distributed import on_main
 from speechbrain_ptssnn.utils.memory import (
@@ -37,37 +32,67 @@ from speechbrain_ptssnn.utils.memory import (
 
 
 @dataclass
-class Job:
-    """What a command works on.
+class Command:
+    """What is to be trained or extracted. Nothing is built before ``hparams``
+    is asked for.
 
     Arguments
     ---------
+    arguments : Arguments
+        The command line.
     corpus : Corpus
         Its reader and its own labels.
     labels : tuple of str
         The classes that are trained, in index order.
     settings : Hyperparams
-        As they were given.
-    hparams : dict
-        As they were built.
+        The YAML before anything is built.
     run_opts : RunOptions
         SpeechBrain's own options.
-    device : str
-        Where the backbone and the head are.
-    processes : int
-        Of torchrun; 1 without it.
-    seeds : tuple of int
-        To be trained with; ``hparams`` were built with the first.
     """
 
+    arguments: Arguments
     corpus: Corpus
     labels: tuple
     settings: Hyperparams
-    hparams: dict
     run_opts: RunOptions
-    device: str
-    processes: int
-    seeds: tuple
+
+    @cached_property
+    def hparams(self):
+        """The settings with every object built, for the first seed."""
+        return self.settings.build()
+
+    @cached_property
+    def seeds(self):
+        """The seeds that are trained, a tuple of int."""
+        return self.arguments.seeds or (self.settings.value("seed"),)
+
+    @property
+    def device(self):
+        """Where the backbone and the head are."""
+        return self.run_opts.device or infer_device()
+
+    @property
+    def processes(self):
+        """Number of torchrun's processes; 1 without it."""
+        return int(os.environ.get("WORLD_SIZE", 1))
+
+    @cached_property
+    def condition(self):
+        """Corpus, protocol and backbone, as the results folder names them."""
+        names = self.settings.result_names()
+        return {
+            "corpus": self.corpus.name,
+            "protocol": self.settings.protocol_name,
+            "backbone": names["backbone"],
+        }
+
+    @cached_property
+    def model_folder(self):
+        """The folder of results that holds a folder for each seed."""
+        names = self.settings.result_names()
+        return model_folder(
+            names["results_folder"], **self.condition, model=names["model"]
+        )
 
     def open_store(self):
         """Reads the corpus.
@@ -97,7 +122,7 @@ class Job:
             hparams["extraction_precision"],
             hparams["channel"],
         )
-        # The others find what the first one remembered.
+        # The first process remembers the hashes; the others find them.
         on_main(store.hash_audio, [not self.run_opts.noprogressbar])
         store.hash_audio(progressbar=False)
         return utterances, store
@@ -135,46 +160,37 @@ class Job:
         return sum(outcomes)
 
 
-def open_job(argv, corpus=None, recipe_folder=None):
-    """Reads a command line and joins torchrun's other processes.
+def read_command(arguments, corpus, recipe_folder=None):
+    """Reads the settings of a command line; builds nothing.
 
     Arguments
     ---------
-    argv : list of str
-        A YAML file, then ``--key=value`` for its keys and SpeechBrain's
-        options.
-    corpus : str, optional
-        The corpus's name; by default the command line's ``--corpus``.
+    arguments : Arguments
+        The command line.
+    corpus : str
+        The corpus's name.
     recipe_folder : Path, optional
         Holds ``protocols/``; without it no protocol is read.
 
     Returns
     -------
-    Job
+    Command
 
     Raises
     ------
     InputError
         If the settings are not usable.
     """
-    check_arguments(argv)
-    seeds = several_seeds(argv)
+    run_opts = arguments.run_options
+    seeds = arguments.seeds
     if seeds:
-        argv = with_values(argv, seed=seeds[0])
-    keep_freed_memory()
-    bound_kernel_cache()
-    param_file, run_opts, overrides = RunOptions.from_command_line_args(argv)
-    if "RANK" in os.environ and not torch.cuda.is_available():
-        run_opts = replace(
-            run_opts,
-            distributed_backend="gloo",
-            overridden_args=run_opts.overridden_args | {"distributed_backend"},
-        )
-    ddp_init_group(run_opts)
-    corpus = find_corpus(corpus or _corpus_of(argv))
+        arguments_of_one = arguments.with_keys(seed=seeds[0])
+    else:
+        arguments_of_one = arguments
+    corpus = find_corpus(corpus)
     settings = Hyperparams(
-        param_file,
-        overrides,
+        arguments.file,
+        arguments_of_one.keys,
         recipe_folder,
         corpus.protocol,
         corpus=corpus.name,
@@ -183,20 +199,22 @@ def open_job(argv, corpus=None, recipe_folder=None):
         corpus = corpus.configure(settings)
     labels = classes_of(corpus, settings.value("label_map"))
     settings.overrides.update(corpus=corpus.name, n_classes=len(labels))
-    return Job(
-        corpus,
-        labels,
-        settings,
-        settings.build(),
-        run_opts,
-        run_opts.device or infer_device(),
-        int(os.environ.get("WORLD_SIZE", 1)),
-        seeds or (settings.value("seed"),),
-    )
+    return Command(arguments, corpus, labels, settings, run_opts)
 
 
-def _corpus_of(argv):
-    corpus = value_of(argv, "corpus")
-    if corpus is None:
-        raise InputError("--corpus is not set; write e.g. --corpus=URDU")
-    return corpus
+def start_command(arguments, corpus, recipe_folder=None):
+    """As :func:`read_command`, in a process that is going to compute: bounds
+    its memory and joins torchrun's other processes.
+    """
+    keep_freed_memory()
+    bound_kernel_cache()
+    command = read_command(arguments, corpus, recipe_folder)
+    run_opts = command.run_opts
+    if "RANK" in os.environ and not torch.cuda.is_available():
+        run_opts = replace(
+            run_opts,
+            distributed_backend="gloo",
+            overridden_args=run_opts.overridden_args | {"distributed_backend"},
+        )
+    ddp_init_group(run_opts)
+    return replace(command, run_opts=run_opts)

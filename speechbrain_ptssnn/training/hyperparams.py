@@ -1,8 +1,10 @@
 """Puts one run's YAML together: head file, backbone file, protocol file."""
 
 from collections.abc import Mapping
+from inspect import Parameter, signature
 from io import StringIO
 from pathlib import Path
+from pydoc import locate
 
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 from ruamel.yaml import YAML
@@ -10,10 +12,10 @@ from ruamel.yaml.comments import CommentedMap, TaggedScalar
 from ruamel.yaml.error import YAMLError
 
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.training.arguments import OPTIONS
+from speechbrain_ptssnn.utils.own_files import HPARAMS, find_yaml
+from speechbrain_ptssnn.utils.suggestions import suggestion
 from speechbrain_ptssnn.utils.yaml_files import read_yaml
-
-# Our files, which lie in the repository beside the package.
-OURS = Path(__file__).resolve().parents[2] / "hparams"
 
 
 class Hyperparams:
@@ -32,8 +34,10 @@ class Hyperparams:
     ---------
     path : str or Path
         The head's file, e.g. hparams/pts_snn.yaml.
-    overrides : str
-        YAML of the command line's ``--key=value``.
+    overrides : dict
+        Key to the value that the command line gives it. A text is read as
+        YAML, unless the key's default is a text: a folder may be called
+        ``2026`` or ``run #2``.
     recipe_folder : str or Path or None
         Holds ``protocols/``; None leaves the protocol's name as it is.
     protocol : str
@@ -51,46 +55,35 @@ class Hyperparams:
     def __init__(
         self, path, overrides, recipe_folder, protocol="random", **fixed
     ):
-        path = Path(path)
-        self.document, self._defaults, self._own = _load_on_base(path, OURS)
-        try:
-            given = YAML(typ="safe").load(overrides) or {}
-        except YAMLError as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"command line: {reason}") from error
-        self.overrides = {**given, **fixed}
-        self.backbone_name = self._choose(
-            "backbone", [path.parent / "backbones", OURS / "backbones"]
-        )
+        path = find_yaml("head", path)
+        self.document, self._defaults, self._own = _load_on_base(path, HPARAMS)
+        self.overrides = {**overrides, **fixed}
+        self.backbone_name = self._choose("backbone", path.parent / "backbones")
         if recipe_folder is not None:
             self.protocol_name = self._choose(
-                "protocol", [Path(recipe_folder) / "protocols"], protocol
+                "protocol", Path(recipe_folder) / "protocols", protocol
             )
         unknown = {*self.overrides, *self._own} - {*self._defaults}
         if unknown:
             known = sorted(key for key in self._defaults if key[0] != "_")
-            raise InputError(
-                f"unknown key {min(unknown)!r}; {path} has {known}"
-            )
-        for key in given.keys() & self.overrides.keys() - fixed.keys():
-            self._check_kind(key, self.overrides)
+            key = min(unknown)
+            near = suggestion(key, [*known, *OPTIONS])
+            raise InputError(f"unknown key {key!r}{near}; {path} has {known}")
+        for key in self.overrides.keys() - fixed.keys():
+            self.overrides[key] = self._typed(key, self.overrides[key])
         for key in self._own:
-            self._check_kind(key, self.document)
-
-    def _choose(self, key, folders, default=None):
-        name = self.overrides.pop(key, self.document[key]) or default
-        files = [Path(str(name))]
-        if files[0].suffix != ".yaml":
-            files = [folder / f"{name}.yaml" for folder in folders]
-        file = next((each for each in files if each.is_file()), None)
-        if file is None:
-            ours = folders[-1]
-            known = sorted(each.stem for each in ours.glob("*.yaml"))
-            raise InputError(
-                f"unknown {key} {name!r}; {ours} has {known}, and the path "
-                "of a YAML file of yours will do"
+            self.document[key] = _as_kind(
+                key, self._defaults[key], self.document[key]
             )
-        document, *_ = _load_on_base(file, folders[-1])
+
+    def _choose(self, key, folder, default=None):
+        """Puts the keys of a backbone's or protocol's file into the document;
+        returns the file's name.
+        """
+        name = self.overrides.pop(key, self.document[key]) or default
+        file = find_yaml(key, name, [Path(), folder])
+        ours = HPARAMS / "backbones" if key == "backbone" else folder
+        document, *_ = _load_on_base(file, ours)
         for index, (name, value) in enumerate(document.items()):
             # In front, so that references find them built.
             mine = self.document.pop(name, None)
@@ -101,8 +94,18 @@ class Hyperparams:
         self._own.discard(key)
         return file.stem
 
-    def _check_kind(self, key, values):
-        values[key] = _as_kind(key, self._defaults[key], values[key])
+    def _typed(self, key, value):
+        """The value of an override, in the kind of the key's default."""
+        default = self._defaults[key]
+        if isinstance(value, str) and not _is_text(key, default):
+            try:
+                value = YAML(typ="safe").load(value)
+            except YAMLError as error:
+                reason = " ".join(str(error).split())
+                raise InputError(f"--{key}={value}: {reason}") from error
+        elif value in ("null", "~") and not key.endswith("_folder"):
+            value = None
+        return _as_kind(key, default, value)
 
     def value(self, key):
         """What a plain key is set to; a mapping as it is when built."""
@@ -131,6 +134,39 @@ class Hyperparams:
         except (ValueError, KeyError) as error:
             raise InputError(f"hyperparameters: {error}") from error
 
+    def result_names(self, **changes):
+        """The names that the results folder is made of, without building
+        anything else.
+
+        Arguments
+        ---------
+        **changes
+            As for :meth:`text`.
+
+        Returns
+        -------
+        dict
+            ``results_folder``, ``backbone`` and ``model``.
+        """
+        document = YAML().load(self.text(**changes))
+        names = ("results_folder", "backbone_name", "model")
+        wanted = {name: document[name] for name in names if name in document}
+        wanted = load_hyperpyyaml(_dump(CommentedMap(wanted)))
+        backbone = wanted.pop("backbone_name", self.backbone_name)
+        return {**wanted, "backbone": backbone}
+
+    def check_objects(self):
+        """Checks the arguments' names of all objects, without building any.
+
+        Raises
+        ------
+        InputError
+            If an object's constructor does not have an argument.
+        """
+        for key, node in YAML().load(self.text()).items():
+            if _is_object(node):
+                _check_arguments(key, node)
+
     def build(self):
         """Builds every object.
 
@@ -138,7 +174,13 @@ class Hyperparams:
         -------
         dict
             Key to value or object.
+
+        Raises
+        ------
+        InputError
+            If an object cannot be built.
         """
+        self.check_objects()
         try:
             return load_hyperpyyaml(_dump(self.document), dict(self.overrides))
         except InputError:
@@ -146,6 +188,13 @@ class Hyperparams:
         except (TypeError, ValueError) as error:  # a constructor's refusal
             reason = " ".join(" ".join(map(str, error.args)).split())
             raise InputError(f"hyperparameters: {reason}") from error
+
+
+def _is_text(key, default):
+    """Whether a key's value is a text, whatever it looks like."""
+    if isinstance(default, TaggedScalar | Mapping):
+        return False
+    return isinstance(default, str) or key.endswith("_folder")
 
 
 def _as_kind(key, default, value):
@@ -212,6 +261,23 @@ def _update(document, changes):
 
 def _is_object(value):
     return isinstance(value, CommentedMap) and value.tag.value is not None
+
+
+def _check_arguments(key, node):
+    kind, _, name = node.tag.value.partition(":")
+    target = locate(name) if kind in ("!new", "!name") else None
+    if target is None:
+        return
+    parameters = signature(target).parameters
+    if any(each.kind is Parameter.VAR_KEYWORD for each in parameters.values()):
+        return
+    for argument in node:
+        if argument not in parameters:
+            raise InputError(
+                f"{key}: {target.__name__} has no argument {argument!r}"
+                f"{suggestion(argument, parameters)}; it has "
+                f"{list(parameters)}"
+            )
 
 
 def _dump(document):

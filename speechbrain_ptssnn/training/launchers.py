@@ -1,7 +1,7 @@
-"""Folds and seeds in processes of their own, here or on a Ray cluster.
+"""Parallel folds and seeds: processes of their own, here or on a Ray cluster.
 
-A task is the recipe's command for one seed and one fold. A launcher decides
-where it runs, and nothing else.
+A task is the training's command for one seed and one fold. A launcher only
+decides where the task runs.
 """
 
 import math
@@ -14,22 +14,22 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.evaluation.run_folder import FoldFolder
 from speechbrain_ptssnn.utils.files import read_json
 
-# In the environment of a task's process.
+# This environment variable marks the process of a task.
 MARK = "SPEECHBRAIN_PTSSNN_TASK"
 LAUNCHERS = ("local", "ray")
 
 
 @dataclass(frozen=True)
 class Task:
-    """One seed's one fold.
+    """One fold of one seed.
 
     Arguments
     ---------
@@ -37,43 +37,38 @@ class Task:
         The seed.
     fold : int
         The fold's number.
-    folder : Path
-        The fold's, absolute.
+    files : FoldFolder
+        The fold's files; an absolute path.
     command : tuple of str
-        What Python is to run: the recipe's script and its arguments.
+        Python's arguments: what it runs, and the arguments of that.
     working_folder : str
-        Where; relative paths among the arguments start here.
+        Relative paths in ``command`` start here.
     threads : int
         CPU threads of the process.
     """
 
     seed: int
     fold: int
-    folder: Path
+    files: FoldFolder
     command: tuple
     working_folder: str
     threads: int
 
-    @property
-    def log(self):
-        """The file that holds all the task says."""
-        return self.folder / "log.txt"
-
 
 def is_task():
-    """Whether this process is a task's."""
+    """Whether this process runs a task."""
     return MARK in os.environ
 
 
 def end_with_parent():
-    """Ends this task when the process that started it ends or lets it go.
+    """Ends this task when the process that started it ends.
 
-    Otherwise the task of a killed parent or Ray worker would go on, and keep
-    the one that takes its place out of the fold's folder.
+    Otherwise the task of a killed parent or Ray worker would go on, and its
+    lock would keep the next task out of the fold's folder.
     """
 
     def watch():
-        os.read(sys.stdin.fileno(), 1)  # nothing, when the other end is closed
+        os.read(sys.stdin.fileno(), 1)  # returns when the pipe is closed
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -85,10 +80,10 @@ def run_task(task, stdin=subprocess.PIPE):
     Arguments
     ---------
     task : Task
-        What to run.
+        The fold to train.
     stdin : int
-        A pipe that ends the task when it is closed; by default one of this
-        process.
+        A pipe; closing it ends the task. By default a new one, which this
+        process closes at its end.
 
     Returns
     -------
@@ -100,9 +95,9 @@ def run_task(task, stdin=subprocess.PIPE):
     ChildProcessError
         If the process was killed by a signal.
     """
-    task.folder.mkdir(parents=True, exist_ok=True)
+    task.files.path.mkdir(parents=True, exist_ok=True)
     with (
-        open(task.log, "ab") as log,
+        open(task.files.log, "ab") as log,
         subprocess.Popen(
             [sys.executable, *task.command],
             cwd=task.working_folder,
@@ -123,31 +118,31 @@ def run_task(task, stdin=subprocess.PIPE):
 
 
 def threads_per_job(jobs):
-    """CPU threads of each of several processes; 1 at least.
+    """Divides the CPU threads by ``jobs``; at least 1.
 
-    Not of those that are left to do: a resumed run has the same threads, and
-    so the same results.
+    By ``jobs``, not by the number of unfinished tasks, so that a resumed run
+    has the same threads and the same results.
     """
     return max(1, torch.get_num_threads() // jobs)
 
 
 def run_tasks(tasks, launcher, show=True):
-    """Runs tasks, as many at once as the launcher likes.
+    """Runs all tasks; the launcher limits how many run at once.
 
     Arguments
     ---------
     tasks : list of Task
-        What is to be done.
+        The folds to train.
     launcher : context manager
         :func:`local_launcher` or :func:`ray_launcher`; gives a function from
-        a task to its ``Future``. On leaving it, what still runs is ended.
+        a task to its ``Future``, and ends unfinished tasks when it is left.
     show : bool
         Whether there is a progress bar.
 
     Returns
     -------
     int
-        How many failed; each is reported in a line.
+        The number of failed tasks; each is reported in a line.
     """
     failed = 0
     with (
@@ -161,20 +156,20 @@ def run_tasks(tasks, launcher, show=True):
             reason = _failure(future, task)
             if reason:
                 failed += 1
-                bar.write(f"{name} failed: {reason}; see {task.log}")
+                bar.write(f"{name} failed: {reason}; see {task.files.log}")
             else:
-                result = read_json(task.folder / "result.json")
+                result = read_json(task.files.result)
                 bar.set_postfix_str(f"{name}: WA {result['WA']:.1%}")
             bar.update()
     return failed
 
 
 def _failure(future, task):
-    """The last line of what a failed task said, or None."""
+    """The last line of a failed task's log; None if the task succeeded."""
     if future.exception():
         return str(future.exception()).strip().splitlines()[-1]
     if future.result():
-        said = task.log.read_text(encoding="utf-8", errors="replace")
+        said = task.files.log.read_text(encoding="utf-8", errors="replace")
         return (said.strip().splitlines() or ["it said nothing"])[-1]
     return None
 
@@ -186,7 +181,7 @@ def local_launcher(jobs):
     Arguments
     ---------
     jobs : int
-        How many at once.
+        Number of tasks at once.
     """
     reader, writer = os.pipe()
     pool = ThreadPoolExecutor(jobs)
@@ -201,17 +196,17 @@ def local_launcher(jobs):
 
 @contextmanager
 def ray_launcher(jobs, address, n_gpus):
-    """Runs tasks on a Ray cluster, which starts them again if it loses them.
+    """Runs tasks on a Ray cluster, which restarts a task that it loses.
 
     Arguments
     ---------
     jobs : int
-        How many at once on this machine; on a cluster, the tasks ask for as
-        many CPUs and as much of a GPU as they would get here.
+        Number of tasks at once on this machine. On a cluster, each task asks
+        for the share of CPUs and GPUs that it would get here.
     address : str
-        The cluster's; empty starts one on this machine.
+        Address of the cluster; empty starts one on this machine.
     n_gpus : int
-        Those of this machine that are to be used.
+        Number of this machine's GPUs to use.
 
     Raises
     ------
@@ -239,7 +234,7 @@ def ray_launcher(jobs, address, n_gpus):
             "local",
             num_cpus=jobs * threads,
             include_dashboard=False,
-            object_store_memory=80 * 2**20,  # the least; no data go through it
+            object_store_memory=80 * 2**20,  # the minimum; no data pass here
             log_to_driver=False,
         )
     remote = ray.remote(
@@ -255,7 +250,7 @@ def ray_launcher(jobs, address, n_gpus):
 
 
 def _check_address(address):
-    """Ray itself would try for many minutes."""
+    """Fails at once where Ray would try for many minutes."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=10).close()

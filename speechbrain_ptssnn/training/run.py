@@ -1,18 +1,21 @@
-"""A run's folder: where it lies, what it is made of, what is done there."""
+"""One seed's run: opens and guards its folder."""
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
+from importlib.metadata import version
 
-import speechbrain_ptssnn
+from ruamel.yaml import YAML
+
 from speechbrain_ptssnn.corpora.common import write_manifest
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.evaluation.run_folder import RunFolder
 from speechbrain_ptssnn.evaluation.summary import summarize
 from speechbrain_ptssnn.features.store import FeatureStore
-from speechbrain_ptssnn.training.command import Job
+from speechbrain_ptssnn.training.command import Command
 from speechbrain_ptssnn.utils.files import read_json, write_text
+from speechbrain_ptssnn.utils.yaml_files import plain
 
 # SpeechBrain's own options that change what is trained or tested.
 RESULT_OPTIONS = (
@@ -25,8 +28,8 @@ RESULT_OPTIONS = (
     "skip_nonfinite_grads",
 )
 
-# What may differ between two calls that continue one run. The precision that
-# was chosen is among the options.
+# A resumed run may change these keys. The precision that was chosen is among
+# the options.
 FREE_KEYS = (
     "data_folder",
     "results_folder",
@@ -45,10 +48,10 @@ class Run:
 
     Arguments
     ---------
-    job : Job
-        The command.
+    command : Command
+        What was asked for.
     seed : int
-        One of the job's.
+        One of the command's.
     utterances : list of Utterance
         The corpus.
     store : FeatureStore
@@ -57,54 +60,55 @@ class Run:
         Of the protocol.
     """
 
-    job: Job
+    command: Command
     seed: int
     utterances: list
     store: FeatureStore
     folds: list
 
+    @property
+    def labels(self):
+        """The classes, in index order."""
+        return self.command.labels
+
+    @property
+    def hparams(self):
+        """The settings with every object built."""
+        return self.command.hparams
+
+    @cached_property
+    def files(self):
+        """The :class:`RunFolder`."""
+        return RunFolder(self.command.model_folder / str(self.seed))
+
     @cached_property
     def facts(self):
-        """What tells this run from others, and its number of folds."""
-        settings, hparams = self.job.settings, self.job.hparams
+        """What distinguishes this run from others, and its number of folds."""
         return {
-            "corpus": self.job.corpus.name,
-            "protocol": settings.protocol_name,
-            "backbone": hparams.get("backbone_name", settings.backbone_name),
-            "model": hparams["model"],
+            **self.command.condition,
+            "model": self.hparams["model"],
             "seed": self.seed,
             "folds": len(self.folds),
         }
 
     @cached_property
-    def folder(self):
-        """results_folder/corpus/protocol/backbone/model/seed."""
-        return Path(self.job.hparams["results_folder"]).joinpath(
-            *(str(value) for value in list(self.facts.values())[:5])
-        )
-
-    @cached_property
     def text(self):
         """The resolved YAML."""
-        return self.job.settings.text(seed=self.seed)
+        return self.command.settings.text(seed=self.seed)
 
     @cached_property
     def by_id(self):
         """The utterances by their ids."""
         return {u.id: u for u in self.utterances}
 
-    def fold_folder(self, number):
-        """Where a fold's files are; folds count from 1."""
-        return self.folder / f"fold_{number}"
-
-    def is_done(self, number):
+    def is_finished(self, number):
         """Whether a fold was trained and tested."""
-        return (self.fold_folder(number) / "result.json").exists()
+        return self.files.fold(number).is_finished
 
     @property
     def has_results(self):
         """Whether any fold was trained and tested."""
-        return any(map(self.is_done, range(1, len(self.folds) + 1)))
+        return bool(self.files.finished)
 
     def open(self):
         """Writes what the run is made of.
@@ -114,52 +118,42 @@ class Run:
         InputError
             If another run was begun in the folder.
         """
-        settings = self._settings()
-        if self.has_results or any(self.folder.glob("fold_*/save/*")):
+        files = self.files
+        if self.has_results or any(files.path.glob("fold_*/save/*")):
             self.refuse_other()
-        else:  # of folds that were removed
-            for name in ("predictions.csv", "summary.json"):
-                (self.folder / name).unlink(missing_ok=True)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_text(self.folder / "hyperparams.yaml", self.text)
-        write_manifest(self.folder / "manifest.json", self.utterances)
+        else:  # the folds of an earlier run were removed
+            for path in (files.predictions, files.summary):
+                path.unlink(missing_ok=True)
+        files.path.mkdir(parents=True, exist_ok=True)
+        write_text(files.hyperparams, self.text)
+        write_manifest(files.manifest, self.utterances)
         write_text(
-            self.folder / "folds.json",
+            files.folds,
             json.dumps({k + 1: asdict(f) for k, f in enumerate(self.folds)}),
         )
-        write_text(
-            self.folder / "settings.json", json.dumps(settings, indent=2)
-        )
+        write_text(files.settings, json.dumps(self._settings(), indent=2))
 
     def refuse_other(self):
-        """Compares ``settings.json`` with this run.
+        """Compares the folder's settings with this run's.
 
         Raises
         ------
         InputError
-            If they differ; says in what.
+            If they differ; names the first that do.
         """
-        path = self.folder / "settings.json"
-        if not path.exists():
+        files = self.files
+        if not files.settings.exists():
             return
-        old, new = read_json(path), self._settings()
-        for key in new:
-            if old.get(key) == new[key]:
-                continue
-            what = f"{key} differ" if key in ("data", "folds") else ""
-            if isinstance(new[key], dict):
-                there = old.get(key, {})
-                what = ", ".join(
-                    f"{name}={new[key].get(name)!r} "
-                    f"(there: {there.get(name)!r})"
-                    for name in sorted({*there, *new[key]})
-                    if there.get(name) != new[key].get(name)
+        old, new = read_json(files.settings), self._settings()
+        old["hyperparams"] = _fixed_keys(files.read_hyperparams())
+        new["hyperparams"] = _fixed_keys(plain(YAML().load(self.text)))
+        for key in ("hyperparams", *new):
+            what = _difference(key, old.get(key), new[key])
+            if what:
+                raise InputError(
+                    f"{files.path} was made with other settings: {what}; "
+                    "choose another --results_folder or remove that folder"
                 )
-            what = what or f"{key}={new[key]!r} (there: {old.get(key)!r})"
-            raise InputError(
-                f"{self.folder} was made with other settings: {what}; choose "
-                "another --results_folder or remove that folder"
-            )
 
     def summarize(self):
         """Puts the finished folds together.
@@ -169,42 +163,46 @@ class Run:
         dict
             The content of ``summary.json``.
         """
-        parameters = self.job.hparams["head"].parameters()
+        parameters = self.hparams["head"].parameters()
         trainable = sum(p.numel() for p in parameters if p.requires_grad)
         return summarize(
-            self.folder,
-            self.job.labels,
+            self.files.path,
+            self.labels,
             **self.facts,
             trainable_params=trainable,
         )
 
     def _settings(self):
-        job = self.job
-        options = {key: job.run_opts[key] for key in RESULT_OPTIONS}
-        options["precision"] = job.hparams["precision"]
+        command = self.command
+        options = {key: command.run_opts[key] for key in RESULT_OPTIONS}
+        options["precision"] = self.hparams["precision"]
         return {
-            "hyperparams": _top_level(self.text),
             "backbone": self.store.fingerprint,
             "data": _fingerprint(self.store, self.utterances),
             "folds": _hash([asdict(fold) for fold in self.folds]),
             "run options": options,
-            "processes": job.processes,
-            "version": speechbrain_ptssnn.__version__,
+            "processes": command.processes,
+            "version": version("speechbrain-ptssnn"),
         }
 
 
-def _top_level(text):
-    """The resolved YAML's values, as text, by top-level key."""
-    values = {}
-    for line in text.splitlines():
-        code = line.split(" #")[0].rstrip()
-        if not code or code.startswith("#"):
-            continue
-        if not code[0].isspace():
-            key, _, code = code.partition(":")
-            values[key] = ""
-        values[key] = f"{values[key]} {code.strip()}".strip()
-    return {k: v for k, v in values.items() if k not in FREE_KEYS}
+def _fixed_keys(hyperparams):
+    return {k: v for k, v in hyperparams.items() if k not in FREE_KEYS}
+
+
+def _difference(key, old, new):
+    """Says in what two settings differ; "" if they are equal."""
+    if old == new:
+        return ""
+    if key in ("data", "folds"):
+        return f"{key} differ"
+    if isinstance(new, dict) and isinstance(old, dict):
+        return ", ".join(
+            f"{name}={new.get(name)!r} (there: {old.get(name)!r})"
+            for name in sorted({*old, *new})
+            if old.get(name) != new.get(name)
+        )
+    return f"{key}={new!r} (there: {old!r})"
 
 
 def _fingerprint(store, utterances):

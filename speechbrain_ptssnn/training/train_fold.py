@@ -35,28 +35,28 @@ def run_fold(run, number):
     InputError
         If another process is at work on it, or training diverges.
     """
-    folder = run.fold_folder(number)
-    with only_process(folder) if if_main_process() else nullcontext():
-        brain = _train_and_test(run, run.folds[number - 1], folder)
+    files = run.files.fold(number)
+    with only_process(files.path) if if_main_process() else nullcontext():
+        brain = _train_and_test(run, run.folds[number - 1], files)
         run_on_main(_write, [run, number, brain])
 
 
-def _train_and_test(run, fold, folder):
-    hparams, store = run.job.hparams, run.store
+def _train_and_test(run, fold, files):
+    hparams, store = run.hparams, run.store
     head = copy.deepcopy(hparams["head"])
     normalizer = copy.deepcopy(hparams["normalizer"])
     if hparams["normalize_features"]:
         normalizer.fit(store[name] for name in fold.train)
     epochs = EpochCounter(hparams["number_of_epochs"])
     checkpointer = CompleteCheckpointer(
-        folder / "save",
+        files.checkpoints,
         {"head": head, "normalizer": normalizer, "epoch": epochs},
     )
     brain = SERBrain(
         modules={"head": head, "normalizer": normalizer},
         opt_class=hparams["opt_class"],
-        hparams={**hparams, "folder": folder},
-        run_opts=run.job.run_opts,
+        hparams={**hparams, "files": files},
+        run_opts=run.command.run_opts,
         checkpointer=checkpointer,
     )
     crop = round(hparams["crop"] * store.backbone.frame_rate) or sys.maxsize
@@ -79,7 +79,7 @@ def _train_and_test(run, fold, folder):
         train,
         valid,
         train_loader_kwargs={
-            "batch_size": hparams["batch_size"] // run.job.processes,
+            "batch_size": hparams["batch_size"] // run.command.processes,
             "sampler": sampler,
         },
         valid_loader_kwargs={"batch_size": hparams["batch_size"]},
@@ -108,7 +108,7 @@ def feature_dataset(run, ids, longest=sys.maxsize):
     DynamicItemDataset
         Of ``id``, ``feats`` ([time, channels]) and ``target`` (int).
     """
-    labels, store = run.job.labels, run.store
+    labels, store = run.labels, run.store
     dataset = DynamicItemDataset(
         {name: {"target": labels.index(run.by_id[name].label)} for name in ids}
     )
@@ -126,7 +126,7 @@ def feature_dataset(run, ids, longest=sys.maxsize):
 
 
 def _write(run, number, brain):
-    folder, labels = run.fold_folder(number), run.job.labels
+    files, labels = run.files.fold(number), run.labels
     outcome = brain.outcome
     rows = []
     all_posteriors = outcome.pop("posteriors")
@@ -141,9 +141,9 @@ def _write(run, number, brain):
         for label, posterior in zip(labels, posteriors, strict=True):
             row[f"p_{label}"] = f"{posterior:.7f}"
         rows.append(row)
-    write_predictions(folder / "predictions.csv", rows, labels)
+    write_predictions(files.predictions, rows, labels)
     save_bundle(
-        folder / "model",
+        files.bundle,
         run.text,
         run.store.backbone,
         brain.modules.normalizer,
@@ -153,9 +153,9 @@ def _write(run, number, brain):
     brain.checkpointer.delete_checkpoints(importance_keys=[best_validation])
     result = {
         "fold": number,
-        "device": device_name(run.job.device),
+        "device": device_name(run.command.device),
         "epoch": brain.best["epoch"],
         "valid_UA": brain.best["UA"],
         **outcome,
     }
-    write_text(folder / "result.json", json.dumps(result, indent=2))
+    write_text(files.result, json.dumps(result, indent=2))

@@ -51,10 +51,15 @@ def test_recipes_differ_by_name_only(corpus):
     assert find_corpus(corpus).name == corpus
 
 
+def as_keys(text):
+    """YAML lines as the command line gives them: key to text."""
+    return dict(line.split(": ", 1) for line in text.splitlines())
+
+
 def build(head, corpus=CORPORA[0], overrides="", n_classes=4):
     return Hyperparams(
         HPARAMS / head,
-        f"backbone: fbank\n{overrides}",
+        as_keys(f"backbone: fbank\n{overrides}"),
         ROOT / "recipes" / corpus,
         find_corpus(corpus).protocol,
         corpus=corpus,
@@ -190,7 +195,7 @@ def test_every_backbone_builds(backbone, make_backbone):
         overrides += f"\nlayer: weighted\nhub: {make_backbone(KINDS[kind])}"
     hparams = Hyperparams(
         ROOT / "hparams" / "pts_snn.yaml",
-        overrides,
+        as_keys(overrides),
         ROOT / "recipes" / CORPORA[0],
         corpus=CORPORA[0],
         n_classes=4,

@@ -4,7 +4,7 @@ import pytest
 
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.experiments.sets import Row, read_set
-from speechbrain_ptssnn.training.hyperparams import OURS
+from speechbrain_ptssnn.utils.own_files import HPARAMS
 
 ROWS = """\
 rows:
@@ -40,7 +40,7 @@ def test_rows_are_read_in_order_from_files_beside_the_set_or_ours(
             {"model": "one", "head": {"size": 8}},
             {"WA": 50.5},
         ),
-        Row("probe", OURS / "linear_probe.yaml", {}, {}, ("0.01", "0.0003")),
+        Row("probe", HPARAMS / "linear_probe.yaml", {}, {}, ("0.01", "0.0003")),
     )
 
 

@@ -8,10 +8,15 @@ from speechbrain_ptssnn.training.hyperparams import Hyperparams
 ROOT = Path(__file__).resolve().parents[3]
 
 
+def as_keys(text):
+    """YAML lines as the command line gives them: key to text."""
+    return dict(line.split(": ", 1) for line in text.splitlines())
+
+
 def hyperparams(overrides="backbone: fbank", head="pts_snn.yaml", **options):
     return Hyperparams(
         ROOT / "hparams" / head,
-        overrides,
+        as_keys(overrides),
         ROOT / "recipes" / "URDU",
         corpus="URDU",
         n_classes=4,
@@ -85,7 +90,7 @@ def test_a_file_elsewhere_stands_on_ours_and_its_data_lie_beside_it(tmp_path):
     )
     settings = Hyperparams(
         file,
-        "backbone: fbank\nlabel_map: {loud: loud}",
+        as_keys("backbone: fbank\nlabel_map: {loud: loud}"),
         ROOT / "recipes" / "URDU",
         corpus="Cafe",
         n_classes=2,
@@ -100,7 +105,7 @@ def test_a_file_elsewhere_stands_on_ours_and_its_data_lie_beside_it(tmp_path):
 def test_what_is_no_yaml_of_keys_is_named(tmp_path):
     (tmp_path / "a.csv").write_text("path,label\n")
     with pytest.raises(InputError, match=r"a\.csv: is not a YAML file of keys"):
-        Hyperparams(tmp_path / "a.csv", "", None)
+        Hyperparams(tmp_path / "a.csv", {}, None)
 
 
 def test_a_head_file_anywhere_changes_single_arguments(tmp_path):
@@ -144,7 +149,7 @@ def test_what_a_users_file_says_wins_over_backbone_and_protocol(tmp_path):
     )
     settings = Hyperparams(
         tmp_path / "mine.yaml",
-        "backbone: opensmile_compare",
+        {"backbone": "opensmile_compare"},
         ROOT / "recipes" / "URDU",
         corpus="URDU",
     )
@@ -165,5 +170,23 @@ def test_a_users_file_is_checked_like_the_command_line(line, message, tmp_path):
     (tmp_path / "mine.yaml").write_text(f"base: pts_snn.yaml\n{line}\n")
     with pytest.raises(InputError, match=message):
         Hyperparams(
-            tmp_path / "mine.yaml", "backbone: fbank", ROOT / "recipes" / "URDU"
+            tmp_path / "mine.yaml",
+            {"backbone": "fbank"},
+            ROOT / "recipes" / "URDU",
         )
+
+
+@pytest.mark.parametrize("name", ["run #2", "010", "2026_11", "2026-11-27"])
+def test_a_folder_may_be_called_anything(name):
+    settings = hyperparams(f"backbone: fbank\nresults_folder: {name}")
+    assert settings.build()["results_folder"] == name
+    assert settings.result_names()["results_folder"] == name
+
+
+def test_names_of_results_are_known_before_anything_is_built():
+    settings = hyperparams("backbone: huggingface\nhub: /nowhere/my-model/")
+    assert settings.result_names() == {
+        "results_folder": "results",
+        "model": "pts_snn",
+        "backbone": "my-model",
+    }

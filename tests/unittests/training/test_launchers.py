@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.evaluation.run_folder import FoldFolder
 from speechbrain_ptssnn.training.launchers import (
     Task,
     local_launcher,
@@ -36,7 +37,8 @@ def make_task(tmp_path):
     def make(fold, code, threads=1):
         folder = tmp_path / f"fold_{fold}"
         folder.mkdir()
-        return Task(1, fold, folder, ("-c", code), str(folder), threads)
+        files = FoldFolder(folder)
+        return Task(1, fold, files, ("-c", code), str(folder), threads)
 
     return make
 
@@ -48,22 +50,22 @@ def test_failures_are_told_in_a_line_each_and_stop_nothing(make_task, capsys):
         make_task(3, DONE, threads=3),
         make_task(4, DONE),
     ]
-    tasks[3].folder.joinpath("log.txt").mkdir()  # cannot be written
+    tasks[3].files.path.joinpath("log.txt").mkdir()  # cannot be written
     assert run_tasks(tasks, local_launcher(2), show=False) == 3
     said = sorted(capsys.readouterr().out.splitlines())
-    log = tasks[0].log
+    log = tasks[0].files.log
     assert said[0] == f"seed 1, fold 1 failed: the reason; see {log}"
     assert "fold 2 failed: it was killed by signal 9; see" in said[1]
     assert "fold 4 failed: [Errno 21] Is a directory" in said[2]
     assert len(said) == 3
     assert log.read_text() == "first line\nthe reason\n"
-    assert tasks[2].log.read_text() == "threads 3\n"
-    assert json.loads((tasks[2].folder / "result.json").read_text())
+    assert tasks[2].files.log.read_text() == "threads 3\n"
+    assert json.loads((tasks[2].files.path / "result.json").read_text())
 
 
 def test_leaving_a_launcher_ends_what_runs_and_starts_no_more(make_task):
     tasks = [make_task(1, ENDS_WITH_STDIN), make_task(2, ENDS_WITH_STDIN)]
-    begun, ended = (tasks[0].folder / name for name in ("begun", "ended"))
+    begun, ended = (tasks[0].files.path / name for name in ("begun", "ended"))
     with pytest.raises(KeyboardInterrupt), local_launcher(1) as submit:
         futures = [submit(task) for task in tasks]
         while not begun.exists():
@@ -71,7 +73,7 @@ def test_leaving_a_launcher_ends_what_runs_and_starts_no_more(make_task):
         raise KeyboardInterrupt
     assert ended.exists()
     assert futures[1].cancelled()
-    assert not (tasks[1].folder / "begun").exists()
+    assert not (tasks[1].files.path / "begun").exists()
 
 
 def test_a_task_runs_as_long_as_who_waits_for_it(make_task):

@@ -6,9 +6,10 @@ from speechbrain_ptssnn.training.train_fold import feature_dataset
 
 
 def run_on(store):
-    job = SimpleNamespace(labels=("calm", "glad"))
     utterances = {name: SimpleNamespace(label="glad") for name in store}
-    return SimpleNamespace(job=job, store=store, by_id=utterances)
+    return SimpleNamespace(
+        labels=("calm", "glad"), store=store, by_id=utterances
+    )
 
 
 def test_training_hears_another_stretch_at_every_look():

@@ -1,0 +1,1 @@
+"""What people look at: pages and timelines made with a trained model."""

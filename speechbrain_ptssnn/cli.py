@@ -1,0 +1,484 @@
+"""The command ``ptssnn``: every subcommand's arguments and help."""
+
+import argparse
+import json
+import re
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from speechbrain.utils.distributed import if_main_process
+
+from speechbrain_ptssnn.corpora.registry import all_corpora, find_corpus
+from speechbrain_ptssnn.deploy import classify as classification
+from speechbrain_ptssnn.energy import measure as energy
+from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.evaluation import compare as comparison
+from speechbrain_ptssnn.experiments.trials import run_set
+from speechbrain_ptssnn.features.shards import DTYPES
+from speechbrain_ptssnn.features.store import PRECISIONS
+from speechbrain_ptssnn.recipe import train
+from speechbrain_ptssnn.report.page import write_report
+from speechbrain_ptssnn.training.arguments import FLAGS, OPTIONS, Arguments
+from speechbrain_ptssnn.training.command import start_command
+from speechbrain_ptssnn.training.launchers import LAUNCHERS
+from speechbrain_ptssnn.utils.distributed import one_sentence_errors
+from speechbrain_ptssnn.utils.files import write_text
+from speechbrain_ptssnn.utils.own_files import (
+    HPARAMS,
+    RECIPES,
+    find_yaml,
+    list_yaml,
+)
+from speechbrain_ptssnn.utils.suggestions import suggestion
+
+RUN = "results/<corpus>/<protocol>/<backbone>/<model>/<seed>"
+CHOICES = {
+    "launcher": LAUNCHERS,
+    "features_dtype": tuple(DTYPES),
+    "extraction_precision": tuple(PRECISIONS),
+    "precision": ("auto", "fp32", "bf16", "fp16"),
+}
+
+
+def main(argv=None):
+    """Runs a subcommand; what a user can mend ends in one sentence.
+
+    Arguments
+    ---------
+    argv : list of str, optional
+        Command line; ``sys.argv[1:]`` by default.
+    """
+    name, *words = (sys.argv[1:] if argv is None else argv) or ["--help"]
+    with one_sentence_errors():
+        if name in ("-h", "--help"):
+            print(_overview())
+        elif name == "--version":
+            print(f"speechbrain-ptssnn {version('speechbrain-ptssnn')}")
+        elif name in COMMANDS:
+            COMMANDS[name](words)
+        else:
+            raise InputError(
+                f"unknown command {name!r}{suggestion(name, COMMANDS)}; there "
+                f"are {', '.join(COMMANDS)}"
+            )
+
+
+def train_command(words):
+    """Trains and tests a head on a corpus."""
+    parser = _Parser("train", train_command.__doc__)
+    parser.usage = "ptssnn train CORPUS|MY.yaml [HEAD] [--key=value ...]"
+    _describe_target(parser)
+    if _asks_for_help(words):
+        _describe_training(parser)
+        parser.print_help()
+        return
+    train(*_target("train", words))
+
+
+def extract_command(words):
+    """Computes a corpus's features ahead of training."""
+    parser = _Parser(
+        "extract",
+        f"{extract_command.__doc__} Started several times, by torchrun or on "
+        "several machines with one --features_folder, every process computes "
+        "its share.",
+    )
+    parser.usage = "ptssnn extract CORPUS|MY.yaml [HEAD] [--key=value ...]"
+    _describe_target(parser)
+    if _asks_for_help(words):
+        _describe_training(parser)
+        parser.print_help()
+        return
+    corpus, recipe_folder, arguments = _target("extract", words)
+    command = start_command(arguments, corpus, recipe_folder)
+    utterances, store = command.open_store()
+    computed = command.fill(store)
+    if if_main_process():
+        print(
+            f"{store.folder}: features of {len(utterances)} utterances, "
+            f"{computed} computed now"
+        )
+
+
+def classify_command(words):
+    """Classifies audio files with a trained model."""
+    parser = _Parser("classify", classify_command.__doc__)
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help=f"the folder that a training left: {RUN}/fold_<k>/model",
+    )
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar="FILE|FOLDER",
+        help="audio files, and folders whose audio files are classified",
+    )
+    parser.add_argument(
+        "--format",
+        choices=classification.FORMATS,
+        default="text",
+        help="text: a line a file (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="written instead of printing (default: printed)",
+    )
+    args = parser.parse_args(words)
+    if args.output:
+        _check_parent("output", args.output)
+    files = classification.find_audio(args.paths)
+    classifier = classification.open_bundle(args.model)
+    is_printed = args.format == "text" and not args.output
+    results, bad = [], []
+    for path in files:
+        try:
+            results.append(classification.classify(classifier, path))
+        except InputError as error:
+            bad.append(str(error))
+            continue
+        if is_printed:
+            print(classification.as_text(results[-1:]), end="", flush=True)
+    text = classification.as_text(results, args.format)
+    if args.output:
+        write_text(args.output, text)
+    elif not is_printed:
+        print(text, end="")
+    if bad:
+        raise InputError(
+            f"{len(bad)} of {len(files)} files could not be classified: "
+            f"{'; '.join(bad)}"
+        )
+
+
+def experiments_command(words):
+    """Trains a set of models and prints them in one table."""
+    parser = _Parser("experiments", experiments_command.__doc__)
+    parser.usage = "ptssnn experiments SET --corpus=CORPUS [--key=value ...]"
+    parser.add_argument(
+        "set", metavar="SET", help="a name of 'ptssnn list sets', or a path"
+    )
+    parser.add_argument(
+        "--corpus",
+        help="one of 'ptssnn list corpora', or several, divided by commas; "
+        "so with --protocol and --backbone: one table each",
+    )
+    flags = {
+        "energy": "count the operations of the models that are shown",
+        "table_only": "train nothing, print what is finished",
+        "markdown": "print tables as markdown",
+    }
+    for name, text in flags.items():
+        parser.add_argument(f"--{name}", action="store_true", help=text)
+    if _asks_for_help(words):
+        _describe_training(parser)
+        parser.print_help()
+        return
+    given = {name: f"--{name}" in words for name in flags}
+    words = [word for word in words if word.removeprefix("--") not in flags]
+    if not words or words[0].startswith("-"):
+        raise InputError(
+            "name a set first: ptssnn experiments table5 --corpus=URDU; "
+            "'ptssnn list sets' has the sets"
+        )
+    run_set(
+        Arguments.parse(words),
+        given["energy"],
+        given["table_only"],
+        given["markdown"],
+    )
+
+
+def compare_command(words):
+    """Tests whether one run is better than another, utterance by utterance."""
+    parser = _Parser("compare", compare_command.__doc__)
+    for name in ("run_a", "run_b"):
+        parser.add_argument(
+            name,
+            metavar=name.upper(),
+            help=f"{RUN}, or the folder above it for all its seeds",
+        )
+    parser.add_argument(
+        "--json", metavar="FILE", help="also written as JSON (default: not)"
+    )
+    args = parser.parse_args(words)
+    if args.json:
+        _check_parent("json", args.json)
+    outcome = comparison.compare(args.run_a, args.run_b)
+    if args.json:
+        write_text(args.json, json.dumps(outcome, indent=2))
+    print(comparison.table(outcome))
+
+
+def energy_command(words):
+    """Counts a run's operations and their energy; writes energy.json."""
+    parser = _Parser("energy", energy_command.__doc__)
+    parser.add_argument("run", metavar="RUN", help=RUN)
+    parser.add_argument(
+        "--frames",
+        type=int,
+        default=energy.MEAN_FRAMES,
+        help="length of the utterance in the table, in frames of 20 ms "
+        "(default: %(default)s, the mean of IEMOCAP)",
+    )
+    parser.add_argument(
+        "--backbone",
+        choices=("yes", "no"),
+        default="yes",
+        help="whether the frozen front-end is counted too (default: "
+        "%(default)s)",
+    )
+    _add_features_folder(parser)
+    args = parser.parse_args(words)
+    outcome, path = energy.write_energy(
+        args.run, args.frames, args.backbone == "yes", args.features_folder
+    )
+    print(f"{energy.table(outcome)}\n\n{path}")
+
+
+def report_command(words):
+    """Shows a trained run as one HTML file."""
+    parser = _Parser("report", report_command.__doc__)
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help=f"{RUN}; the first is shown in full, the others are compared "
+        "with it",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="the file (default: report.html in the first RUN)",
+    )
+    _add_features_folder(parser)
+    args = parser.parse_args(words)
+    path = write_report(args.runs, args.output, args.features_folder)
+    print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+
+
+def list_command(words):
+    """Lists corpora, protocols, backbones, heads and sets."""
+    parser = _Parser("list", list_command.__doc__)
+    parser.add_argument(
+        "kinds",
+        nargs="*",
+        metavar="KIND",
+        help=f"any of {', '.join(LISTS)} (default: all)",
+    )
+    args = parser.parse_args(words)
+    for kind in args.kinds:
+        if kind not in LISTS:
+            raise InputError(
+                f"unknown kind {kind!r}{suggestion(kind, LISTS)}; there are "
+                f"{', '.join(LISTS)}"
+            )
+    parts = []
+    for kind in args.kinds or LISTS:
+        rows = LISTS[kind]()
+        width = max(len(name) for name, _ in rows) + 2
+        lines = [f"  {name.ljust(width)}{text}" for name, text in rows]
+        parts.append("\n".join([f"{kind}:", *lines]))
+    print("\n\n".join(parts))
+
+
+COMMANDS = {
+    "train": train_command,
+    "extract": extract_command,
+    "classify": classify_command,
+    "experiments": experiments_command,
+    "compare": compare_command,
+    "energy": energy_command,
+    "report": report_command,
+    "list": list_command,
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Argparse, whose errors are our sentences."""
+
+    def __init__(self, name, description):
+        super().__init__(
+            prog=f"ptssnn {name}", description=description, allow_abbrev=False
+        )
+
+    def parse_args(self, words):
+        args, unknown = self.parse_known_args(words)
+        if unknown:
+            known = [
+                option
+                for action in self._actions
+                for option in action.option_strings
+            ]
+            name = unknown[0].partition("=")[0]
+            raise InputError(
+                f"unknown argument {unknown[0]!r}{suggestion(name, known)}; "
+                f"see {self.prog} --help"
+            )
+        return args
+
+    def error(self, message):
+        raise InputError(f"{message}; see {self.prog} --help")
+
+
+def _asks_for_help(words):
+    return "--help" in words or "-h" in words
+
+
+def _target(name, words):
+    """The corpus, its recipe's folder and the parsed rest of a command line
+    that begins with a corpus, or with the YAML file of a corpus of one's own.
+    """
+    n_names = next(
+        (k for k, word in enumerate(words) if word.startswith("-")), len(words)
+    )
+    names, rest = words[:n_names], words[n_names:]
+    if not names:
+        raise InputError(
+            f"name a corpus first, or your corpus's YAML file: ptssnn {name} "
+            "URDU --data_folder=...; 'ptssnn list corpora' has the corpora"
+        )
+    if names[0].endswith((".yaml", ".yml")):
+        corpus, file = "Custom", find_yaml("head", names[0])
+        if len(names) > 1:
+            raise InputError(
+                f"{names[1]!r} cannot stand behind {names[0]}; write 'base: "
+                f"{names[1]}' into that file"
+            )
+    else:
+        corpus = find_corpus(names[0]).name
+        file = find_yaml("head", names[1] if len(names) > 1 else "pts_snn")
+    arguments = Arguments.parse([str(file), *names[2:], *rest])
+    if "corpus" in arguments.keys:
+        raise InputError(
+            f"--corpus cannot be set here; write ptssnn {name} "
+            f"{arguments.keys['corpus']} ..."
+        )
+    return corpus, RECIPES / corpus, arguments
+
+
+def _check_parent(option, path):
+    if not Path(path).parent.is_dir():
+        raise InputError(f"--{option}={path}: there is no such folder")
+
+
+def _add_features_folder(parser):
+    parser.add_argument(
+        "--features_folder",
+        metavar="FOLDER",
+        help="where the features are (default: where they were in training)",
+    )
+
+
+def _describe_target(parser):
+    parser.add_argument(
+        "corpus",
+        metavar="CORPUS|MY.yaml",
+        help="a name of 'ptssnn list corpora', or the YAML file of a corpus "
+        "of your own (docs/own_corpus.md)",
+    )
+    parser.add_argument(
+        "head",
+        nargs="?",
+        metavar="HEAD",
+        help="a name of 'ptssnn list heads', or the path of a YAML file "
+        "(default: pts_snn)",
+    )
+
+
+def _describe_training(parser):
+    """Adds the keys of a head's YAML and SpeechBrain's options to the help."""
+    group = None
+    for title, key, default, text in _keys(HPARAMS / "pts_snn.yaml"):
+        if group is None or title != group.title:
+            group = parser.add_argument_group(title)
+        _describe_key(group, key, default, text)
+    group = parser.add_argument_group("keys of pretrained backbones")
+    for _, key, default, text in _keys(HPARAMS / "backbones/huggingface.yaml"):
+        _describe_key(group, key, default, text)
+    group = parser.add_argument_group("SpeechBrain's options")
+    for name, text in OPTIONS.items():
+        text = text.replace("%", "%%")
+        if name in FLAGS:
+            group.add_argument(f"--{name}", action="store_true", help=text)
+        else:
+            default = getattr(Arguments("", {}, {}).run_options, name)
+            _describe_key(group, name, default, text)
+
+
+def _describe_key(group, key, default, text):
+    if key in CHOICES:
+        text = f"one of {', '.join(CHOICES[key])}; {text}".strip("; ")
+    text = f"{text} (default: {default})".replace("%", "%%")
+    group.add_argument(f"--{key}", metavar="VALUE", help=text)
+
+
+def _keys(file):
+    """The plain keys of a YAML file: (heading, key, default, comment)."""
+    heading, above, blank = "keys", [], True
+    for line in file.read_text(encoding="utf-8").splitlines():
+        pair = re.match(r"(\w+):\s*(.*?)\s*(?:# (.*))?$", line)
+        if line.startswith("# "):
+            above.append(line[2:])
+        elif pair and not pair[1].startswith("_"):
+            key, default, beside = pair.groups()
+            if len(above) == 1 and blank and not above[0].endswith("."):
+                heading, above = above[0], []
+            if default[:5] not in ("!PLAC", "!new:", "!name", "!appl"):
+                text = " ".join([*above, beside or ""]).strip()
+                yield heading, key, default or '""', text
+            above, blank = [], False
+        elif not line:
+            above, blank = [], True
+
+
+def _list_protocols():
+    return [
+        (f"{corpus.name} {name}", _with_default(text, name == corpus.protocol))
+        for corpus in all_corpora()
+        for name, text in list_yaml(RECIPES / corpus.name / "protocols")
+    ]
+
+
+def _with_default(text, is_default):
+    return f"{text} (default)" if is_default else text
+
+
+def _list_heads():
+    return [
+        (f"{folder}/{name}".lstrip("./"), text)
+        for folder in (".", "ablations", "peers")
+        for name, text in list_yaml(HPARAMS / folder)
+    ]
+
+
+LISTS = {
+    "corpora": lambda: [
+        (corpus.name, corpus.description) for corpus in all_corpora()
+    ],
+    "protocols": _list_protocols,
+    "backbones": lambda: list_yaml(HPARAMS / "backbones"),
+    "heads": _list_heads,
+    "sets": lambda: list_yaml(HPARAMS / "sets"),
+}
+
+
+def _overview():
+    width = max(map(len, COMMANDS)) + 2
+    return "\n".join(
+        [
+            "usage: ptssnn COMMAND [ARGUMENTS]",
+            "",
+            "Speech emotion recognition with a frozen speech model and a "
+            "spiking head.",
+            "",
+            *(
+                f"  {name.ljust(width)}{command.__doc__}"
+                for name, command in COMMANDS.items()
+            ),
+            "",
+            "ptssnn COMMAND --help lists the command's arguments.",
+        ]
+    )

@@ -1,0 +1,194 @@
+"""Audio files classified with a trained bundle, one after the other."""
+
+import csv
+import json
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from speechbrain.inference import EncoderClassifier
+
+from speechbrain_ptssnn.audio import load_audio
+from speechbrain_ptssnn.errors import InputError
+
+# Of a folder, the files with these endings are classified.
+SUFFIXES = (
+    *(".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus"),
+    *(".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64"),
+)
+FORMATS = ("text", "csv", "json")
+
+
+@dataclass(frozen=True)
+class Classified:
+    """What a bundle says about a file.
+
+    Arguments
+    ---------
+    path : str
+        The file.
+    label : str
+        The most likely class.
+    posteriors : dict
+        Class to posterior probability, in index order.
+    """
+
+    path: str
+    label: str
+    posteriors: dict
+
+
+def open_bundle(folder):
+    """Loads a bundle with SpeechBrain's own class.
+
+    Arguments
+    ---------
+    folder : str or Path
+        ``fold_<k>/model`` of a run, or a copy of it.
+
+    Returns
+    -------
+    speechbrain.inference.EncoderClassifier
+
+    Raises
+    ------
+    InputError
+        If the folder is no bundle; says where one is.
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        raise InputError(
+            f"{folder}: is not there; MODEL is the folder that a training "
+            "left, e.g. results/.../pts_snn/1/fold_1/model"
+        )
+    if folder.is_file():
+        raise InputError(
+            f"{folder}: is a file; MODEL comes first and is a folder, e.g. "
+            "results/.../pts_snn/1/fold_1/model"
+        )
+    if not (folder / "label_encoder.ckpt").is_file():
+        found = sorted(folder.rglob("model/label_encoder.ckpt"))
+        where = (
+            f"did you mean {found[0].parent}?"
+            if found
+            else "it holds no label_encoder.ckpt"
+        )
+        raise InputError(f"{folder}: is not a trained model's folder; {where}")
+    return EncoderClassifier.from_hparams(source=str(folder))
+
+
+def find_audio(paths):
+    """Lists files as they are, and the audio files in folders, sorted.
+
+    Arguments
+    ---------
+    paths : list of str
+        Files and folders.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    InputError
+        If a folder holds no audio file.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> for name in ("b.wav", "a.FLAC", "notes.txt"):
+    ...     (folder / name).touch()
+    >>> [Path(path).name for path in find_audio([folder])]
+    ['a.FLAC', 'b.wav']
+    """
+    files = []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            files.append(str(path))
+            continue
+        found = sorted(
+            str(each)
+            for each in path.rglob("*")
+            if each.suffix.lower() in SUFFIXES and not each.name.startswith(".")
+        )
+        if not found:
+            raise InputError(
+                f"{path}: holds no audio file, which end with "
+                f"{', '.join(SUFFIXES)}"
+            )
+        files += found
+    return files
+
+
+def classify(classifier, path):
+    """Classifies one file.
+
+    Arguments
+    ---------
+    classifier : speechbrain.inference.EncoderClassifier
+        Of :func:`open_bundle`.
+    path : str
+        The file.
+
+    Returns
+    -------
+    Classified
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or is too short.
+    """
+    wav = load_audio(path, classifier.audio_normalizer)
+    try:
+        log_posteriors, _, _, text = classifier.classify_batch(wav.unsqueeze(0))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    labels = classifier.hparams.label_encoder.ind2lab
+    posteriors = log_posteriors[0].exp().tolist()
+    return Classified(
+        path, text[0], {labels[k]: p for k, p in enumerate(posteriors)}
+    )
+
+
+def as_text(results, layout="text"):
+    r"""Results for people or programs.
+
+    Arguments
+    ---------
+    results : list of Classified
+        One a file.
+    layout : str
+        "text": a line a file; "csv": columns path, label and one ``p_<class>``
+        a class; "json": a list of objects.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> results = [Classified("a.wav", "calm", {"calm": 0.75, "mad": 0.25})]
+    >>> as_text(results)
+    'a.wav: calm (calm 0.750, mad 0.250)\n'
+    >>> as_text(results, "csv")
+    'path,label,p_calm,p_mad\na.wav,calm,0.750000,0.250000\n'
+    """
+    if layout == "json":
+        rows = [vars(each) for each in results]
+        return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+    if layout == "csv":
+        stream = StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        labels = list(results[0].posteriors) if results else []
+        writer.writerow(["path", "label", *(f"p_{label}" for label in labels)])
+        for each in results:
+            values = (f"{p:.6f}" for p in each.posteriors.values())
+            writer.writerow([each.path, each.label, *values])
+        return stream.getvalue()
+    lines = []
+    for each in results:
+        values = (f"{label} {p:.3f}" for label, p in each.posteriors.items())
+        lines.append(f"{each.path}: {each.label} ({', '.join(values)})\n")
+    return "".join(lines)

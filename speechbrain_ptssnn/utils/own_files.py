@@ -1,0 +1,117 @@
+"""The YAML files that come with the package, found by name and listed.
+
+The links ``speechbrain_ptssnn/hparams`` and ``speechbrain_ptssnn/recipes``
+lead to the folders at the top of the repository. A wheel holds copies of the
+YAML files instead of the links.
+"""
+
+import re
+from pathlib import Path
+
+from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.utils.suggestions import suggestion
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+HPARAMS = (_PACKAGE / "hparams").resolve()
+RECIPES = (_PACKAGE / "recipes").resolve()
+# Where the files of a kind lie. Protocols lie in their corpus's folder.
+FOLDERS = {
+    "head": (HPARAMS, HPARAMS / "ablations", HPARAMS / "peers"),
+    "backbone": (HPARAMS / "backbones",),
+    "set": (HPARAMS / "sets",),
+    "protocol": (),
+}
+ENDINGS = (".yaml", ".yml")
+
+
+def find_yaml(kind, name, folders=(Path(),)):
+    """Finds a YAML file of the user or of the package.
+
+    The folders are searched in the order given, then the package's own. A
+    name without an ending stands for ``<name>.yaml``, except in the current
+    folder: ``fbank`` is the package's backbone even if the current folder has
+    a file ``fbank.yaml``. A path in the repository, such as
+    ``hparams/pts_snn.yaml``, works in every folder.
+
+    Arguments
+    ---------
+    kind : str
+        "head", "backbone", "set" or "protocol".
+    name : str or Path
+        A name, e.g. "fbank" or "fbank.yaml", or a path.
+    folders : iterable of Path
+        Folders to search first; by default the current one. Protocols need
+        the folder ``protocols`` of their corpus here.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    InputError
+        If there is no such file; the message has the nearest name and the
+        list of all names.
+
+    Example
+    -------
+    >>> find_yaml("head", "hparams/pts_snn.yaml").name
+    'pts_snn.yaml'
+    >>> find_yaml("protocol", "speaker", [RECIPES / "URDU/protocols"]).name
+    'speaker.yaml'
+    >>> find_yaml("backbone", "fbnk")
+    Traceback (most recent call last):
+    speechbrain_ptssnn.errors.InputError: unknown backbone 'fbnk' (did you ...
+    """
+    name = str(name)
+    if Path(name).suffix and Path(name).is_file():
+        return Path(name)
+    folders = [Path(folder) for folder in (*folders, *FOLDERS[kind])]
+    others = [folder for folder in folders if folder != Path()]
+    if name.endswith(ENDINGS):
+        file, searched = Path(name), folders
+    else:
+        file, searched = Path(f"{name}.yaml"), others
+    files = [folder / file for folder in searched]
+    for folder in (HPARAMS, RECIPES):
+        if file.parts[0] == folder.name:
+            files.append(folder.parent / file)
+    for each in files:
+        if each.is_file():
+            return each
+    listed = (each for folder in others for each, _ in list_yaml(folder))
+    known = list(dict.fromkeys(listed))
+    raise InputError(
+        f"unknown {kind} {name!r}{suggestion(file.stem, known)}; there are "
+        f"{known}, and the path of a YAML file of yours will do"
+    )
+
+
+def list_yaml(folder):
+    """Lists the YAML files of a folder, without those of its subfolders.
+
+    Arguments
+    ---------
+    folder : Path
+        A folder; if it does not exist, the list is empty.
+
+    Returns
+    -------
+    list of tuple
+        (name, description), sorted by name. The description is the first
+        sentence of the comment with which the file begins, without its full
+        stop.
+
+    Example
+    -------
+    >>> dict(list_yaml(HPARAMS / "backbones"))["fbank"]
+    '80 log-mel filters, two frames of 10 ms side by side: 160 values ...'
+    """
+    files = sorted(Path(folder).glob("*.yaml"))
+    return [(file.stem, _first_sentence(file)) for file in files]
+
+
+def _first_sentence(file):
+    comment = re.match(r"(#.*\n)*", file.read_text(encoding="utf-8"))[0]
+    text = " ".join(line.strip("# ") for line in comment.splitlines())
+    return re.split(r"\.(?:\s|$)", text, maxsplit=1)[0]
