@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 import speechbrain_ptssnn
-from speechbrain_ptssnn.corpora.common import write_manifest
+from speechbrain_ptssnn.corpora.manifests import write_manifest
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.summary import summarize
 from speechbrain_ptssnn.features.store import FeatureStore
