@@ -26,7 +26,7 @@ from torchaudio.functional import resample
 
 from speechbrain_ptssnn import PTSSNN, FocalSmoothingLoss
 from speechbrain_ptssnn.backbones.base import Backbone
-from speechbrain_ptssnn.corpora.common import find_corpus
+from speechbrain_ptssnn.corpora.registry import find_corpus
 from speechbrain_ptssnn.features.store import FeatureStore
 from speechbrain_ptssnn.recipe import choose_precision
 from speechbrain_ptssnn.utils.memory import keep_freed_memory

@@ -17,7 +17,7 @@ import torch
 from timing import save
 
 from speechbrain_ptssnn.backbones import Fbank
-from speechbrain_ptssnn.corpora.common import find_corpus
+from speechbrain_ptssnn.corpora.registry import find_corpus
 from speechbrain_ptssnn.features.shards import scan
 from speechbrain_ptssnn.features.store import FeatureStore
 

@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 
 from overview import COSTS, costs, overview
-from speechbrain_ptssnn.corpora.common import find_corpus
+from speechbrain_ptssnn.corpora.registry import find_corpus
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.experiments.table import NOTES, PLACE, body, title
 from speechbrain_ptssnn.utils.distributed import one_sentence_errors

@@ -44,7 +44,7 @@ def listed(emobox):
         result = []
         for line in (emobox / name / f"{name}.jsonl").open():
             row = json.loads(line)
-            facts = module.describe(Path(row["wav"]))
+            facts = module.RELEASE.describe(Path(row["wav"]))
             if corpus == "IEMOCAP":  # whose labels are not in the names
                 facts["label"] = module.LABELS[row["emo"]]
             wav, seconds = row["wav"], row["length"]

@@ -1,1 +1,1 @@
-"""The corpora, one module each; ``common`` and ``folds`` serve them all."""
+"""The corpora, one module each; ``registry`` lists them."""

@@ -1,6 +1,6 @@
-"""The same audio under two ids: a test utterance that was trained on."""
+"""Checks of a corpus: number of utterances, ids, labels, same audio twice."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from speechbrain.utils.logger import get_logger
 
@@ -9,25 +9,100 @@ from speechbrain_ptssnn.errors import InputError
 logger = get_logger(__name__)
 
 
-def check_same_audio(utterances, folds, hash_of):
-    """Refuses audio that occurs twice and would make results wrong.
+def check_counts(corpus, utterances, expected, hint, by="label"):
+    """Compares the numbers of utterances with the published ones.
 
-    Twice with one label and on one side of every fold, it counts twice, which
-    is warned of.
+    Arguments
+    ---------
+    corpus : str
+        The corpus's name, for the message.
+    utterances : list of Utterance
+        What was found.
+    expected : dict
+        From value to number of utterances, e.g. from label to number.
+    hint : str
+        The end of the message: what to do, or what the folder should hold.
+    by : str
+        The attribute of :class:`Utterance` that is counted.
+
+    Raises
+    ------
+    InputError
+        If a number differs; the message lists those that do and the likely
+        reason.
+
+    Example
+    -------
+    >>> check_counts("URDU", [], {"Angry": 100}, "see recipes/URDU/README.md")
+    Traceback (most recent call last):
+    speechbrain_ptssnn.errors.InputError: URDU: found {'Angry': 0}, expected \
+{'Angry': 100} by label; a partial download? see recipes/URDU/README.md
+    """
+    counts = Counter(getattr(utterance, by) for utterance in utterances)
+    values = sorted({*counts, *expected})
+    odd = [k for k in values if counts[k] != expected.get(k, 0)]
+    if odd:
+        found = {k: counts[k] for k in odd}
+        wanted = {k: expected.get(k, 0) for k in odd}
+        fewer = all(found[k] < wanted[k] for k in odd)
+        reason = "a partial download?" if fewer else "another release, copies?"
+        raise InputError(
+            f"{corpus}: found {found}, expected {wanted} by {by}; {reason} "
+            f"{hint}"
+        )
+
+
+def check_utterances(corpus, utterances):
+    """Checks that ids are unique and labels are known.
+
+    Arguments
+    ---------
+    corpus : Corpus
+        Has the allowed labels.
+    utterances : list of Utterance
+        What its reader returned.
+
+    Raises
+    ------
+    InputError
+        If there is no utterance, an id occurs twice or a label is unknown.
+    """
+    if not utterances:
+        raise InputError(f"{corpus.name}: no utterance was found")
+    seen = {}
+    for utterance in utterances:
+        if utterance.id in seen:
+            raise InputError(
+                f"{corpus.name}: id {utterance.id!r} occurs twice, in "
+                f"{seen[utterance.id]} and {utterance.wav}; remove one"
+            )
+        seen[utterance.id] = utterance.wav
+        if utterance.label not in corpus.labels:
+            raise InputError(
+                f"{utterance.wav}: label {utterance.label!r} is not one of "
+                f"{list(corpus.labels)}"
+            )
+
+
+def check_same_audio(utterances, folds, hash_of):
+    """Checks that no audio is both trained on and tested, under two ids.
+
+    A copy that has the same label and stays in the same part of every fold
+    only counts twice: that is a warning.
 
     Arguments
     ---------
     utterances : list of Utterance
         The corpus.
     folds : list of Fold
-        What it was cut into.
+        How it is split.
     hash_of : callable
-        Id to the hash of the utterance's audio.
+        From an utterance's id to the hash of its audio.
 
     Raises
     ------
     InputError
-        If the same audio has two labels, or stands on two sides of a fold.
+        If the same audio has two labels, or is in two parts of a fold.
 
     Example
     -------
@@ -53,15 +128,15 @@ def check_same_audio(utterances, folds, hash_of):
             )
         ids = {u.id for u in same}
         for number, fold in enumerate(folds, 1):
-            sides = [
-                side
-                for side, part in vars(fold).items()
-                if not ids.isdisjoint(part)
+            parts = [
+                part
+                for part, members in vars(fold).items()
+                if not ids.isdisjoint(members)
             ]
-            if len(sides) > 1:
+            if len(parts) > 1:
                 raise InputError(
                     f"{names} are the same audio, which fold {number} has in "
-                    f"{sides}; keep one"
+                    f"{parts}; keep one"
                 )
     if copies:
         logger.warning(

@@ -1,23 +1,9 @@
-"""What every corpus reader returns, and the checks they share.
+"""What a corpus is made of: utterances, labels and a reader."""
 
-A corpus is one module here: it defines ``CORPUS`` (a :class:`Corpus`), whose
-``read`` lists the utterances. Adding a corpus takes that one file and a
-folder in ``recipes/``.
-"""
-
-import json
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from importlib import import_module
-from pkgutil import iter_modules
+from dataclasses import dataclass, replace
 
-from speechbrain_ptssnn import corpora
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.utils.files import write_text
-
-# Modules beside the corpora that are none.
-TOOLS = ("common", "folds", "given_folds", "release")
 
 
 @dataclass(frozen=True)
@@ -31,26 +17,26 @@ class Utterance:
     wav : str
         Path of the audio file.
     speaker : str
-        Who speaks; the speaker-independent protocol splits by this.
+        Who speaks; the speaker-independent protocols split by this.
     label : str
         One of the corpus's labels.
     duration : float
         Seconds.
     session : str
-        Recording session, "" where the corpus has none.
+        Recording session; "" if the corpus has none.
     sex : str
-        "f", "m", or "" where the corpus does not say.
+        "f" or "m"; "" if the corpus does not say.
     sentence : str
-        Which sentence is spoken, where sentences repeat.
+        Which sentence is spoken, if several speakers speak the same ones.
     text : str
         What is said.
     fold : str
-        The corpus's own assignment: a fold's number, or "train", "valid" or
-        "test".
+        The corpus's own assignment: the name of a fold, or "train", "valid"
+        or "test".
     start : float
         Where the utterance begins in the file, in seconds.
     end : float or None
-        Where it ends; None is the file's end.
+        Where it ends, in seconds; None is the end of the file.
     """
 
     id: str
@@ -69,23 +55,26 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Corpus:
-    """What the training needs to know of a corpus.
+    """What the training needs to know about a corpus.
 
     Arguments
     ---------
     name : str
-        As it is written in tables and result folders.
+        As it is written in tables and in the paths of results.
     labels : tuple of str
-        In index order: label ``labels[k]`` is output neuron k.
+        In index order: ``labels[k]`` belongs to output neuron k.
     read : callable
-        ``read(data_folder, complete=True)`` lists the :class:`Utterance` s,
-        sorted by id; ``complete`` asks for the published counts.
+        ``read(data_folder, complete=True)`` returns a list of
+        :class:`Utterance`, sorted by id. With ``complete`` it raises an
+        InputError unless the published number of utterances is there.
     protocol : str
-        The paper's, which is taken if none is asked for: a file of the
-        recipe's ``protocols/``.
+        The default protocol, which is the paper's: the name of a YAML file in
+        the recipe's ``protocols/``.
     configure : callable or None
-        ``configure(settings)`` gives the Corpus of one run, where the run's
-        YAML says what its name or labels are.
+        ``configure(settings)`` returns the Corpus of one run, if its name or
+        labels are set in the run's YAML.
+    description : str
+        One line about the corpus, for lists.
     """
 
     name: str
@@ -93,133 +82,19 @@ class Corpus:
     read: Callable
     protocol: str = "random"
     configure: Callable | None = None
-
-
-def find_corpus(name):
-    """The :class:`Corpus` called ``name``, in any case.
-
-    Arguments
-    ---------
-    name : str
-        The module's name in ``speechbrain_ptssnn.corpora``, e.g. "urdu".
-
-    Returns
-    -------
-    Corpus
-
-    Raises
-    ------
-    InputError
-        If there is no such corpus; the message lists those there are.
-
-    Example
-    -------
-    >>> find_corpus("URDU").labels
-    ('Angry', 'Happy', 'Neutral', 'Sad')
-    """
-    if not is_known(name):
-        raise InputError(f"unknown corpus {name!r}; there are {_known()}")
-    return import_module(f"{corpora.__name__}.{name.lower()}").CORPUS
-
-
-def is_known(name):
-    """Whether there is a reader for the corpus of this name."""
-    return name.lower() in _known()
-
-
-def _known():
-    return sorted(
-        module.name
-        for module in iter_modules(corpora.__path__)
-        if module.name not in TOOLS
-    )
-
-
-def check_counts(corpus, utterances, expected, hint, by="label"):
-    """Compares numbers of utterances with the published ones.
-
-    Arguments
-    ---------
-    corpus : str
-        The corpus's name, for the message.
-    utterances : list of Utterance
-        What was found.
-    expected : dict
-        Label, or what else is counted, to number.
-    hint : str
-        What to do, or what the folder should hold and where it is had.
-    by : str
-        What is counted: an attribute of :class:`Utterance`.
-
-    Raises
-    ------
-    InputError
-        If a count differs; the message tells those that do, and what is
-        likely wrong.
-
-    Example
-    -------
-    >>> check_counts("URDU", [], {"Angry": 100}, "see recipes/URDU/README.md")
-    Traceback (most recent call last):
-    speechbrain_ptssnn.errors.InputError: URDU: found {'Angry': 0}, expected \
-{'Angry': 100} by label; a partial download? see recipes/URDU/README.md
-    """
-    counts = Counter(getattr(utterance, by) for utterance in utterances)
-    values = sorted({*counts, *expected})
-    odd = [k for k in values if counts[k] != expected.get(k, 0)]
-    if odd:
-        found = {k: counts[k] for k in odd}
-        wanted = {k: expected.get(k, 0) for k in odd}
-        fewer = all(found[k] < wanted[k] for k in odd)
-        reason = "a partial download?" if fewer else "another release, copies?"
-        raise InputError(
-            f"{corpus}: found {found}, expected {wanted} by {by}; {reason} "
-            f"{hint}"
-        )
-
-
-def check_utterances(corpus, utterances):
-    """Refuses what no training can use: duplicates and unknown labels.
-
-    Arguments
-    ---------
-    corpus : Corpus
-        Whose labels are allowed.
-    utterances : list of Utterance
-        What its reader returned.
-
-    Raises
-    ------
-    InputError
-        If there is no utterance, an id occurs twice or a label is unknown.
-    """
-    if not utterances:
-        raise InputError(f"{corpus.name}: no utterance was found")
-    seen = {}
-    for utterance in utterances:
-        if utterance.id in seen:
-            raise InputError(
-                f"{corpus.name}: id {utterance.id!r} occurs twice, in "
-                f"{seen[utterance.id]} and {utterance.wav}; remove one"
-            )
-        seen[utterance.id] = utterance.wav
-        if utterance.label not in corpus.labels:
-            raise InputError(
-                f"{utterance.wav}: label {utterance.label!r} is not one of "
-                f"{list(corpus.labels)}"
-            )
+    description: str = ""
 
 
 def classes_of(corpus, label_map):
-    """The classes that are trained, in index order.
+    """Returns the classes to train, in index order.
 
     Arguments
     ---------
     corpus : Corpus
-        Whose labels there are.
+        Its labels are the keys of the map.
     label_map : dict
-        Label to class, or to None where its utterances are left out; empty
-        for the corpus's own labels.
+        From label to class, or to None to leave out the label's utterances.
+        An empty one keeps the corpus's own labels.
 
     Returns
     -------
@@ -228,14 +103,14 @@ def classes_of(corpus, label_map):
     Raises
     ------
     InputError
-        If a label is not in the map or not the corpus's, or fewer than two
-        classes are left.
+        If a label is not in the map or not in the corpus, or if fewer than
+        two classes are left.
 
     Example
     -------
-    >>> urdu = find_corpus("URDU")
+    >>> corpus = Corpus("URDU", ("Angry", "Happy", "Neutral", "Sad"), read=None)
     >>> high_low = dict(Angry="high", Happy="high", Neutral=None, Sad="low")
-    >>> classes_of(urdu, high_low)
+    >>> classes_of(corpus, high_low)
     ('high', 'low')
     """
     if not label_map:
@@ -250,20 +125,24 @@ def classes_of(corpus, label_map):
             f"{list(corpus.labels)}, and no other; see {odd}"
         )
     if "" in label_map.values():
-        raise InputError("label_map: a class is empty; null leaves a label out")
+        raise InputError(
+            "label_map: a class is empty; write null to leave a label out"
+        )
     classes = tuple(dict.fromkeys(filter(None, label_map.values())))
     if len(classes) < 2:
-        raise InputError(f"label_map leaves {len(classes)} classes; 2 needed")
+        raise InputError(
+            f"label_map leaves {len(classes)} classes; 2 are needed"
+        )
     return classes
 
 
 def map_labels(utterances, label_map):
-    """The utterances whose label has a class, labelled with it.
+    """Replaces labels by their classes and leaves out those without one.
 
     Arguments
     ---------
     utterances : list of Utterance
-        Checked by :func:`check_utterances`.
+        Their labels are keys of the map.
     label_map : dict
         As in :func:`classes_of`.
 
@@ -278,20 +157,3 @@ def map_labels(utterances, label_map):
         for u in utterances
         if label_map[u.label] is not None
     ]
-
-
-def write_manifest(path, utterances):
-    """Writes SpeechBrain's JSON manifest, ``{id: {wav, speaker, ...}}``.
-
-    Arguments
-    ---------
-    path : str or Path
-        The file; ``DynamicItemDataset.from_json`` reads it.
-    utterances : list of Utterance
-        Its rows, in this order.
-    """
-    rows = {}
-    for utterance in utterances:
-        row = asdict(utterance)
-        rows[row.pop("id")] = row
-    write_text(path, json.dumps(rows, indent=1, ensure_ascii=False))

@@ -1,22 +1,21 @@
-"""Two corpora, one to train on and one to test on.
+"""Two corpora: one to train on, one to test on.
 
-The protocol's YAML says which, and what their labels have in common:
-``train_corpus``, ``test_corpus`` and, by corpus, ``label_maps``.
+The protocol's YAML sets ``train_corpus``, ``test_corpus`` and, for each of
+them, a map from its labels to the common classes in ``label_maps``.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
+from speechbrain_ptssnn.corpora.checks import check_utterances
 from speechbrain_ptssnn.corpora.common import (
     Corpus,
-    check_utterances,
     classes_of,
-    find_corpus,
-    is_known,
     map_labels,
 )
 from speechbrain_ptssnn.corpora.custom import custom_corpus
+from speechbrain_ptssnn.corpora.registry import find_corpus, is_known
 from speechbrain_ptssnn.errors import InputError
 
 
@@ -26,24 +25,26 @@ def cross_corpus(train, test, label_maps):
     Arguments
     ---------
     train, test : str
-        Names of ours, or a name of your own for a manifest of yours.
+        Names of our corpora. Any other name is your own corpus, which is read
+        from a manifest.
     label_maps : dict
-        By corpus, label to class, None leaves the label out.
+        From corpus to a dict from label to class; None leaves a label out.
 
     Returns
     -------
     Corpus
-        Whose ``data_folder`` is a dict, by corpus; of its utterances ids and
-        speakers begin with the corpus, and ``fold`` is "train" or "test".
+        Its ``data_folder`` is a dict from corpus to folder. Ids and speakers
+        of its utterances begin with the corpus's name, and their ``fold`` is
+        "train" or "test".
 
     Raises
     ------
     InputError
-        If a map does not fit its corpus or the corpora's classes differ.
+        If a map does not fit its corpus, or the classes of the two differ.
 
     Example
     -------
-    >>> emovo = dict.fromkeys(find_corpus("EMOVO").labels)
+    >>> emovo = dict.fromkeys(find_corpus("EMOVO").labels)  # None for all
     >>> emovo.update(anger="angry", sadness="sad")
     >>> urdu = dict(Angry="angry", Happy=None, Neutral=None, Sad="sad")
     >>> cross_corpus("EMOVO", "URDU", {"EMOVO": emovo, "URDU": urdu}).labels
@@ -56,7 +57,7 @@ def cross_corpus(train, test, label_maps):
         label_map = label_maps.get(name)
         if not label_map:
             raise InputError(
-                f"label_maps has none for {name}, but for {list(label_maps)}"
+                f"label_maps has no map for {name}, only for {list(label_maps)}"
             )
         corpus = (
             find_corpus(name)
@@ -69,7 +70,7 @@ def cross_corpus(train, test, label_maps):
     if odd:
         raise InputError(
             f"label_maps: {train} and {test} do not share the classes {odd}; "
-            "map what only one of them has to null"
+            "map labels that only one of them has to null"
         )
     return Corpus("CrossCorpus", classes[train], partial(_read, sides))
 
@@ -78,7 +79,7 @@ def _read(sides, data_folder, complete=True):
     names = [corpus.name for corpus, _ in sides.values()]
     if not isinstance(data_folder, Mapping) or {*data_folder} - {*names}:
         raise InputError(
-            f"data_folder must name the folders of {names}, like "
+            f"data_folder must name the folders of {names}, as in "
             f"'{{{names[0]}: /a, {names[1]}: /b}}', got {data_folder!r}"
         )
     utterances = []
@@ -102,10 +103,17 @@ def _configure(settings):
     if not all(key in settings.document for key in keys):
         raise InputError(
             "CrossCorpus needs train_corpus, test_corpus and label_maps in "
-            "the protocol's YAML; features are extracted ahead by corpus, "
-            "e.g. with --corpus=EMOVO"
+            "the protocol's YAML; to extract features ahead, name one corpus, "
+            "e.g. --corpus=EMOVO"
         )
     return cross_corpus(*map(settings.value, keys))
 
 
-CORPUS = Corpus("CrossCorpus", (), None, "emovo_to_urdu", configure=_configure)
+CORPUS = Corpus(
+    "CrossCorpus",
+    (),
+    None,
+    "emovo_to_urdu",
+    configure=_configure,
+    description="two corpora: trained on one, tested on the other",
+)

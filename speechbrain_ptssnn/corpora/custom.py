@@ -1,8 +1,8 @@
-"""A corpus of one's own: a table with a row for each utterance.
+"""Your own corpus: a manifest, which is a table with a row per utterance.
 
-The columns ``path`` and ``label`` must be there; see
-recipes/Custom/README.md for the others. The run's YAML names the corpus and,
-in ``label_map``, its labels in index order.
+The table needs the columns ``path`` and ``label``; recipes/Custom/README.md
+lists the others. The run's YAML sets the corpus's name and, in ``label_map``,
+its labels in index order.
 """
 
 import math
@@ -32,32 +32,32 @@ OPTIONAL = (
     "end",
 )
 OTHER_NAMES = {"wav": "path", "split": "fold"}
-# What folds are made by is known of all utterances, or of none.
+# Protocols split by these, so they must be filled in everywhere or nowhere.
 ALL_OR_NONE = ("speaker", "session", "fold")
-TOLERANCE = 0.05  # seconds that tools differ by about a file's end
-NAMED = 3  # of all files that are missing or bad, in the error
+TOLERANCE = 0.05  # seconds by which tools disagree about a file's end
+NAMED = 3  # the number of missing or bad files that an error names
 
 
 def custom_corpus(name, label_map):
-    """A corpus that its label map and a manifest describe.
+    """Makes a corpus from its label map; the manifest is read later.
 
     Arguments
     ---------
     name : str
-        As it is written in tables and result folders.
+        As it is written in tables and in the paths of results.
     label_map : dict
-        Names each label of the manifest; see
+        Has each label of the manifest as a key; see
         :func:`~speechbrain_ptssnn.corpora.common.classes_of`.
 
     Returns
     -------
     Corpus
-        Whose ``data_folder`` is the manifest's path.
+        Its ``data_folder`` is the path of the manifest.
 
     Raises
     ------
     InputError
-        If there is no label.
+        If the map is empty.
 
     Example
     -------
@@ -66,7 +66,7 @@ def custom_corpus(name, label_map):
     """
     if not label_map:
         raise InputError(
-            f"{name}: label_map is not set; it names each label of the "
+            f"{name}: label_map is not set; write each label of the "
             "manifest and its class, e.g. {calm: calm, angry: angry}"
         )
     labels = tuple(label_map)
@@ -80,12 +80,12 @@ def read_custom(manifest, complete=True, labels=()):
     ---------
     manifest : str or Path
         CSV or JSON, see
-        :func:`~speechbrain_ptssnn.corpora.manifests.read_manifest`; relative
-        paths in it begin where it lies.
+        :func:`~speechbrain_ptssnn.corpora.manifests.read_manifest`. Relative
+        paths in it start from its folder.
     complete : bool
         Whether every label must occur.
     labels : tuple of str
-        Which labels there may be.
+        The labels that may occur.
 
     Returns
     -------
@@ -94,12 +94,13 @@ def read_custom(manifest, complete=True, labels=()):
     Raises
     ------
     InputError
-        If anything in it cannot be used; the message names the row.
+        If a row, a label or an audio file cannot be used; the message names
+        the row.
     """
     if not manifest or not Path(manifest).is_file():
         raise InputError(
-            f"--data_folder={manifest} is not a file: a corpus of your own "
-            "needs its manifest there, a CSV or JSON file with the columns "
+            f"--data_folder={manifest} is not a file: for your own corpus, "
+            "set it to the manifest, a CSV or JSON file with the columns "
             "path and label; see recipes/Custom/README.md"
         )
     manifest = Path(manifest)
@@ -108,8 +109,8 @@ def read_custom(manifest, complete=True, labels=()):
     paths = _find_files(manifest, rows)
     seconds = _read_headers(manifest, rows, paths)
     utterances = [
-        _utterance(f"{manifest}, {place}", row, path, seconds[path])
-        for (place, row), path in zip(rows, paths, strict=True)
+        _utterance(f"{manifest}, {location}", row, path, seconds[path])
+        for (location, row), path in zip(rows, paths, strict=True)
     ]
     _check_ids(manifest, rows, utterances)
     return sorted(utterances, key=lambda utterance: utterance.id)
@@ -118,7 +119,7 @@ def read_custom(manifest, complete=True, labels=()):
 def _read_rows(manifest):
     rows = read_manifest(manifest)
     if not rows:
-        raise InputError(f"{manifest}: holds no utterance")
+        raise InputError(f"{manifest}: has no utterance")
     found = list(rows[0][1])
     names = [OTHER_NAMES.get(name, name) for name in found]
     for name in NEEDED:
@@ -132,20 +133,20 @@ def _read_rows(manifest):
                 f"{manifest}: {other!r} and {name!r} are the same; keep one"
             )
     rows = [
-        (place, dict(zip(names, row.values(), strict=True)))
-        for place, row in rows
+        (location, dict(zip(names, row.values(), strict=True)))
+        for location, row in rows
     ]
     for name in (*NEEDED, *ALL_OR_NONE):
-        empty = [place for place, row in rows if not row.get(name)]
+        empty = [location for location, row in rows if not row.get(name)]
         if empty and (name in NEEDED or len(empty) < len(rows)):
             raise InputError(
                 f"{manifest}, {empty[0]}: {name} is empty; fill it in, or "
-                "take out the row" + (" or column" * (name in ALL_OR_NONE))
+                "delete the row" + (" or column" * (name in ALL_OR_NONE))
             )
     if not any(row.get("speaker") for _, row in rows):
         logger.warning(
-            "%s: has no speakers; random folds may test a speaker whom the "
-            "training has heard, and then say too much",
+            "%s: has no speakers; random folds may test a speaker of the "
+            "training set, so the accuracy does not hold for new speakers",
             manifest,
         )
     unused = sorted({*names} - {*NEEDED, *OPTIONAL})
@@ -155,10 +156,10 @@ def _read_rows(manifest):
 
 
 def _check_labels(manifest, rows, labels, complete):
-    for place, row in rows:
+    for location, row in rows:
         if row["label"] not in labels:
             raise InputError(
-                f"{manifest}, {place}: label {row['label']!r} is not in "
+                f"{manifest}, {location}: label {row['label']!r} is not in "
                 f"label_map, which has {list(labels)}"
             )
     there = {row["label"] for _, row in rows}
@@ -166,28 +167,28 @@ def _check_labels(manifest, rows, labels, complete):
     if complete and absent:
         raise InputError(
             f"{manifest}: no utterance has the labels {absent} of label_map; "
-            "take them out there, or give --complete=False"
+            "remove them from it, or give --complete=False"
         )
 
 
 def _find_files(manifest, rows):
     paths = [_find_file(manifest.parent, row["path"]) for _, row in rows]
     missing = [
-        f"{row['path']} ({place})"
-        for (place, row), path in zip(rows, paths, strict=True)
+        f"{row['path']} ({location})"
+        for (location, row), path in zip(rows, paths, strict=True)
         if path is None
     ]
     if missing:
         raise InputError(
-            f"{manifest}: of {len(rows)} audio files {len(missing)} are not "
-            f"there: {_some(missing)}; relative paths begin in "
+            f"{manifest}: of {len(rows)} audio files {len(missing)} are "
+            f"missing: {_some(missing)}; relative paths start from "
             f"{manifest.parent.absolute()}"
         )
     return paths
 
 
 def _find_file(folder, path):
-    # A Mac's archive may write é as two characters, a spreadsheet as one.
+    # macOS archives may write é as two characters, spreadsheets as one.
     for form in (
         path,
         unicodedata.normalize("NFC", path),
@@ -200,13 +201,13 @@ def _find_file(folder, path):
 
 def _read_headers(manifest, rows, paths):
     seconds, bad = {}, {}
-    for (place, _), path in zip(rows, paths, strict=True):
+    for (location, _), path in zip(rows, paths, strict=True):
         if path in seconds or path in bad:
             continue
         try:
             seconds[path] = audio_seconds(path)
         except InputError as error:
-            bad[path] = f"{place}, {error}"
+            bad[path] = f"{location}, {error}"
     if bad:
         raise InputError(
             f"{manifest}: {len(bad)} audio files cannot be used: "
@@ -221,7 +222,7 @@ def _utterance(where, row, path, seconds):
     ends = seconds if end is None else end
     if not 0 <= begins < ends <= seconds + TOLERANCE:
         raise InputError(
-            f"{where}: start {begins} and end {ends} are no part of "
+            f"{where}: start {begins} and end {ends} are not a part of "
             f"{path}, which lasts {seconds:.3f} s"
         )
     ends = min(ends, seconds)
@@ -257,13 +258,13 @@ def _seconds(where, row, name):
 
 
 def _check_ids(manifest, rows, utterances):
-    places = {}
-    for (place, _), utterance in zip(rows, utterances, strict=True):
-        other = places.setdefault(utterance.id, place)
-        if other != place:
+    locations = {}
+    for (location, _), utterance in zip(rows, utterances, strict=True):
+        other = locations.setdefault(utterance.id, location)
+        if other != location:
             raise InputError(
-                f"{manifest}, {place}: id {utterance.id!r} is that of {other} "
-                "too; remove one, or give ids of their own in a column id"
+                f"{manifest}, {location}: id {utterance.id!r} is also that of "
+                f"{other}; remove one, or add a column id with unique ids"
             )
 
 
@@ -279,4 +280,10 @@ def _configure(settings):
     )
 
 
-CORPUS = Corpus("Custom", (), read_custom, configure=_configure)
+CORPUS = Corpus(
+    "Custom",
+    (),
+    read_custom,
+    configure=_configure,
+    description="your own corpus: audio files and a manifest in CSV or JSON",
+)

@@ -1,6 +1,7 @@
-"""Protocols: who is trained on, who validates, who is tested."""
+"""Protocols: which utterances train, validate and test in each fold."""
 
 import random
+from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from speechbrain_ptssnn.errors import InputError
 
 logger = get_logger(__name__)
 
-# What may be kept whole, and the attribute of Utterance that tells it.
+# What a protocol may keep in one part, and the attribute of Utterance for it.
 UNITS = {
     "utterance": "id",
     "speaker": "speaker",
@@ -21,16 +22,16 @@ UNITS = {
 
 @dataclass(frozen=True)
 class Fold:
-    """Ids of one fold's three disjoint parts.
+    """The ids of one fold's three disjoint parts.
 
     Arguments
     ---------
     train : list of str
-        What the head is fitted to.
+        Fit the head.
     valid : list of str
-        What selects the checkpoint; taken out of the training folds.
+        Select the checkpoint; they are taken from the training folds.
     test : list of str
-        What is looked at once.
+        Are used once, after the training.
     """
 
     train: list
@@ -38,22 +39,22 @@ class Fold:
     test: list
 
 
-class Folds:
-    """What all protocols share: validation is cut out of the training folds,
-    and nothing may stand on two sides.
+class BaseProtocol(ABC):
+    """Base class of the protocols: checks each fold and cuts out validation.
 
     Arguments
     ---------
     unit : str
-        What stands on one side of the test only: "utterance", "speaker",
-        "session" or "sentence".
+        What may not be both in the test set and outside it: "utterance",
+        "speaker", "session" or "sentence".
     seed : int
-        Of the folds; the same for every training seed, so that runs can be
-        compared utterance by utterance.
+        Seed of the folds. It is the same for all training seeds, so runs can
+        be compared utterance by utterance.
     valid_parts : int
         The validation set is about 1 / valid_parts of the training folds.
     valid_unit : str, optional
-        What stands either in training or in validation; ``unit`` by default.
+        What may not be both in training and in validation; by default
+        ``unit``.
 
     Raises
     ------
@@ -74,21 +75,62 @@ class Folds:
         if valid_parts < 2:
             raise ValueError(f"valid_parts must be 2 or more: {valid_parts}")
 
+    @abstractmethod
+    def partition(self, utterances):
+        """Says which utterances each fold trains on and tests.
+
+        Arguments
+        ---------
+        utterances : list of Utterance
+            The corpus.
+
+        Yields
+        ------
+        tuple of list of Utterance
+            (train, test) of fold 1, 2, ...; (train, test, valid) where the
+            validation set is given as well.
+        """
+
+    def split(self, utterances):
+        """Splits a corpus into folds.
+
+        Arguments
+        ---------
+        utterances : list of Utterance
+            The corpus, in any order.
+
+        Returns
+        -------
+        list of Fold
+            Fold 1 first.
+
+        Raises
+        ------
+        InputError
+            If the corpus has too few utterances or units, an utterance has no
+            unit or no fold, a unit is in two parts, or a label is not in the
+            training set.
+        """
+        return [
+            self.make_fold(number, *parts)
+            for number, parts in enumerate(self.partition(utterances), 1)
+        ]
+
     def make_fold(self, number, train, test, valid=()):
-        """One fold, checked.
+        """Makes one fold and checks it.
 
         Arguments
         ---------
         number : int
-            From 1 on.
+            Of the fold, from 1 on.
         train : list of Utterance
-            What is not tested.
+            The training folds.
         test : list of Utterance
-            What is.
+            The test set.
         valid : list of Utterance
-            What validates; by default it is cut out of ``train``, as the part
-            whose labels are most like all of it, among those that take no
-            label away.
+            The validation set. By default it is cut out of ``train``: of all
+            parts that leave every label in training, the one whose shares of
+            labels are closest to those of ``train``.
 
         Returns
         -------
@@ -97,8 +139,8 @@ class Folds:
         Raises
         ------
         InputError
-            If there is nothing to test or too little to cut, a unit stands
-            on two sides or a label is not in the training set.
+            If there is nothing to test or too little to cut, a unit is in
+            two parts, or a label is not in the training set.
         """
         if not test:
             raise InputError(f"fold {number}: no utterance is tested")
@@ -116,21 +158,21 @@ class Folds:
             leaked = _values(one, unit) & _values(other, unit)
             if leaked:
                 raise InputError(
-                    f"fold {number}: {unit} {min(leaked)!r} stands on two "
-                    "sides; one of training, validation and test may have it"
+                    f"fold {number}: {unit} {min(leaked)!r} is in two of "
+                    "training, validation and test; it may be in one only"
                 )
         _check_labels(number, train, valid, test)
         return Fold(_ids(train), _ids(valid), _ids(test))
 
 
-class Protocol(Folds):
+class KFold(BaseProtocol):
     """Cuts a corpus into folds, each of which is tested once.
 
-    Random folds are stratified by label. The others keep each speaker,
-    session or sentence whole: these are dealt, largest first, to the fold
-    whose label counts stay most even. Validation is cut out of the training
-    folds in the same way. Only ``random.random`` is drawn from, whose
-    sequence Python guarantees, so that a seed gives the same folds on every
+    Random folds are stratified by label. The other units are kept whole:
+    speakers, sessions or sentences are dealt, the largest first, each to the
+    fold whose label counts it keeps most even. Validation is cut out of the
+    training folds in the same way. Only ``random.random`` is used, whose
+    sequence Python guarantees, so a seed gives the same folds on every
     machine and version.
 
     Arguments
@@ -139,13 +181,13 @@ class Protocol(Folds):
         Number of folds.
     unit : str
         "utterance" for random folds; "speaker", "session" or "sentence" for
-        unseen ones.
+        folds that test unseen ones.
     seed : int
-        As in :class:`Folds`, like the arguments that follow.
+        As in :class:`BaseProtocol`, like the arguments that follow.
     valid_parts : int
         The validation set is about 1 / valid_parts of the training folds.
     valid_unit : str, optional
-        By what validation is cut out; ``unit`` by default.
+        By what validation is cut out; by default ``unit``.
 
     Raises
     ------
@@ -160,7 +202,7 @@ class Protocol(Folds):
     ...     for speaker in "abc"
     ...     for n in range(2)
     ... ]
-    >>> folds = Protocol(3, "speaker", seed=1, valid_parts=2).split(corpus)
+    >>> folds = KFold(3, "speaker", seed=1, valid_parts=2).split(corpus)
     >>> sorted(fold.test for fold in folds)
     [['a0', 'a1'], ['b0', 'b1'], ['c0', 'c1']]
     """
@@ -171,37 +213,19 @@ class Protocol(Folds):
             raise ValueError(f"n_folds must be at least 2, got {n_folds}")
         self.n_folds = n_folds
 
-    def split(self, utterances):
-        """Assigns every utterance.
-
-        Arguments
-        ---------
-        utterances : list of Utterance
-            The corpus.
-
-        Returns
-        -------
-        list of Fold
-
-        Raises
-        ------
-        InputError
-            If there are too few utterances or units, an utterance has no
-            unit, or a label occurs in a fold but not in its training set.
-        """
+    def partition(self, utterances):
+        """Yields (train, test): each of the dealt parts is tested once."""
         parts = deal(utterances, self.n_folds, self.unit, self.seed)
-        return [
-            self.make_fold(
-                number,
-                [u for part in parts if part is not test for u in part],
-                test,
-            )
-            for number, test in enumerate(parts, 1)
-        ]
+        for test in parts:
+            yield [u for part in parts if part is not test for u in part], test
+
+
+# The name in the protocols' YAML files and in the results made with them.
+Protocol = KFold
 
 
 def deal(utterances, n_parts, unit, seed):
-    """Deals utterances to parts whose label counts are as even as can be.
+    """Deals utterances to parts with label counts as even as possible.
 
     Arguments
     ---------
@@ -210,9 +234,9 @@ def deal(utterances, n_parts, unit, seed):
     n_parts : int
         Number of parts.
     unit : str
-        What is kept whole; see :class:`Protocol`.
+        What is kept whole; see :class:`KFold`.
     seed : int
-        Of the shuffling.
+        Seed of the shuffling.
 
     Returns
     -------
@@ -221,7 +245,7 @@ def deal(utterances, n_parts, unit, seed):
     Raises
     ------
     InputError
-        If there are fewer units than parts, or an utterance has none.
+        If there are fewer units than parts, or an utterance has no unit.
     """
     n_units = len(_values(utterances, unit))
     if n_units < n_parts:
@@ -237,8 +261,8 @@ def deal(utterances, n_parts, unit, seed):
         groups[getattr(u, UNITS[unit]) if by_unit else u.label].append(u)
     parts = [[] for _ in range(n_parts)]
     if not by_unit:
-        # Each label goes on where the one before stopped, which keeps the
-        # parts' sizes equal as well.
+        # Each label continues at the part where the one before stopped, so
+        # the parts' sizes are equal as well.
         order = [
             u
             for label in sorted(groups)
@@ -252,8 +276,8 @@ def deal(utterances, n_parts, unit, seed):
     counts = [Counter() for _ in range(n_parts)]
     for name in order:
         labels = Counter(u.label for u in groups[name])
-        # An empty part first; then the one whose sum of squared label counts
-        # grows least.
+        # Empty parts come first, then the part whose sum of squared label
+        # counts grows least.
         k = min(
             range(n_parts),
             key=lambda k: (
@@ -287,7 +311,7 @@ def _check_labels(number, train, valid, test):
     if lacking["training"]:
         raise InputError(
             f"fold {number}: {lacking['training']} is tested or validated but "
-            "not in the training set; use fewer folds, or leave it out by "
+            "not in the training set; use fewer folds, or leave it out with "
             "label_map"
         )
     for name, missing in lacking.items():
@@ -301,8 +325,8 @@ def _check_labels(number, train, valid, test):
 
 
 def _distance(part, whole):
-    # How many labels would be left to no one else; how far the labels' counts
-    # are from the whole's, scaled to the part.
+    # First the number of labels that only this part has, then the difference
+    # between the labels' shares of the part and of the whole.
     counts, expected = (Counter(u.label for u in us) for us in (part, whole))
     taken = sum(counts[label] == n for label, n in expected.items())
     return taken, sum(

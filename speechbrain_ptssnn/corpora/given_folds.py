@@ -1,4 +1,4 @@
-"""Folds that others have assigned: EmoBox's lists, a corpus's own column."""
+"""Protocols with given folds: EmoBox's lists, the column of a manifest."""
 
 import json
 from collections import defaultdict
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from speechbrain.utils.logger import get_logger
 
-from speechbrain_ptssnn.corpora.folds import Folds
+from speechbrain_ptssnn.corpora.folds import BaseProtocol
 from speechbrain_ptssnn.errors import InputError
 
 logger = get_logger(__name__)
@@ -16,80 +16,69 @@ NOT_PARTS = ("training", "dev", "development", "val", "validation")
 NOT_PARTS += ("eval", "evaluation", "testing")
 
 
-class EmoBoxFolds(Folds):
+class EmoBoxFolds(BaseProtocol):
     """The folds published by EmoBox (Ma et al., 2024, arXiv:2406.07162).
 
-    ``fold_1/urdu_train_fold_1.jsonl`` lists what is trained on, ``_test_``
-    what is tested and ``_valid_``, where there is one, what validates;
-    otherwise validation is cut out of the training list. An utterance is
-    known by its path in the corpus: ``downloads/urdu/Sad/SM9_F1_S99.wav`` is
-    the file that ends in ``Sad/SM9_F1_S99.wav``, in any case of letters.
+    ``fold_1/urdu_train_fold_1.jsonl`` lists the training set, ``_test_`` the
+    test set and ``_valid_`` the validation set. Without a ``_valid_`` list,
+    validation is cut out of the training list. An utterance is found by the
+    end of its path: ``downloads/urdu/Sad/SM9_F1_S99.wav`` is the file that
+    ends in ``Sad/SM9_F1_S99.wav``, in upper or lower case.
+
+    A warning counts the listed files that are not in the corpus. A file of
+    the corpus that is in no list of a fold is an error, and so is a folder or
+    a list that is not EmoBox's.
 
     Arguments
     ---------
     folder : str
         EmoBox's folder of the corpus, e.g. ``EmoBox/data/urdu``.
     unit : str
-        What its folds keep whole, as in :class:`Folds`, like the arguments
-        that follow.
+        What the folds keep whole, as in :class:`BaseProtocol`, like the
+        arguments that follow.
     seed : int
-        Of the validation set.
+        Seed of the validation set.
     valid_parts : int
         The validation set is about 1 / valid_parts of the training list.
     valid_unit : str, optional
-        By what validation is cut out; ``unit`` by default.
+        By what validation is cut out; by default ``unit``.
     """
 
     def __init__(self, folder, unit, seed, valid_parts=9, valid_unit=None):
         super().__init__(unit, seed, valid_parts, valid_unit)
         self.folder = folder
 
-    def split(self, utterances):
-        """Assigns every utterance as the lists say.
-
-        Arguments
-        ---------
-        utterances : list of Utterance
-            The corpus; a warning tells what of the lists is not in it.
-
-        Returns
-        -------
-        list of Fold
-            ``fold_1`` first.
-
-        Raises
-        ------
-        InputError
-            If the folder or a list is not EmoBox's, an utterance is in no
-            list of a fold, or something stands on two sides.
-        """
+    def partition(self, utterances):
+        """Yields (train, test, valid) as the lists say, ``fold_1`` first."""
         source = Path(self.folder)
         folders = sorted(
             source.glob("fold_*"), key=lambda f: (len(f.name), f.name)
         )
         if not self.folder or not folders:
             raise InputError(
-                f"emobox_folder={str(self.folder)!r} has no fold_1/; name "
-                "EmoBox's folder of this corpus, such as EmoBox/data/urdu of "
-                "https://github.com/emo-box/EmoBox"
+                f"emobox_folder={str(self.folder)!r} has no fold_1/; set it "
+                "to EmoBox's folder of this corpus, such as EmoBox/data/urdu "
+                "from https://github.com/emo-box/EmoBox"
             )
-        folds, strangers = [], set()
-        for number, folder in enumerate(folders, 1):
+        strangers = set()
+        for folder in folders:
             parts = [_read_list(folder, name) for name in PARTS]
             listed = {path for part in parts for path in part}
             depth = max(path.count("/") + 1 for path in listed)
             by_path = {_tail(Path(u.wav).parts, depth): u for u in utterances}
-            for path in sorted(by_path.keys() - listed):
+            unlisted = by_path.keys() - listed
+            if unlisted:
                 raise InputError(
-                    f"{folder}: no list names {by_path[path].wav}, which is "
-                    "in the corpus; take the folder of the same release"
+                    f"{folder}: no list names {by_path[min(unlisted)].wav}, "
+                    "which is in the corpus; take the folder of the same "
+                    "release"
                 )
             strangers |= listed - by_path.keys()
             train, valid, test = (
                 [by_path[path] for path in part if path in by_path]
                 for part in parts
             )
-            folds.append(self.make_fold(number, train, test, valid))
+            yield train, test, valid
         if strangers:
             logger.warning(
                 "%s lists %d files that are not in the corpus, such as %s",
@@ -97,15 +86,15 @@ class EmoBoxFolds(Folds):
                 len(strangers),
                 min(strangers),
             )
-        return folds
 
 
-class FoldColumn(Folds):
-    """The corpus's own assignment, :class:`Utterance`'s ``fold``.
+class FoldColumn(BaseProtocol):
+    """The corpus's own folds, in the attribute ``fold`` of its utterances.
 
-    Each of its values is tested once, in the order of numbers or of names:
-    the first one is fold 1. If its values are "train", "test" and perhaps
-    "valid", that is the only fold. Arguments are those of :class:`Folds`.
+    Each value of the column is tested once, in the order of numbers or names.
+    If the values are "train", "test" and perhaps "valid", there is one fold.
+    Mixing these with other values is an error. The arguments are those of
+    :class:`BaseProtocol`.
 
     Example
     -------
@@ -119,24 +108,8 @@ class FoldColumn(Folds):
     [['0', '2'], ['1', '3']]
     """
 
-    def split(self, utterances):
-        """Assigns every utterance as its ``fold`` says.
-
-        Arguments
-        ---------
-        utterances : list of Utterance
-            The corpus.
-
-        Returns
-        -------
-        list of Fold
-
-        Raises
-        ------
-        InputError
-            If an utterance has no fold, there is one fold only, "train" and
-            numbers are mixed, or a unit stands on two sides.
-        """
+    def partition(self, utterances):
+        """Yields (train, test) or (train, test, valid) as the column says."""
         folds = defaultdict(list)
         for u in utterances:
             if not u.fold:
@@ -154,22 +127,16 @@ class FoldColumn(Folds):
                     f"the folds are {sorted(folds)}; write train, test and "
                     "perhaps valid, or numbers or names without these three"
                 )
-            parts = (folds[name] for name in ("train", "test", "valid"))
-            return [self.make_fold(1, *parts)]
+            yield folds["train"], folds["test"], folds["valid"]
+            return
         if len(others) < 2:
             raise InputError(f"the only fold is {others}; two are needed")
-        return [
-            self.make_fold(
-                number,
-                [u for u in utterances if u.fold != name],
-                folds[name],
-            )
-            for number, name in enumerate(others, 1)
-        ]
+        for name in others:
+            yield [u for u in utterances if u.fold != name], folds[name]
 
 
 def _read_list(folder, part):
-    """Paths in the corpus's folder, without regard to case."""
+    """Reads a list's paths, relative to the corpus's folder, in lower case."""
     files = sorted(folder.glob(f"*_{part}_*.jsonl"))
     if not files and part == "valid":
         return []
@@ -182,7 +149,7 @@ def _read_list(folder, part):
     paths = []
     for number, line in enumerate(lines, 1):
         try:
-            # The first two are EmoBox's own: downloads/<corpus>/
+            # The first two folders are EmoBox's own: downloads/<corpus>/
             paths.append(_tail(json.loads(line)["wav"].split("/")[2:]))
         except (ValueError, TypeError, KeyError) as error:
             raise InputError(

@@ -2,13 +2,16 @@
 actors talk in pairs, one woman and one man in each of five sessions, 16 kHz
 mono.
 
-It is read as most papers do: the annotators' majority label, happy and
-excited merged, angry, happy, neutral and sad kept, 5,531 utterances. Labels
-come from ``Session1/dialog/EmoEvaluation/Ses01F_impro01.txt``, texts from
-``Session1/dialog/transcriptions/Ses01F_impro01.txt``, audio from
-``Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_M003.wav``. The letter
-before the last number is who speaks; the one after the session is who wore
-the motion capture markers.
+The reader does what most papers do. It takes the annotators' majority label,
+merges happy and excited, and keeps angry, happy, neutral and sad: 5,531
+utterances. The files of one dialogue are, for example:
+
+- ``Session1/dialog/EmoEvaluation/Ses01F_impro01.txt``, labels,
+- ``Session1/dialog/transcriptions/Ses01F_impro01.txt``, texts,
+- ``Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_M003.wav``, audio.
+
+The letter before the last number says who speaks. The letter after the session
+says who wore the motion capture markers.
 """
 
 import re
@@ -25,11 +28,25 @@ LABELS = {
     "neu": "neutral",
     "sad": "sad",
 }
-# xxx: the annotators do not agree
+# xxx: the annotators do not agree.
 LEFT_OUT = ("dis", "fea", "fru", "oth", "sur", "xxx")
 NAME = re.compile(r"(Ses0([1-5]))[FM]_\w+_([FM])\d{3}")
 TURN = re.compile(r"\[[\d.]+ - [\d.]+\]\t(\S+)\t(\S+)\t\[.*\]")
 TRANSCRIPT = re.compile(r"(\S+) \[[\d.-]+\]: (.*)")
+
+
+def _describe(wav):  # all but the label, which the path does not tell
+    match = NAME.fullmatch(wav.stem)
+    if match is None:
+        return None
+    return {
+        "id": wav.stem,
+        "speaker": match[1] + match[3],
+        "session": match[2],
+        "sex": match[3].lower(),
+    }
+
+
 RELEASE = Release(
     corpus="IEMOCAP",
     source="https://sail.usc.edu/iemocap",
@@ -37,6 +54,9 @@ RELEASE = Release(
     "dialog/transcriptions/ and sentences/wav/",
     folders=tuple(f"Session{k}" for k in range(1, 6)),
     files="Session[1-5]/sentences/wav/*/*.wav",
+    example="Ses01F_impro01/Ses01F_impro01_M003.wav (session, dialogue, "
+    "speaker)",
+    describe=_describe,
     counts={
         "label": {"angry": 1103, "happy": 1636, "neutral": 1708, "sad": 1084},
         "session": {"1": 1085, "2": 1023, "3": 1151, "4": 1031, "5": 1241},
@@ -58,51 +78,13 @@ RELEASE = Release(
 )
 
 
-def describe(wav):
-    """What the name of a file of IEMOCAP says; the label is not in it.
-
-    Arguments
-    ---------
-    wav : Path
-        E.g. ``Ses01F_impro01_M003.wav``.
-
-    Returns
-    -------
-    dict
-        id, speaker, session and sex.
-
-    Raises
-    ------
-    InputError
-        If the name is not like that.
-
-    Example
-    -------
-    >>> from pathlib import Path
-    >>> describe(Path("Ses01F_impro01_M003.wav"))["speaker"]
-    'Ses01M'
-    """
-    match = NAME.fullmatch(wav.stem)
-    if match is None:
-        raise InputError(
-            f"{wav}: the name is not like Ses01F_impro01_M003.wav (session, "
-            "dialogue, who speaks); take the files as they were published"
-        )
-    return {
-        "id": wav.stem,
-        "speaker": match[1] + match[3],
-        "session": match[2],
-        "sex": match[3].lower(),
-    }
-
-
 def wav_path(name):
-    """Where an utterance's audio lies in the release.
+    """Returns the path of an utterance's audio file in the release.
 
     Arguments
     ---------
     name : str
-        The utterance's.
+        The utterance's id.
 
     Returns
     -------
@@ -119,7 +101,7 @@ def wav_path(name):
 
 
 def read_labels(path):
-    """The annotators' majority labels of one dialogue.
+    """Reads the annotators' majority labels of one dialogue.
 
     Arguments
     ---------
@@ -129,7 +111,8 @@ def read_labels(path):
     Returns
     -------
     dict
-        Utterance to one of the four labels; the others are left out.
+        From an utterance's id to one of the four labels; utterances with
+        other labels are left out.
 
     Raises
     ------
@@ -140,13 +123,13 @@ def read_labels(path):
     labels = {}
     for number, line in enumerate(_lines(path), 1):
         if not line.startswith("["):
-            continue  # the header, and each annotator's own opinion
+            continue  # the header, and each single annotator's label
         match = TURN.fullmatch(line)
         if match is None or match[2] not in (*LABELS, *LEFT_OUT):
             raise InputError(
                 f"{path}:{number}: {line!r} is not like '[6.2901 - 8.2357] "
-                "Ses01F_impro01_F000 neu [2.5000, 2.5000, 2.5000]', parted by "
-                f"tabs, with one of {[*LABELS, *LEFT_OUT]}"
+                "Ses01F_impro01_F000 neu [2.5000, 2.5000, 2.5000]', separated "
+                f"by tabs, with one of {[*LABELS, *LEFT_OUT]}"
             )
         if match[2] in LABELS:
             labels[match[1]] = LABELS[match[2]]
@@ -162,8 +145,8 @@ def read_iemocap(data_folder, complete=True):
         ``IEMOCAP_full_release``, which holds ``Session1`` to ``Session5``.
     complete : bool
         Whether each label, session and speaker must have the published
-        number of utterances, 5,531 in all; otherwise what has no audio is
-        left out.
+        number of utterances, 5,531 in all. If not, utterances without an
+        audio file are left out.
 
     Returns
     -------
@@ -190,12 +173,12 @@ def read_iemocap(data_folder, complete=True):
             if not wav.exists():
                 missing.append(wav)
                 continue
-            facts = {"label": label, "text": texts.get(name, "")}
-            utterances.append(RELEASE.utterance(wav, **facts, **describe(wav)))
+            text = texts.get(name, "")
+            utterances.append(RELEASE.utterance(wav, label=label, text=text))
     if complete and missing:
         raise InputError(
             f"{missing[0]}: this and {len(missing) - 1} other files are "
-            "annotated but not there; a partial download? Copy them again"
+            "annotated but missing; a partial download? Copy them again"
         )
     if complete:
         RELEASE.check(folder, utterances)
@@ -210,7 +193,7 @@ def _read_texts(path):
 
 
 def _lines(path):
-    # ASCII but for a stray byte in a comment
+    # The files are ASCII, except for a stray byte in a comment.
     text = path.read_text(encoding="utf-8", errors="replace")
     return [line.rstrip() for line in text.splitlines()]
 
@@ -220,4 +203,5 @@ CORPUS = Corpus(
     labels=tuple(dict.fromkeys(LABELS.values())),
     read=read_iemocap,
     protocol="session",
+    description="English dialogues, 10 actors, 4 emotions, 5,531 utterances",
 )

@@ -1,36 +1,85 @@
-"""Manifests that users write: CSV from a spreadsheet, JSON from a program."""
+"""Manifests, the tables of a corpus: those of users are read, ours written.
+
+Users write CSV in a spreadsheet or JSON in a program. A run writes its
+``manifest.json`` in SpeechBrain's form.
+"""
 
 import csv
 import json
 from collections import Counter
+from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
 
+from speechbrain_ptssnn.corpora.common import Utterance
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.utils.files import read_json, write_text
 
 
-def read_manifest(path):
-    r"""Reads a CSV file with a header, or a JSON file.
-
-    A CSV file may be separated by commas, semicolons or tabs and begin with a
-    byte order mark. JSON is a list of objects, or SpeechBrain's
-    ``{id: {...}}``, whose keys become the column ``id``.
+def write_manifest(path, utterances):
+    """Writes SpeechBrain's JSON manifest, ``{id: {wav, speaker, ...}}``.
 
     Arguments
     ---------
     path : str or Path
-        The file, UTF-8; what is not called ``.json`` is CSV.
+        The file; ``DynamicItemDataset.from_json`` reads it.
+    utterances : list of Utterance
+        The rows, in this order.
+    """
+    rows = {}
+    for utterance in utterances:
+        row = asdict(utterance)
+        rows[row.pop("id")] = row
+    write_text(path, json.dumps(rows, indent=1, ensure_ascii=False))
+
+
+def read_utterances(path):
+    """Reads what :func:`write_manifest` wrote.
+
+    Arguments
+    ---------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    list of Utterance
+        In the order of the file.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "manifest.json"
+    >>> utterances = [Utterance("a", "a.wav", "Anna", "calm", 1.0)]
+    >>> write_manifest(path, utterances)
+    >>> read_utterances(path) == utterances
+    True
+    """
+    return [Utterance(id=id, **row) for id, row in read_json(path).items()]
+
+
+def read_manifest(path):
+    r"""Reads a user's table: a CSV file with a header, or a JSON file.
+
+    The cells of a CSV file are separated by commas, semicolons or tabs; it
+    may begin with a byte order mark. JSON is a list of objects, or
+    SpeechBrain's ``{id: {...}}``, whose keys become the column ``id``.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file, UTF-8; unless its name ends in ``.json`` it is CSV.
 
     Returns
     -------
     list of tuple
-        (place, row): "row 2" as a spreadsheet counts, or "item 1"; and a dict
-        from every column of the table, in lower case, to the cell's text.
+        (location, row). The location is "row 2" as a spreadsheet counts, or
+        "item 1". The row is a dict from each column of the table, in lower
+        case, to the cell's text.
 
     Raises
     ------
     InputError
-        If it cannot be read; the message names the row.
+        If the file cannot be read; the message names the row.
 
     Example
     -------
@@ -66,13 +115,13 @@ def _read_csv(path, text):
                 continue
             if header is None:
                 header = [name.lower() for name in cells]
-                _refuse_twice(path, filter(None, header))
+                _check_unique(path, filter(None, header))
                 continue
             if len(cells) != len(header):
                 raise InputError(
                     f"{path}, row {number}: has {len(cells)} cells, the "
-                    f"header {len(header)}; text with a separator in it "
-                    "stands in quotes"
+                    f"header {len(header)}; put text that contains a "
+                    "separator in quotes"
                 )
             row = dict(zip(header, cells, strict=True))
             rows.append((f"row {number}", row))
@@ -83,7 +132,7 @@ def _read_csv(path, text):
 
 def _read_json(path, text):
     def unique(pairs):
-        _refuse_twice(path, (name for name, _ in pairs))
+        _check_unique(path, (name for name, _ in pairs))
         return dict(pairs)
 
     try:
@@ -115,7 +164,7 @@ def _read_json(path, text):
     ]
 
 
-def _refuse_twice(path, names):
+def _check_unique(path, names):
     for name, count in Counter(names).items():
         if count > 1:
             raise InputError(f"{path}: {name!r} occurs {count} times")

@@ -1,36 +1,43 @@
-"""A corpus's files as they were published, and how to tell that they are."""
+"""A corpus's folder as it was published: found, checked and read."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from speechbrain_ptssnn.audio import audio_seconds
-from speechbrain_ptssnn.corpora.common import Utterance, check_counts
+from speechbrain_ptssnn.corpora.checks import check_counts
+from speechbrain_ptssnn.corpora.common import Utterance
 from speechbrain_ptssnn.errors import InputError
 
 
 @dataclass(frozen=True)
 class Release:
-    """What a corpus's folder holds.
+    """A published corpus, as it lies on disk.
 
     Arguments
     ---------
     corpus : str
         The corpus's name.
     source : str
-        Where it is had.
+        The web page that offers it.
     layout : str
-        What the folder holds, for people.
+        What the folder holds, in words, for messages.
     folders : tuple of str
-        Those at its top; one of them tells that it is the right folder.
+        Folders at its top; a folder that has one of them is the right one.
     files : str
-        Pattern of the audio files.
+        Glob pattern of the audio files, relative to the folder.
+    example : str
+        The path of one audio file and what its parts mean, for messages.
+    describe : callable
+        From the Path of an audio file to a dict of what the path says about
+        the :class:`Utterance`; None if the corpus has no such path.
     counts : dict
-        Attribute of :class:`Utterance` to its values to the number of
-        utterances that were published.
+        From an attribute of :class:`Utterance` to a dict from its values to
+        the published number of utterances.
     sample_rate : int, optional
-        In Hz, if all files were published with it.
+        In Hz, if all files were published at one rate.
     channels : int, optional
-        Likewise.
+        Number of channels, if all files were published with the same.
     """
 
     corpus: str
@@ -38,12 +45,14 @@ class Release:
     layout: str
     folders: tuple
     files: str
+    example: str
+    describe: Callable
     counts: dict
     sample_rate: int | None = None
     channels: int | None = None
 
     def find(self, data_folder):
-        """The release's folder.
+        """Checks that a folder is the one of the release.
 
         Arguments
         ---------
@@ -57,11 +66,11 @@ class Release:
         Raises
         ------
         InputError
-            If it is not the release's folder; the message says where that
-            is, if it is near.
+            If it is not; the message names the right folder if it is inside
+            the given one or around it.
         """
         hint = (
-            f"{self.corpus} needs a folder with {self.layout}; it is had from "
+            f"{self.corpus} needs a folder with {self.layout}; get it from "
             f"{self.source}"
         )
         if not data_folder:
@@ -83,18 +92,15 @@ class Release:
         found = sorted(path.name for path in folder.iterdir())[:5]
         raise InputError(f"--data_folder={folder} holds {found}: {hint}")
 
-    def read(self, data_folder, complete, describe):
-        """Lists the utterances of a corpus whose file names say everything.
+    def read(self, data_folder, complete=True):
+        """Lists the utterances of a corpus whose paths say everything.
 
         Arguments
         ---------
         data_folder : str or Path
             The release's folder.
         complete : bool
-            Whether the published counts are asked for.
-        describe : callable
-            Path of an audio file to what it says of its :class:`Utterance`,
-            as a dict.
+            Whether to require the published number of utterances.
 
         Returns
         -------
@@ -104,49 +110,59 @@ class Release:
         Raises
         ------
         InputError
-            If the folder, a count, a file name or a file's header is not as
+            If the folder, a count, a path or an audio file's header is not as
             published.
         """
         folder = self.find(data_folder)
         utterances = [
-            self.utterance(wav, **describe(wav))
-            for wav in visible(folder, self.files)
+            self.utterance(wav) for wav in visible(folder, self.files)
         ]
         if complete:
             self.check(folder, utterances)
         return sorted(utterances, key=lambda utterance: utterance.id)
 
     def utterance(self, wav, **facts):
-        """One utterance; its file's header is checked and tells the seconds.
+        """Makes an utterance from the path and the header of its audio file.
 
         Arguments
         ---------
         wav : Path
             The audio file.
         **facts
-            What else is known of the :class:`Utterance`.
+            What else is known about the :class:`Utterance`.
 
         Returns
         -------
         Utterance
+
+        Raises
+        ------
+        InputError
+            If the path or the file's header is not as published.
         """
+        described = self.describe(wav)
+        if described is None:
+            raise InputError(
+                f"{wav}: the path is not like {self.example}; rename or "
+                "remove the file"
+            )
         seconds = audio_seconds(wav, self.sample_rate, self.channels)
-        return Utterance(wav=str(wav), duration=seconds, **facts)
+        return Utterance(wav=str(wav), duration=seconds, **described, **facts)
 
     def check(self, folder, utterances):
-        """Compares the counts with the published ones.
+        """Compares the numbers of utterances with the published ones.
 
         Arguments
         ---------
         folder : Path
-            The release's.
+            The release's folder.
         utterances : list of Utterance
             What was found in it.
 
         Raises
         ------
         InputError
-            If a count differs; the message says what is likely wrong.
+            If a number differs; the message says what is likely wrong.
         """
         hint = f"expected under {folder}: {self.layout}, from {self.source}"
         try:
@@ -171,7 +187,7 @@ class Release:
 
 
 def visible(folder, pattern):
-    """The files of a pattern, sorted, without macOS's ``._*`` twins.
+    """Lists the files of a pattern without the ``._*`` files of macOS.
 
     Arguments
     ---------
@@ -183,6 +199,7 @@ def visible(folder, pattern):
     Returns
     -------
     list of Path
+        Sorted.
 
     Example
     -------

@@ -1,11 +1,11 @@
 """SynthEmo: 640 SYNTHETIC utterances in four emotions, 160 each, 22.05 kHz
 mono, which espeak-ng speaks on this machine. It needs no download, agreement or
-``--data_folder``; it shows that the training runs and learns. An accuracy on
+``--data_folder``. It shows that the training runs and learns. An accuracy on
 it says nothing about people and is never a result.
 
-Eight voices of espeak-ng are the speakers. Each says four plain sentences
-in each of five languages with each emotion once, so that neither speaker,
-text nor language tells the label. A file is called
+The speakers are eight voices of espeak-ng. Each says four plain sentences
+in each of five languages once with each emotion, so that neither speaker,
+text nor language predicts the label. A file is called
 ``f1/f1_de_02_angry.wav``: speaker, language, sentence, emotion.
 
 An emotion is a rule (``RULES``) for rate, pitch, pitch range, amplitude and
@@ -14,14 +14,14 @@ spectral tilt. The directions are those measured on speech by Banse & Scherer
 doi:10.1037/0033-2909.129.5.770), and used for synthesis by Murray & Arnott
 (1993, doi:10.1121/1.405558) and in the rules reviewed by Schröder (2001,
 Eurospeech): anger and happiness are faster, higher, wider in pitch, louder
-and richer in high frequencies than neutral speech, sadness is the reverse.
-The sizes are our own choice: moderate, and drowned in the habits of each
-speaker and the chance of each utterance (``SPEAKER_SPREAD``,
-``UTTERANCE_SPREAD``), because classes overlap in real speech too.
+and richer in high frequencies than neutral speech; sadness is the reverse.
+The sizes are our own choice. They are moderate, and each speaker and each
+utterance varies at random (``SPEAKER_SPREAD``, ``UTTERANCE_SPREAD``), because
+classes overlap in real speech too.
 
 espeak-ng carries flutter, phase and gain from one utterance into the next.
-The library is therefore loaded afresh for each, so that the files depend
-neither on their order nor on what was missing.
+The library is therefore loaded again for each utterance, so that a file does
+not depend on which files were made before it.
 """
 
 import _ctypes
@@ -41,34 +41,37 @@ import soundfile
 from tqdm import tqdm
 
 from speechbrain_ptssnn.audio import audio_seconds
-from speechbrain_ptssnn.corpora.common import Corpus, Utterance, check_counts
+from speechbrain_ptssnn.corpora.checks import check_counts
+from speechbrain_ptssnn.corpora.common import Corpus, Utterance
 from speechbrain_ptssnn.errors import InputError
 
 LABELS = ("angry", "happy", "neutral", "sad")
 DATA_FOLDER = "data/SynthEmo"
 SAMPLE_RATE = 22050  # Hz, espeak-ng's own
 INSTALL = "pip install espeakng-loader==0.2.4"
-# of the samples of all utterances, sorted by id, 16 bit little-endian
+# Of the samples of all utterances, sorted by id, 16 bit little-endian.
 PCM_SHA256 = "a46410cd7948ce48e9e9f25bc96b85120a71f89e5bd9a101b0bead92ea3c7223"
 
 
 class Prosody(NamedTuple):
-    """How something is said: as factors (``tilt`` as a summand) in a rule,
-    in espeak-ng's units (``tilt`` in percent) in a :class:`Take`.
+    """How something is said.
+
+    In a rule the values are factors, and ``tilt`` is added. In a
+    :class:`Take` they are in espeak-ng's units, and ``tilt`` is in percent.
 
     Arguments
     ---------
     rate : float
         Words a minute.
     pitch : float
-        Mean fundamental frequency; in espeak-ng 0 to 99, an octave being 50.
+        Mean fundamental frequency; in espeak-ng 0 to 99, and 50 is an octave.
     pitch_range : float
         Spread of the fundamental frequency; in espeak-ng 0 to 99.
     amplitude : float
-        In espeak-ng 100 is loud.
+        Loudness; in espeak-ng 100 is loud.
     tilt : float
-        Share a of y[n] = (x[n] - a x[n-1]) / (1 - a), which leaves the lowest
-        frequencies alone and amplifies the highest by (1 + a) / (1 - a).
+        The a in y[n] = (x[n] - a x[n-1]) / (1 - a), which keeps the lowest
+        frequencies and amplifies the highest by (1 + a) / (1 - a).
     """
 
     rate: float
@@ -114,11 +117,11 @@ RULES = {  # rate, pitch, pitch range, amplitude, tilt
 }
 SPEAKER_SPREAD = Prosody(0.05, 0.05, 0.10, 0.15, 0.05)
 UTTERANCE_SPREAD = Prosody(0.07, 0.07, 0.15, 0.20, 0.12)
-NEUTRAL = Prosody(175, 50, 50, 25, 0)  # of espeak-ng; 25: no sample clips
+NEUTRAL = Prosody(175, 50, 50, 25, 0)  # espeak-ng's; 25: nothing clips
 LOWEST = Prosody(80, 0, 0, 1, -70)
 HIGHEST = Prosody(450, 99, 99, 100, 70)
 
-# variants of espeak-ng which sound clearly different and breathe no noise
+# Variants of espeak-ng that sound clearly different and have no breath noise.
 SPEAKERS = ("f1", "linda", "shelby", "steph", "m3", "m5", "m7", "m8")
 SENTENCES = {
     "cmn": (
@@ -155,11 +158,12 @@ SENTENCES = {
 
 
 def plan_synthemo():
-    """Lists what is said, and how, sorted by id: the same on every machine.
+    """Lists what is said, and how; the list is the same on every machine.
 
     Returns
     -------
     list of Take
+        Sorted by id.
 
     Example
     -------
@@ -169,7 +173,7 @@ def plan_synthemo():
     >>> takes[0].id, takes[0].voice, takes[0].text
     ('f1_cmn_01_angry', 'cmn+f1', '火车早上七点开。')
     """
-    # random() alone: the other methods may change between Python versions
+    # Only random() is used: other methods may change between Python versions.
     rng = random.Random(2602)
     takes = []
     for speaker in SPEAKERS:
@@ -192,16 +196,16 @@ def plan_synthemo():
 
 
 def _scatter(rule, spread, rng):
-    """Draws factors around ``rule``; ``spread`` is relative, tilt's is not."""
-    # 12 uniform numbers have standard deviation 1; sum() rounds differently
-    # from Python 3.12 on
+    """Draws factors around ``rule``; ``spread`` is relative, except tilt's."""
+    # The sum of 12 uniform numbers has standard deviation 1. sum() rounds
+    # differently since Python 3.12, fsum() does not.
     noise = [math.fsum(rng.random() for _ in range(12)) - 6 for _ in rule]
     drawn = [r + r * s * n for r, s, n in zip(rule, spread, noise, strict=True)]
     return Prosody(*drawn[:-1], rule.tilt + spread.tilt * noise[-1])
 
 
 def _settings(rule, habit):
-    """The synthesizer's settings for a rule said by a speaker."""
+    """Returns the synthesizer's settings for a rule and a speaker's habit."""
     wanted = Prosody(
         rate=NEUTRAL.rate * rule.rate * habit.rate,
         pitch=NEUTRAL.pitch + 50 * math.log2(rule.pitch * habit.pitch),
@@ -215,14 +219,15 @@ def _settings(rule, habit):
 
 @contextmanager
 def espeak_paths():
-    """Finds espeak-ng, of the package ``espeakng-loader``.
+    """Finds espeak-ng in the package ``espeakng-loader``.
 
     Yields
     ------
     library : str
         Path of the shared library.
     data : str
-        Path of its data, short enough for it, valid inside the context.
+        Path of its data, short enough for the library. It is valid inside the
+        context.
 
     Raises
     ------
@@ -249,7 +254,8 @@ def espeak_paths():
     if len(os.fsencode(data)) < 140:
         yield library, data
         return
-    # beyond 159 bytes espeak-ng quietly looks for its data elsewhere
+    # If the path is longer than 159 bytes, espeak-ng looks for its data
+    # elsewhere, without an error.
     with tempfile.TemporaryDirectory() as folder:
         link = Path(folder, "espeak-ng-data")
         link.symlink_to(data, target_is_directory=True)
@@ -257,7 +263,7 @@ def espeak_paths():
 
 
 def speak(take, library, data):
-    """Synthesizes one utterance; the same samples whatever came before.
+    """Synthesizes one utterance; the samples do not depend on earlier ones.
 
     Arguments
     ---------
@@ -276,8 +282,8 @@ def speak(take, library, data):
     Raises
     ------
     InputError
-        If espeak-ng can't be loaded, is in use by other code of this process,
-        or refuses the voice or text.
+        If espeak-ng cannot be loaded, is in use by other code of this
+        process, or refuses the voice or text.
 
     Example
     -------
@@ -319,19 +325,19 @@ def speak(take, library, data):
         )
     speech = np.frombuffer(b"".join(chunks), dtype=np.int16).astype(np.int32)
     delayed = np.concatenate([speech[:1], speech[:-1]])
-    # in whole numbers, which round alike everywhere
+    # Whole numbers round in the same way on every machine.
     tilted = (100 * speech - tilt * delayed) // (100 - tilt)
     return np.clip(tilted, -32768, 32767).astype(np.int16)
 
 
 @contextmanager
 def _fresh_espeak(library, data):
-    """The library as just loaded: nothing less resets its static state."""
+    """Loads the library again: nothing else resets its static state."""
     try:
         espeak = ctypes.CDLL(library)
     except OSError as error:
         raise InputError(
-            f"espeak-ng can't be loaded ({error}); reinstall it: {INSTALL}"
+            f"espeak-ng cannot be loaded ({error}); reinstall it: {INSTALL}"
         ) from error
     try:
         if espeak.espeak_ng_GetSampleRate() != 0:  # 0 until initialized
@@ -341,7 +347,7 @@ def _fresh_espeak(library, data):
                 'python -c "from speechbrain_ptssnn.corpora.synthemo import '
                 'make_synthemo; make_synthemo()"'
             )
-        # 2: synchronous, samples to the callback; 0x8000: don't exit
+        # 2: synchronous, samples to the callback; 0x8000: do not exit.
         rate = espeak.espeak_Initialize(2, 0, os.fsencode(data), 0x8000)
         if rate != SAMPLE_RATE:
             raise InputError(
@@ -358,33 +364,33 @@ def _fresh_espeak(library, data):
 
 
 def unload(library):
-    """Closes a shared library, which ctypes itself never does.
+    """Closes a shared library; ctypes itself never does.
 
     Arguments
     ---------
     library : ctypes.CDLL
-        It must not be called any more.
+        Must not be called afterwards.
     """
     close = getattr(_ctypes, "dlclose", None) or _ctypes.FreeLibrary
     close(library._handle)
 
 
 def make_synthemo(data_folder=None):
-    """Writes ``<speaker>/<id>.wav`` for all utterances that aren't there.
+    """Writes ``<speaker>/<id>.wav`` for all utterances that are missing.
 
-    A file appears whole or not at all, so that several processes may do this
-    at once and a killed one may be started again; what that leaves behind is
-    at most one ``.part`` file, which nobody reads.
+    A file appears whole or not at all. Several processes may therefore do
+    this at the same time, and a killed one may be started again. It leaves at
+    most one ``.part`` file behind, which nothing reads.
 
     Arguments
     ---------
     data_folder : str or Path, optional
-        Where to write; ``data/SynthEmo`` if it is not given.
+        Where to write; by default ``data/SynthEmo``.
 
     Raises
     ------
     InputError
-        If espeak-ng is missing or doesn't work; see :func:`espeak_paths` and
+        If espeak-ng is missing or does not work; see :func:`espeak_paths` and
         :func:`speak`.
     """
     folder = Path(data_folder or DATA_FOLDER)
@@ -419,10 +425,10 @@ def read_synthemo(data_folder=None, complete=True):
     Arguments
     ---------
     data_folder : str or Path, optional
-        Where they are; ``data/SynthEmo`` if it is not given.
+        Where they are; by default ``data/SynthEmo``.
     complete : bool
-        Whether to make those that are missing, so that each label has 160;
-        otherwise those that are there are listed.
+        Whether to make missing files, so that each label has 160; otherwise
+        only the files that exist are listed.
 
     Returns
     -------
@@ -431,7 +437,7 @@ def read_synthemo(data_folder=None, complete=True):
     Raises
     ------
     InputError
-        If espeak-ng is missing or doesn't work, or a file is damaged or not
+        If espeak-ng is missing or does not work, or a file is damaged or not
         one of SynthEmo's.
     """
     folder = Path(data_folder or DATA_FOLDER)
@@ -463,9 +469,14 @@ def read_synthemo(data_folder=None, complete=True):
             "SynthEmo",
             utterances,
             dict.fromkeys(LABELS, len(takes) // len(LABELS)),
-            f"delete {folder}: it is made anew",
+            f"delete {folder}: it will be made again",
         )
     return sorted(utterances, key=lambda utterance: utterance.id)
 
 
-CORPUS = Corpus(name="SynthEmo", labels=LABELS, read=read_synthemo)
+CORPUS = Corpus(
+    name="SynthEmo",
+    labels=LABELS,
+    read=read_synthemo,
+    description="synthetic, 8 voices, 5 languages, 4 emotions, 640 utterances",
+)

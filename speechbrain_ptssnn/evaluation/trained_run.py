@@ -6,7 +6,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from speechbrain.utils.distributed import infer_device
 
-from speechbrain_ptssnn.corpora.common import Utterance
+from speechbrain_ptssnn.corpora.manifests import read_utterances
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.features.store import FeatureStore
 from speechbrain_ptssnn.inference import load_parts
@@ -72,8 +72,8 @@ class TrainedRun:
     @cached_property
     def utterances(self):
         """The corpus: id to :class:`Utterance`."""
-        rows = self.read_json("manifest.json")
-        return {id: Utterance(id=id, **row) for id, row in rows.items()}
+        manifest = self._existing("manifest.json")
+        return {u.id: u for u in read_utterances(manifest)}
 
     @cached_property
     def backbone(self):

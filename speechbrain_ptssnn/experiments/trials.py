@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from speechbrain_ptssnn.corpora.common import find_corpus
+from speechbrain_ptssnn.corpora.registry import find_corpus
 from speechbrain_ptssnn.energy.measure import write_energy
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.experiments.sets import check_rates, read_set

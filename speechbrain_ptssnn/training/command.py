@@ -12,13 +12,9 @@ from speechbrain.utils.distributed import (
 )
 from speechbrain.utils.run_opts import RunOptions
 
-from speechbrain_ptssnn.corpora.common import (
-    Corpus,
-    check_utterances,
-    classes_of,
-    find_corpus,
-    map_labels,
-)
+from speechbrain_ptssnn.corpora.checks import check_utterances
+from speechbrain_ptssnn.corpora.common import Corpus, classes_of, map_labels
+from speechbrain_ptssnn.corpora.registry import find_corpus
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.run_folder import model_folder
 from speechbrain_ptssnn.features.store import FeatureStore

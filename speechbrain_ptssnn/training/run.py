@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from ruamel.yaml import YAML
 
-from speechbrain_ptssnn.corpora.common import write_manifest
+from speechbrain_ptssnn.corpora.manifests import write_manifest
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.run_folder import RunFolder
 from speechbrain_ptssnn.evaluation.summary import summarize

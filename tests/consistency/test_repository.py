@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from speechbrain_ptssnn.corpora.common import find_corpus
+from speechbrain_ptssnn.corpora.registry import find_corpus
 from speechbrain_ptssnn.energy.measure import total_energy
 from speechbrain_ptssnn.energy.operations import count_operations
 from speechbrain_ptssnn.experiments.sets import read_set

@@ -148,7 +148,7 @@ def test_a_copy_with_another_label_ends_in_one_sentence(cafe):
 
 def test_a_column_that_parts_a_speaker_is_refused_where_that_is_asked(cafe):
     arguments = ["--backbone=fbank", "--protocol=column", "--unit=speaker"]
-    message = r"fold 1: speaker .*Brien.* stands on two sides"
+    message = r"fold 1: speaker .*Brien.* is in two of"
     with pytest.raises(SystemExit, match=message):
         run(CUSTOM, cafe / "cafe.yaml", *arguments, "--valid_parts=2")
 

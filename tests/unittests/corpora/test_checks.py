@@ -2,8 +2,12 @@ import logging
 
 import pytest
 
-from speechbrain_ptssnn.corpora.checks import check_same_audio
-from speechbrain_ptssnn.corpora.common import Utterance
+from speechbrain_ptssnn.corpora.checks import (
+    check_counts,
+    check_same_audio,
+    check_utterances,
+)
+from speechbrain_ptssnn.corpora.common import Corpus, Utterance
 from speechbrain_ptssnn.corpora.folds import Fold
 from speechbrain_ptssnn.errors import InputError
 
@@ -43,3 +47,30 @@ def test_a_copy_with_another_label_or_on_another_side_is_refused(
     hashes = {name: name for name in LABELS} | hashes
     with pytest.raises(InputError, match=message):
         check_same_audio(CORPUS, FOLDS, hashes.get)
+
+
+def utterance(name, label):
+    return Utterance(name, f"{label}/{name}.wav", "speaker", label, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "no utterance"),
+        ([("a", "sad"), ("a", "sad")], r"'a' .*twice.*sad/a\.wav"),
+        ([("a", "glad")], r"glad/a\.wav.*'glad'.*'sad'"),
+    ],
+)
+def test_what_no_training_can_use_is_refused(rows, message):
+    corpus = Corpus("TOY", ("happy", "sad"), None)
+    with pytest.raises(InputError, match=message):
+        check_utterances(corpus, [utterance(*row) for row in rows])
+
+
+@pytest.mark.parametrize("labels", [["sad"] * 3, ["sad"], []])
+def test_counts_that_differ_are_listed(labels):
+    rows = [utterance(str(k), label) for k, label in enumerate(labels)]
+    message = rf"TOY: found \{{'sad': {len(labels)}\}}, expected \{{'sad': 2\}}"
+    with pytest.raises(InputError, match=message):
+        check_counts("TOY", rows, {"sad": 2}, "see README")
+    check_counts("TOY", rows[:1] * 2, {"sad": len(rows[:1] * 2)}, "")

@@ -46,7 +46,7 @@ def test_two_corpora_become_one_with_train_and_test(mini_urdu, cafe):
     ("names", "maps", "message"),
     [
         (("URDU", "URDU"), MAPS, "are both 'URDU'"),
-        (("URDU", "EMOVO"), MAPS, "has none for EMOVO, but for .*'URDU'"),
+        (("URDU", "EMOVO"), MAPS, "has no map for EMOVO, only for .*'URDU'"),
         (
             ("URDU", "Cafe"),
             {**MAPS, "Cafe": {**CAFE, "egal": "neutral"}},
@@ -67,7 +67,7 @@ def test_maps_that_do_not_fit_are_refused(names, maps, message):
 @pytest.mark.parametrize("folder", ["", "/a", {"URDO": "/a"}])
 def test_folders_are_asked_for_by_corpus(folder):
     corpus = cross_corpus("URDU", "Cafe", MAPS)
-    message = r"folders of \['URDU', 'Cafe'\], like '\{URDU: /a, Cafe: /b\}'"
+    message = r"folders of \['URDU', 'Cafe'\], as in '\{URDU: /a, Cafe: /b\}'"
     with pytest.raises(InputError, match=message):
         corpus.read(folder)
 
@@ -76,5 +76,5 @@ def test_a_corpus_that_is_wrong_is_named(mini_urdu):
     corpus = cross_corpus("URDU", "Cafe", MAPS)
     with pytest.raises(InputError, match="--data_folder is not set: URDU need"):
         corpus.read({"URDU": "", "Cafe": ""})
-    with pytest.raises(InputError, match="a corpus of your own needs"):
+    with pytest.raises(InputError, match="for your own corpus, set"):
         corpus.read({"URDU": mini_urdu}, complete=False)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechbrain_ptssnn.corpora.common import classes_of, write_manifest
+from speechbrain_ptssnn.corpora.common import classes_of
 from speechbrain_ptssnn.corpora.custom import custom_corpus
+from speechbrain_ptssnn.corpora.manifests import read_utterances, write_manifest
 from speechbrain_ptssnn.errors import InputError
 
 LABEL_MAP = {"calm": "calm", "laut": "angry"}
@@ -72,6 +73,7 @@ def test_the_manifest_of_a_run_is_one(read, folder):
     write_manifest(folder / "manifest.json", utterances)
     corpus = custom_corpus("Cafe", LABEL_MAP)
     assert corpus.read(folder / "manifest.json") == utterances
+    assert read_utterances(folder / "manifest.json") == utterances
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
@@ -101,16 +103,22 @@ GOOD = "b.wav,calm,Anna,,\n"
     ("rows", "message"),
     [
         ("b.wav,wild,Anna,,", r"row 3: label 'wild' is not in label_map.*calm"),
-        (",laut,Anna,,", "row 3: path is empty; fill it in, or take out the r"),
+        (",laut,Anna,,", "row 3: path is empty; fill it in, or delete the r"),
         ("b.wav,,Anna,,", "row 3: label is empty"),
         ("b.wav,laut,,,", "row 3: speaker is empty.* row or column"),
         ("b.wav,laut,Anna,1..5,", "row 3: start '1..5' is not a number of se"),
         ("b.wav,laut,Anna,,nan", "row 3: end 'nan' is not a number"),
         ("b.wav,laut,Anna,0.5,0.5", r"row 3: start 0\.5 and end 0\.5.*b\.wav"),
-        ("b.wav,laut,Anna,-1,0.5", "row 3: start -1.0 and end 0.5 are no part"),
+        (
+            "b.wav,laut,Anna,-1,0.5",
+            "row 3: start -1.0 and end 0.5 are not a part",
+        ),
         ("b.wav,laut,Anna,0,1.06", r"row 3: start.*1\.06.* lasts 1\.000 s"),
-        ("b.wav,laut,Anna,1.02,", "row 3: start 1.02 and end 1.0 are no part"),
-        ("b.wav,laut,Anna,,", "row 3: id 'b' is that of row 2 too"),
+        (
+            "b.wav,laut,Anna,1.02,",
+            "row 3: start 1.02 and end 1.0 are not a part",
+        ),
+        ("b.wav,laut,Anna,,", "row 3: id 'b' is also that of row 2"),
         ("b.wav,calm,Anna,0,1", r"no utterance has the labels \['laut'\]"),
     ],
 )
@@ -123,8 +131,8 @@ def test_a_bad_row_is_named(rows, message, read):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "holds no utterance"),
-        ("path,label\n", "holds no utterance"),
+        ("", "has no utterance"),
+        ("path,label\n", "has no utterance"),
         ("file,emotion\na,b\n", r"no column 'path', but \['file', "),
         (
             "path,emotion\na,b\n",
@@ -141,8 +149,8 @@ def test_a_manifest_of_another_kind_is_refused(text, message, read):
 def test_all_missing_files_are_counted_and_some_named(read, folder):
     rows = "".join(f"no/{k}.wav,calm\n" for k in range(5000))
     message = (
-        r"of 5001 audio files 5000 are not there: no/0\.wav \(row 3\); "
-        r"no/1\.wav \(row 4\); no/2\.wav \(row 5\); and so on; .* begin in "
+        r"of 5001 audio files 5000 are missing: no/0\.wav \(row 3\); "
+        r"no/1\.wav \(row 4\); no/2\.wav \(row 5\); and so on; .* start from "
     )
     with pytest.raises(InputError, match=message + re.escape(str(folder))):
         read(f"path,label\nb.wav,laut\n{rows}")

@@ -110,10 +110,10 @@ def test_what_no_list_has_is_an_error(lists):
 
 
 def test_emobox_lists_that_leak_are_refused(lists):
-    with pytest.raises(InputError, match="speaker 's1' stands on two sides"):
+    with pytest.raises(InputError, match="speaker 's1' is in two of"):
         split(lists, unit="speaker")
     write_list(lists, 1, "test", ["s/a", "s/e", "s/f"])
-    with pytest.raises(InputError, match="utterance 'a' stands on two sides"):
+    with pytest.raises(InputError, match="utterance 'a' is in two of"):
         split(lists)
 
 
@@ -189,7 +189,7 @@ def test_a_column_that_is_no_assignment_is_refused(folds, message):
 def test_a_column_that_leaks_speakers_is_refused():
     leak = ["1", "2", "3", "4", "2", "2", "3", "4"]  # s0 in folds 1 and 2
     assert len(column(leak)) == 4
-    with pytest.raises(InputError, match="speaker 's0' stands on two sides"):
+    with pytest.raises(InputError, match="speaker 's0' is in two of"):
         column(leak, unit="speaker")
 
 

@@ -1,6 +1,14 @@
-import pytest
+import json
 
-from speechbrain_ptssnn.corpora.manifests import read_manifest
+import pytest
+from speechbrain.dataio.dataset import DynamicItemDataset
+
+from speechbrain_ptssnn.corpora.common import Utterance
+from speechbrain_ptssnn.corpora.manifests import (
+    read_manifest,
+    read_utterances,
+    write_manifest,
+)
 from speechbrain_ptssnn.errors import InputError
 
 ROWS = [
@@ -54,9 +62,9 @@ def test_rows_are_counted_as_a_spreadsheet_does(tmp_path):
 )
 def test_json_is_a_list_or_speechbrains_form(text, rows, tmp_path):
     (tmp_path / "a.json").write_bytes(text.encode())
-    places = [f"item {k + 1}" for k in range(len(rows))]
+    locations = [f"item {k + 1}" for k in range(len(rows))]
     assert read_manifest(tmp_path / "a.json") == list(
-        zip(places, rows, strict=True)
+        zip(locations, rows, strict=True)
     )
 
 
@@ -80,3 +88,23 @@ def test_what_is_no_table_is_refused(name, data, message, tmp_path):
         read_manifest(tmp_path / name)
     with pytest.raises(InputError, match=r"none\.csv: cannot be read"):
         read_manifest(tmp_path / "none.csv")
+
+
+def test_a_manifest_is_speechbrains(tmp_path):
+    rows = [
+        Utterance("b", "sad/b.wav", "speaker", "sad", 1.0, sex="f"),
+        Utterance("ä", "happy/ä.wav", "speaker", "happy", 1.0, end=1.5),
+    ]
+    write_manifest(tmp_path / "all.json", rows)
+    manifest = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
+    assert list(manifest) == ["b", "ä"]
+    assert read_utterances(tmp_path / "all.json") == rows
+    dataset = DynamicItemDataset.from_json(tmp_path / "all.json")
+    dataset.set_output_keys(["id", "wav", "speaker", "label", "duration"])
+    assert dataset[1] == {
+        "id": "ä",
+        "wav": "happy/ä.wav",
+        "speaker": "speaker",
+        "label": "happy",
+        "duration": 1.0,
+    }

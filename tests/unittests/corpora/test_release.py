@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from speechbrain_ptssnn.corpora import iemocap
-from speechbrain_ptssnn.corpora.common import check_utterances, find_corpus
+from speechbrain_ptssnn.corpora.checks import check_utterances
+from speechbrain_ptssnn.corpora.registry import find_corpus
 from speechbrain_ptssnn.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -202,6 +203,5 @@ def test_twins_that_macos_leaves_are_not_read(corpus, mini_corpus):
     ],
 )
 def test_names_that_are_not_the_corpus_are_refused(corpus, path):
-    module = import_module(f"speechbrain_ptssnn.corpora.{corpus.lower()}")
     with pytest.raises(InputError, match=re.escape(path)):
-        module.describe(Path(path))
+        release(corpus).utterance(Path(path))

@@ -12,7 +12,8 @@ import pytest
 import soundfile
 
 from speechbrain_ptssnn.corpora import synthemo
-from speechbrain_ptssnn.corpora.common import check_utterances, find_corpus
+from speechbrain_ptssnn.corpora.checks import check_utterances
+from speechbrain_ptssnn.corpora.registry import find_corpus
 from speechbrain_ptssnn.corpora.synthemo import (
     LABELS,
     PCM_SHA256,

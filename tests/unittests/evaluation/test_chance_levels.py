@@ -4,8 +4,8 @@ from dataclasses import asdict
 
 import pytest
 
-from speechbrain_ptssnn.corpora.folds import Protocol
-from speechbrain_ptssnn.corpora.urdu import LABELS, read_urdu
+from speechbrain_ptssnn.corpora.folds import KFold
+from speechbrain_ptssnn.corpora.urdu import LABELS, RELEASE
 from speechbrain_ptssnn.evaluation.chance_levels import (
     confounds,
     speaker_labels,
@@ -49,11 +49,11 @@ def test_speaker_label_table_counts_the_corpus():
 
 
 def test_urdu_says_who_speaks(shared_data):
-    utterances = read_urdu(shared_data / "URDU")
+    utterances = RELEASE.read(shared_data / "URDU")
     manifest = {u.id: asdict(u) for u in utterances}
     oracle = {}
     for unit in ("utterance", "speaker"):
-        folds = Protocol(10, unit, seed=1234).split(utterances)
+        folds = KFold(10, unit, seed=1234).split(utterances)
         scores = confounds(manifest, list(map(asdict, folds)), LABELS)
         oracle[unit] = scores["speaker_oracle"]["WA"]
         unseen = scores["majority"] == scores["speaker_oracle"]

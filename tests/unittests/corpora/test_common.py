@@ -1,0 +1,45 @@
+import pytest
+
+from speechbrain_ptssnn.corpora.common import (
+    Corpus,
+    Utterance,
+    classes_of,
+    map_labels,
+)
+from speechbrain_ptssnn.errors import InputError
+
+
+def test_a_label_map_merges_and_leaves_out():
+    corpus = Corpus("Cafe", ("calm", "glad", "cross"), read=None)
+    given = [
+        Utterance(label, "", "a", label, 1.0)
+        for label in ("calm", "glad", "cross")
+    ]
+    label_map = {"calm": "low", "glad": None, "cross": "high"}
+    assert classes_of(corpus, label_map) == ("low", "high")
+    mapped = map_labels(given, label_map)
+    assert [(u.id, u.label) for u in mapped] == [
+        ("calm", "low"),
+        ("cross", "high"),
+    ]
+    assert (classes_of(corpus, {}), map_labels(given, {})) == (
+        corpus.labels,
+        given,
+    )
+
+
+@pytest.mark.parametrize(
+    ("label_map", "message"),
+    [
+        ({"calm": "low"}, r"must name each label.*'cross', 'glad'"),
+        (
+            {"calm": "a", "glad": "b", "cross": None, "sad": "c"},
+            r"no other; see \['sad'\]",
+        ),
+        ({"calm": "a", "glad": "a", "cross": None}, "leaves 1 classes"),
+    ],
+)
+def test_a_label_map_that_does_not_fit_is_refused(label_map, message):
+    corpus = Corpus("Cafe", ("calm", "glad", "cross"), read=None)
+    with pytest.raises(InputError, match=message):
+        classes_of(corpus, label_map)
