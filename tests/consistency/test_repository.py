@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from speechbrain_ptssnn.corpora.common import find_corpus
-from speechbrain_ptssnn.energy.measure import total_energy
 from speechbrain_ptssnn.energy.operations import count_operations
+from speechbrain_ptssnn.energy.pricing import total_energy
 from speechbrain_ptssnn.experiments.sets import read_set
 from speechbrain_ptssnn.experiments.trials import main as experiments
 from speechbrain_ptssnn.training.hyperparams import Hyperparams
