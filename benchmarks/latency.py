@@ -1,9 +1,10 @@
-"""A set's trained heads side by side: time of one test utterance.
+"""Times the trained heads of a set side by side, on one test utterance.
 
 python benchmarks/latency.py results/EMOVO/random/opensmile_compare/peers.json
 
-The file is what ``ptssnn experiments`` left; the next table that it prints has
-the milliseconds, from latency.json beside each run's summary.
+The file is the record that ``ptssnn experiments`` writes. The milliseconds go
+into latency.json in each run's folder, and into the next table that
+``ptssnn experiments`` prints.
 """
 
 import json
@@ -13,12 +14,16 @@ import torch
 from timing import compare, parser, report
 
 from speechbrain_ptssnn.energy.measure import MEAN_FRAMES
+from speechbrain_ptssnn.evaluation.run_folder import RunFolder
 from speechbrain_ptssnn.evaluation.trained_run import TrainedRun
+from speechbrain_ptssnn.utils.files import read_json, write_text
 from speechbrain_ptssnn.utils.provenance import device_name
 
 
 def evaluation(run, frames):
-    """A function that classifies a test utterance, repeated to a length."""
+    """Returns a function that classifies one test utterance of the run,
+    repeated or cut to that many frames.
+    """
     head, features = run.load(run.folds[0])
     feats = features(run.test_ids(run.folds[0])[0])
     feats = feats[:, torch.arange(frames) % feats.shape[1]]
@@ -33,7 +38,7 @@ if __name__ == "__main__":
     arguments.set_defaults(threads=1)
     args = arguments.parse_args()
     torch.set_num_threads(args.threads)
-    rows = json.loads(args.table.read_text())["rows"]
+    rows = read_json(args.table)["rows"]
     runs = {
         row["name"]: TrainedRun(
             Path(row["folder"], next(iter(row["figures"]["seeds"]))),
@@ -53,7 +58,7 @@ if __name__ == "__main__":
             "processor": device_name("cpu"),
             **results[name],
         }
-        (run.folder / "latency.json").write_text(json.dumps(outcome, indent=2))
+        write_text(RunFolder(run.folder).latency, json.dumps(outcome, indent=2))
     report(
         f"one utterance, {args.frames} frames, {args.table}",
         results,

@@ -1,32 +1,5 @@
-"""What a trained run computes for an utterance, and its energy at 45 nm::
+"""Measures the operations and the energy of a trained run."""
 
-    ptssnn energy results/URDU/random/fbank/pts_snn/1
-
-An operation is a multiplication with an accumulation (MAC, 4.6 pJ) or an
-accumulation alone (AC, 0.9 pJ; M. Horowitz, ISSCC 2014, 32-bit floats). Which
-of the two it is depends on the rule:
-
-strict
-    An AC only if the input is binary, 0 or 1; then every 1 costs one AC for
-    each weight that it meets. Every product of real values is made of MACs,
-    zeros among them included: the first layer, the "spike" shortcut, K^T V,
-    Q (K^T V), the bias generator.
-paper
-    Section IV.D, which does not say what is counted as what. Formula 21 is
-    EC = activated synapses * 0.9 + MACs of the ANN * 4.6. Read to the letter,
-    in a head where any product gets spikes: a synapse is a weight and is
-    activated by an input that is not 0, a real one as well as a spike, so
-    that the first layer is made of ACs, one for each weight; products of two
-    activations, neither of them spikes (K^T V, Q (K^T V)), have no synapse
-    and are made of MACs. Formula 20 is the same without such products. In
-    any other head all are MACs (formula 19).
-
-Biases, and the operations that are no products (membranes, norms, tanh,
-softmax, means), are in neither sum, as in the paper; the latter are counted
-beside them. Moving and keeping data is not counted.
-"""
-
-import argparse
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -41,102 +14,45 @@ from speechbrain_ptssnn.energy.operations import (
     count_operations,
     plain_products,
 )
+from speechbrain_ptssnn.energy.pricing import (
+    AC_PJ,
+    MAC_PJ,
+    RULES,
+    energy,
+    split_operations,
+)
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.evaluation.run_folder import RunFolder
 from speechbrain_ptssnn.evaluation.trained_run import TrainedRun
-from speechbrain_ptssnn.utils.distributed import one_sentence_errors
 from speechbrain_ptssnn.utils.files import write_text
+from speechbrain_ptssnn.utils.text_tables import columns
 
-MAC_PJ, AC_PJ = 4.6, 0.9
-RULES = ("strict", "paper")
 # The mean IEMOCAP utterance, in frames of 20 ms and in seconds of audio.
 MEAN_FRAMES, MEAN_SECONDS = 226, 4.55
-ROW = "{:26}{:37}{:>10} {:7}{:>8}{:>15}{:>13}{:>9}{:>9}"
-
-
-def split_operations(rows, rule="strict"):
-    """Which operations are MACs and which are ACs.
-
-    Arguments
-    ---------
-    rows : list of LayerCount
-        Of a whole head.
-    rule : str
-        "strict" or "paper"; see the top of this file.
-
-    Returns
-    -------
-    list of tuple of float
-        (MACs, ACs) of each row.
-
-    Example
-    -------
-    >>> rows = count_operations(LinearProbe(3, 2, size=4), torch.randn(1, 5, 3))
-    >>> [pair for pair in split_operations(rows) if any(pair)]
-    [(60, 0), (8, 0)]
-    """
-    if rule not in RULES:
-        raise ValueError(f"rule must be one of {RULES}, got {rule!r}")
-    has_synapses = rule == "paper" and any(row.kind == "binary" for row in rows)
-    pairs = []
-    for row in rows:
-        if row.kind == "binary":
-            pairs.append((0, row.events))
-        elif has_synapses and row.weights:
-            pairs.append((0, row.density * row.operations))
-        else:
-            pairs.append((row.operations, 0))
-    return pairs
-
-
-def energy(macs, acs):
-    """Energy of so many operations, in mJ.
-
-    Example
-    -------
-    >>> energy(1e9, 1e9)
-    5.5
-    """
-    return (macs * MAC_PJ + acs * AC_PJ) / 1e9
-
-
-def total_energy(rows, rule="strict"):
-    """Energy of a head, in mJ.
-
-    Arguments
-    ---------
-    rows : list of LayerCount
-        Of :func:`~speechbrain_ptssnn.energy.operations.count_operations`.
-    rule : str
-        "strict" or "paper"; see the top of this file.
-
-    Returns
-    -------
-    float
-
-    Example
-    -------
-    >>> rows = count_operations(LinearProbe(), torch.randn(1, 226, 768))
-    >>> round(total_energy(rows), 3)
-    0.204
-    """
-    return sum(energy(*pair) for pair in split_operations(rows, rule))
+PRODUCT_WIDTH = 36  # characters of a product's expression that the table shows
+LAYER_HEADER = [
+    *("layer", "product", "weights", "input", "density"),
+    *("MACs, strict", "ACs, strict", "mJ, strict", "mJ, paper"),
+]
+SUM_HEADER = ["rule", "frames", "MACs", "ACs", "mJ"]
 
 
 def backbone_operations(backbone, seconds):
-    """MACs of a frozen front-end for one utterance.
+    """Counts the MACs of a frozen backbone for one utterance.
 
     Arguments
     ---------
     backbone : Backbone
-        At its real size; what its weights are does not matter.
+        In its real size; the values of its weights do not matter.
     seconds : float
-        Of audio. Whisper computes whole windows of 30 s whatever it hears.
+        Length of the audio. Whisper always computes a whole window of 30 s.
 
     Returns
     -------
     int or None
-        All its products are real. None for front-ends without weights (fbank,
-        openSMILE): signal processing, which is not counted.
+        All products of a backbone have real inputs, so they are all MACs.
+        None for a backbone without weights (fbank, openSMILE), whose signal
+        processing is not counted.
 
     Example
     -------
@@ -156,16 +72,17 @@ def backbone_operations(backbone, seconds):
 def measure_run(
     folder, frames=MEAN_FRAMES, with_backbone=True, features_folder=None
 ):
-    """Counts on the test utterances of a run's finished folds.
+    """Counts the operations on the test utterances of all finished folds.
 
     Arguments
     ---------
     folder : str or Path
         results/<corpus>/<protocol>/<backbone>/<model>/<seed>.
     frames : int
-        Length of the utterance that the counts are also scaled to.
+        The counts are also given for an utterance of this length, in frames
+        of 20 ms; at least 1.
     with_backbone : bool
-        Whether the frozen front-end is counted.
+        Whether the frozen backbone is counted too.
     features_folder : str, optional
         Where the feature stores are now; by default where they were in the
         training.
@@ -173,50 +90,71 @@ def measure_run(
     Returns
     -------
     dict
-        What ``energy.json`` holds.
+        The content of ``energy.json``. "mean" is the mean test utterance and
+        "scaled" the utterance of ``frames`` frames: "layers", one a product,
+        the sums under "strict" and "paper", and "element_wise" operations by
+        module.
 
     Raises
     ------
     InputError
-        If the folder holds no finished fold.
+        If the folder holds no finished fold, or ``frames`` is below 1.
     """
+    if frames < 1:
+        raise InputError(f"frames must be at least 1, got {frames}")
     run = TrainedRun(folder, features_folder)
-    names = [(k, id) for k in run.folds for id in run.test_ids(k)]
-    counter = OperationCounter()
-    total_frames, loaded = 0, None
-    for k, id in tqdm(names, "operations", delay=2):
-        if k != loaded:
-            head, features = run.load(k)
-            loaded = k
-        feats = features(id)
+    counter, lengths = OperationCounter(), []
+    for head, feats in _test_utterances(run):
         counter.watch(head, feats)
-        total_frames += feats.shape[1]
+        lengths.append(feats.shape[1])
     rows = counter.counts()
-    longer = feats[:, torch.arange(frames) % feats.shape[1]]
+    # Only the length matters here: the densities are those of all utterances.
+    repeated = feats[:, torch.arange(frames) % feats.shape[1]]
     outcome = {
         "run": str(folder),
         "folds": run.folds,
-        "n_utterances": len(names),
+        "n_utterances": len(lengths),
         "channels": feats.shape[2],
         "pJ": {"MAC": MAC_PJ, "AC": AC_PJ},
         "mean": _utterance(
-            [_divided(row, len(names)) for row in rows],
-            total_frames / len(names),
+            [_divided(row, len(lengths)) for row in rows],
+            sum(lengths) / len(lengths),
         ),
         "scaled": _utterance(
-            at_length(rows, count_operations(head, longer)), frames
+            at_length(rows, count_operations(head, repeated)), frames
         ),
     }
     if with_backbone:
-        seconds = frames / MEAN_FRAMES * MEAN_SECONDS
-        macs = backbone_operations(run.backbone, seconds)
-        outcome["backbone"] = {
-            "name": run.folder.resolve().parent.parent.name,
-            "seconds": seconds,
-            "MACs": macs,
-            "mJ": None if macs is None else energy(macs, 0),
-        }
+        outcome["backbone"] = _backbone(run, frames / MEAN_FRAMES)
     return outcome
+
+
+def _test_utterances(run):
+    """Yields a fold's head and an utterance's features [1, time, channels],
+    for each test utterance of each finished fold.
+    """
+    tested = {number: run.test_ids(number) for number in run.folds}
+    total = sum(map(len, tested.values()))
+    with tqdm(desc="operations", total=total, delay=2) as progress:
+        for number, ids in tested.items():
+            head, features = run.load(number)
+            for id in ids:
+                yield head, features(id)
+                progress.update()
+
+
+def _backbone(run, share):
+    """Operations and energy of the run's backbone, for an utterance that is
+    ``share`` times as long as IEMOCAP's mean.
+    """
+    seconds = share * MEAN_SECONDS
+    macs = backbone_operations(run.backbone, seconds)
+    return {
+        "name": RunFolder(run.folder.resolve()).condition["backbone"],
+        "seconds": seconds,
+        "MACs": macs,
+        "mJ": None if macs is None else energy(macs, 0),
+    }
 
 
 def _divided(row, n):
@@ -231,7 +169,7 @@ def _divided(row, n):
 
 
 def _utterance(rows, frames):
-    """Of one utterance: its products, layer by layer, and the sums."""
+    """One utterance as a dict: its products, layer by layer, and the sums."""
     pairs = {rule: split_operations(rows, rule) for rule in RULES}
     layers = []
     for k, row in enumerate(rows):
@@ -261,137 +199,114 @@ def _priced(macs, acs):
 
 
 def table(outcome):
-    """What :func:`measure_run` found, to be printed.
+    """Lays out a measurement as text.
 
     Arguments
     ---------
     outcome : dict
-        Of :func:`measure_run`.
+        From :func:`measure_run`.
 
     Returns
     -------
     str
+        The products of the scaled utterance, layer by layer; then the sums of
+        both utterances by both rules; then the backbone, if it was counted.
     """
     scaled, mean = outcome["scaled"], outcome["mean"]
-    folds = ", ".join(map(str, outcome["folds"]))
-    lines = [
-        f"{outcome['n_utterances']} test utterances (folds: {folds}), "
-        f"{mean['frames']:.1f} frames on average; the table's has "
-        f"{scaled['frames']}",
-        "",
-        ROW.format(
-            *("layer", "product", "weights", "input", "density"),
-            *("MACs", "ACs", "strict", "paper"),
-        ),
+    folds = outcome["folds"]
+    parts = [
+        [
+            f"{outcome['n_utterances']} test utterances of "
+            f"fold{'s'[: len(folds) > 1]} {', '.join(map(str, folds))}, "
+            f"{mean['frames']:.1f} frames on average",
+            f"the layers, for an utterance of {scaled['frames']} frames with "
+            "the measured densities:",
+        ],
+        columns([LAYER_HEADER, *map(_layer_cells, scaled["layers"])]),
+        [
+            f"energy of one utterance ({MAC_PJ} pJ a MAC, {AC_PJ} pJ an AC, "
+            "45 nm):",
+            *columns(
+                [
+                    SUM_HEADER,
+                    *(
+                        _sum_cells(rule, utterance)
+                        for rule in RULES
+                        for utterance in (scaled, mean)
+                    ),
+                ]
+            ),
+        ],
+        [
+            "not in these sums: "
+            f"{scaled['element_wise']['sum']:,.0f} element-wise operations "
+            "(membranes, norms, tanh, softmax, means)"
+        ],
     ]
-    for layer in scaled["layers"]:
-        sizes = [size for size in layer["weights"] or () if size > 1]
-        lines.append(
-            ROW.format(
-                layer["name"],
-                layer["product"][:36],
-                "x".join(map(str, sizes)),
-                layer["kind"],
-                f"{layer['density']:.3f}",
-                f"{layer['strict']['MACs']:,.0f}",
-                f"{layer['strict']['ACs']:,.0f}",
-                f"{layer['strict']['mJ']:.4f}",
-                f"{layer['paper']['mJ']:.4f}",
-            )
-        )
-    lines += ["", "mJ an utterance (4.6 pJ a MAC, 0.9 pJ an AC, 45 nm)"]
-    for rule in RULES:
-        for part in (scaled, mean):
-            sums = part[rule]
-            lines.append(
-                f"{rule:7} count, {part['frames']:6.1f} frames: "
-                f"{sums['mJ']:.4f} mJ of {sums['MACs']:,.0f} MACs and "
-                f"{sums['ACs']:,.0f} ACs"
-            )
-    lines.append(
-        f"element-wise operations (membranes, norms, tanh, softmax, means), "
-        f"in neither sum: {scaled['element_wise']['sum']:,.0f}"
-    )
     if "backbone" in outcome:
-        lines.append(_backbone_line(outcome["backbone"]))
-    return "\n".join(lines)
+        parts[-1].append(_backbone_line(outcome["backbone"]))
+    return "\n\n".join("\n".join(lines) for lines in parts)
+
+
+def _layer_cells(layer):
+    sizes = [size for size in layer["weights"] or () if size > 1]
+    return [
+        layer["name"],
+        layer["product"][:PRODUCT_WIDTH],
+        "x".join(map(str, sizes)),
+        layer["kind"],
+        f"{layer['density']:.3f}",
+        f"{layer['strict']['MACs']:,.0f}",
+        f"{layer['strict']['ACs']:,.0f}",
+        *(f"{layer[rule]['mJ']:.4f}" for rule in RULES),
+    ]
+
+
+def _sum_cells(rule, utterance):
+    sums = utterance[rule]
+    return [
+        rule,
+        f"{utterance['frames']:.1f}",
+        *(f"{sums[key]:,.0f}" for key in ("MACs", "ACs")),
+        f"{sums['mJ']:.4f}",
+    ]
 
 
 def _backbone_line(backbone):
     if backbone["MACs"] is None:
         return (
-            f"frozen front-end: {backbone['name']} has no weights; its signal "
+            f"frozen backbone: {backbone['name']} has no weights; its signal "
             "processing is not counted"
         )
     return (
-        f"frozen front-end: {backbone['name']}, {backbone['seconds']:.2f} s of "
-        f"audio: {backbone['mJ']:,.0f} mJ of {backbone['MACs']:,} MACs"
+        f"frozen backbone: {backbone['name']}, {backbone['seconds']:.2f} s of "
+        f"audio: {backbone['mJ']:,.0f} mJ, {backbone['MACs']:,} MACs"
     )
 
 
-def write_energy(run, *options):
-    """Measures a run and writes ``energy.json`` beside it.
+def write_energy(
+    run, frames=MEAN_FRAMES, with_backbone=True, features_folder=None
+):
+    """Measures a run and writes ``energy.json`` into its folder.
 
     Arguments
     ---------
     run : str or Path
-        Its folder.
-    *options
-        As for :func:`measure_run`.
+        The run's folder.
+    frames, with_backbone, features_folder
+        As in :func:`measure_run`.
 
     Returns
     -------
     tuple
-        (dict, Path): what the file holds, and the file.
+        (dict, Path): the content of the file, and the file.
+
+    Raises
+    ------
+    InputError
+        As in :func:`measure_run`.
     """
-    outcome, path = measure_run(run, *options), Path(run, "energy.json")
+    outcome = measure_run(run, frames, with_backbone, features_folder)
+    path = RunFolder(Path(run)).energy
     write_text(path, json.dumps(outcome, indent=1))
     return outcome, path
-
-
-def main(argv=None):
-    """Measures a run, prints the table, writes ``energy.json`` beside it.
-
-    Arguments
-    ---------
-    argv : list of str, optional
-        Command line; ``sys.argv[1:]`` by default.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m speechbrain_ptssnn.energy.measure",
-        description="Operations and energy of a trained run.",
-    )
-    parser.add_argument("run", help="results/<corpus>/.../<model>/<seed>")
-    parser.add_argument(
-        "--frames",
-        type=int,
-        default=MEAN_FRAMES,
-        help="length of the utterance in the table, 20 ms each (default: "
-        "%(default)s, the mean of IEMOCAP)",
-    )
-    parser.add_argument(
-        "--backbone",
-        choices=("yes", "no"),
-        default="yes",
-        help="whether the frozen front-end is counted too",
-    )
-    parser.add_argument(
-        "--features_folder", help="if it is not where it was in the training"
-    )
-    arguments = parser.parse_args(argv)
-    with one_sentence_errors():
-        if arguments.frames < 1:
-            raise InputError(
-                f"--frames must be at least 1, got {arguments.frames}"
-            )
-        outcome, path = write_energy(
-            arguments.run,
-            arguments.frames,
-            arguments.backbone == "yes",
-            arguments.features_folder,
-        )
-        print(f"{table(outcome)}\n\n{path}")
-
-
-if __name__ == "__main__":
-    main()

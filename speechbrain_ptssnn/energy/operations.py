@@ -1,4 +1,4 @@
-"""Counts the operations of a head while it runs, product by product."""
+"""Counts the operations of a head while it runs, one product at a time."""
 
 import functools
 import inspect
@@ -25,7 +25,8 @@ from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.nnet.masking import frame_counts
 
 aten = torch.ops.aten
-# Every product, and where its first factor stands among the arguments.
+# The operators that are products; the index of their first factor among the
+# arguments.
 PRODUCTS = {
     "mm": 0,
     "addmm": 1,
@@ -34,16 +35,16 @@ PRODUCTS = {
     "convolution": 0,
     "deform_conv2d": 0,
 }
-# A product with a vector is one with a matrix of one column.
+# A product with a vector is counted as a product with a one-column matrix.
 VECTORS = {
     "mv": lambda x, y: (x, y.unsqueeze(1)),
     "dot": lambda x, y: (x.unsqueeze(0), y.unsqueeze(1)),
     "addmv": lambda _, x, y: (x, y.unsqueeze(1)),
 }
 EVENT_RULES = SynOpCounter().rules
-# Element-wise are the operators that PyTorch tags so, and these.
+# Element-wise operators that PyTorch does not tag as such.
 ELEMENT_WISE = re.compile("norm|softmax|cumsum|pool|upsample|sampler|plif_scan")
-# Operators that have products inside.
+# Operators that may compute products inside, where they cannot be counted.
 HIDING = re.compile(
     r"mm(_|$)|convol|conv_|attention|transformer|rnn|linear$|matmul|fft|cdist"
 )
@@ -52,31 +53,32 @@ LIBRARIES = ("spikingjelly", "torch", "torchvision")
 
 @dataclass
 class LayerCount:
-    """What was counted of one product, or of a module's other operations.
+    """The counts of one product, or of a module's element-wise operations.
 
     Arguments
     ---------
     name : str
         The module that computes it, e.g. "encoder.blocks.0".
     where : str
-        File and line that ask for a product; "" of other operations.
+        File and line of the product's expression; "" for element-wise
+        operations.
     product : str
-        The expression that stands there.
+        The expression itself; "" for element-wise operations.
     weights : tuple or None
-        Shape of the factor that the features do not reach; None where they
-        reach both.
+        Shape of the factor that does not depend on the features; None where
+        both factors depend on them.
     operations : float
-        Multiplications, each with its accumulation, whatever the input is.
+        Multiplications, each with its accumulation, for any input.
     events : float
-        Those of them that a binary input causes: accumulations only.
+        Accumulations that the ones of a binary input cause.
     nonzero, elements : float
-        How many of the input's elements are not 0, and how many there are.
+        How many elements of the input are not 0, and how many it has.
     is_binary : bool
-        Whether the input was 0 or 1 in every utterance.
+        Whether all inputs so far held only 0 and 1.
     element_wise : float
-        Elements of all that is no product: every operation counts one an
-        element of its largest tensor, be it a sum, LayerNorm, tanh or the
-        whole update of a neuron. Data that only moves does not count.
+        Element-wise operations. Each operator counts one for each element of
+        its largest tensor, whether it is a sum, LayerNorm, tanh or the whole
+        update of a neuron. Copying data does not count.
     """
 
     name: str
@@ -92,12 +94,14 @@ class LayerCount:
 
     @property
     def key(self):
-        """What stays the same from utterance to utterance."""
+        """Identifies the row; it is the same for every utterance."""
         return self.name, self.where, self.product, self.weights
 
     @property
     def kind(self):
-        """The input's, "binary" or "real"; "element-wise" if no product."""
+        """The input's kind, "binary" or "real"; "element-wise" if this is not
+        a product.
+        """
         if not self.product:
             return "element-wise"
         return "binary" if self.is_binary else "real"
@@ -109,18 +113,20 @@ class LayerCount:
 
 
 class OperationCounter(BaseCounter):
-    r"""Counts over any number of utterances, and heads of one kind.
+    r"""Sums the counts over utterances, and over heads of the same structure.
 
-    Counted is what evaluation computes: what it derives from parameters once
-    (:mod:`~speechbrain_ptssnn.nnet.fusing`) costs nothing, what it computes
-    anew for each utterance counts, whether it depends on the features or not.
+    It counts what a head in evaluation computes for each utterance, even where
+    the result does not depend on the features. What a head computes from its
+    parameters only once (:mod:`~speechbrain_ptssnn.nnet.fusing`) costs
+    nothing.
 
-    SpikingJelly's ``DispatchCounterMode`` shows every operator and its module,
-    its ``SynOpCounter`` counts the events, PyTorch's ``flop_counter`` the
-    multiplications. Differs from SpikingJelly's ``MACCounter``: only a factor
-    that the features reach is an input, so that weights of 0 are no spikes;
-    and an input is binary only if it is so in every utterance, so that
-    silence of a ReLU in one is none.
+    SpikingJelly's ``DispatchCounterMode`` reports every operator and its
+    module. SpikingJelly's ``SynOpCounter`` counts the events and PyTorch's
+    ``flop_counter`` the multiplications. There are two differences from
+    SpikingJelly's ``MACCounter``. Only a factor that depends on the features
+    is an input, so weights that are 0 or 1 are not taken for spikes. And an
+    input is binary only if it is binary in every utterance, so a ReLU that
+    gives only 0 in one utterance is not taken for a neuron.
 
     Example
     -------
@@ -136,12 +142,13 @@ class OperationCounter(BaseCounter):
         self._reached = {}
 
     def watch(self, head, feats, lengths=None):
-        """Adds one evaluation of each utterance, alone, without its padding.
+        """Adds the counts of a batch: evaluates each utterance alone, without
+        its padding.
 
         Arguments
         ---------
         head : torch.nn.Module
-            Is called as ``head(feats, lengths)``.
+            Any head; called as ``head(feats, lengths)``.
         feats : torch.Tensor
             [batch, time, channels].
         lengths : torch.Tensor, optional
@@ -150,15 +157,15 @@ class OperationCounter(BaseCounter):
         Raises
         ------
         InputError
-            If the head uses an operator that may hide products.
+            If the head uses an operator that may compute products inside.
         """
         n_frames = [feats.shape[1]] * len(feats)
         if lengths is not None:
             n_frames = frame_counts(lengths, feats.shape[1]).tolist()
         was_training = head.training
         trained = [p for p in head.parameters() if p.requires_grad]
-        # PyTorch's module tracker looks for the gradient of a parameter that
-        # is a module's input.
+        # A parameter may be the input of a module; PyTorch's module tracker
+        # would follow its gradient.
         head.eval().requires_grad_(False)
         try:
             with plain_products():
@@ -172,33 +179,33 @@ class OperationCounter(BaseCounter):
 
     def _watch(self, head, feats):
         lengths = feats.new_ones(1)
-        head(feats, lengths)  # derives what is derived once
-        # They are kept, so that nothing else gets the address of one.
+        head(feats, lengths)  # lets the head fuse its parameters, uncounted
+        # Keeps the tensors alive, so that no other gets one's address.
         self._reached = {_address(feats): feats}
         with DispatchCounterMode([self]):
             head(feats, lengths)
 
     def counts(self):
-        """Sums over all that was watched.
+        """Returns the sums over everything watched so far.
 
         Returns
         -------
         list of LayerCount
-            In the order they ran.
+            In the order in which the head computes them.
         """
         return [replace(row) for row in self._rows.values()]
 
     def has_rule(self, func):
-        """SpikingJelly asks; no operator is passed over."""
+        """Tells SpikingJelly that every operator has a rule here."""
         return True
 
     def record(self, scope, func, value):
-        """SpikingJelly's sums by operator; :meth:`counts` has ours."""
+        """Ignores SpikingJelly's sums by operator; see :meth:`counts`."""
 
     def count(
         self, func, args, kwargs, out, active_modules=None, parent_names=None
     ):
-        """What SpikingJelly's mode calls at every operator."""
+        """Counts one operator; SpikingJelly's mode calls it for each."""
         name = func._overloadpacket.__name__.rstrip("_")
         module = _innermost(parent_names)
         inputs, outputs = _tensors((args, kwargs)), _tensors(out)
@@ -210,8 +217,8 @@ class OperationCounter(BaseCounter):
             func.namespace in ("aten", "prims") or name == "plif_scan"
         ):
             raise InputError(
-                f"{module}: {func} may hide products that cannot be counted; "
-                "use Linear, matmul, einsum or convolutions"
+                f"{module}: {func} may compute products inside that cannot be "
+                "counted; use Linear, matmul, einsum or convolutions"
             )
         elif _is_element_wise(func, name):
             row = self._row(LayerCount(module))
@@ -227,10 +234,10 @@ class OperationCounter(BaseCounter):
         if len(inputs) == 1:
             weights = tuple(factors[inputs[0] is factors[0]].shape)
         binary = []
-        # What is scaled is multiplied; deformed convolutions interpolate.
+        # Spikes that are scaled or interpolated need multiplications.
         if kwargs.get("alpha", 1) == 1 and name != "deform_conv2d":
             binary = [x for x in inputs if is_binary_tensor(x)]
-        row = self._row(LayerCount(module, *_asked(), weights))
+        row = self._row(LayerCount(module, *_source(), weights))
         if binary:
             rule = EVENT_RULES[getattr(aten, name).default]
             row.events += rule(args, kwargs, out)
@@ -248,12 +255,12 @@ class OperationCounter(BaseCounter):
 
 
 def count_operations(head, feats, lengths=None):
-    """What a head computes for the utterances of a batch.
+    """Counts what a head computes for the utterances of a batch.
 
     Arguments
     ---------
     head : torch.nn.Module
-        Any head; is called as ``head(feats, lengths)``.
+        Any head; called as ``head(feats, lengths)``.
     feats : torch.Tensor
         [batch, time, channels].
     lengths : torch.Tensor, optional
@@ -277,20 +284,21 @@ def count_operations(head, feats, lengths=None):
 
 
 def at_length(measured, once):
-    """Counts of an utterance of another length, at the measured densities.
+    """Scales counts to an utterance of another length, with the measured
+    densities.
 
     Arguments
     ---------
     measured : list of LayerCount
-        Over the utterances that were measured.
+        Counts of the measured utterances.
     once : list of LayerCount
-        Of one utterance of the wanted length, whatever it holds.
+        Counts of one utterance of the wanted length; its values do not matter.
 
     Returns
     -------
     list of LayerCount
-        Multiplications and element-wise operations as in ``once``; of the
-        multiplications, the same share are events as in ``measured``.
+        The multiplications and element-wise operations of ``once``, and the
+        events that the densities of ``measured`` give.
 
     Example
     -------
@@ -320,8 +328,8 @@ def at_length(measured, once):
 
 @contextmanager
 def plain_products():
-    """Inside, evaluation's products reach the dispatcher one by one, not in
-    fused operators of attention, transformer layers and LSTM.
+    """Turns off the fused operators of attention, transformer layers and LSTM,
+    so that the dispatcher sees each of their products.
     """
     fast = mha.get_fastpath_enabled()
     mha.set_fastpath_enabled(False)
@@ -351,7 +359,7 @@ def _is_element_wise(func, name):
 
 
 def _innermost(module_names):
-    """Of nested modules, by its path inside the head."""
+    """Returns the path, inside the head, of the innermost of nested modules."""
     name = max(module_names - {"Global"}, key=len)
     return name.partition(".")[2] or name
 
@@ -364,9 +372,9 @@ def _address(tensor):
     return tensor.untyped_storage().data_ptr()
 
 
-def _asked():
-    """Where the code outside the libraries asks for the product now counted,
-    and the expression there.
+def _source():
+    """Finds the expression that asked for the product now counted, in the code
+    outside the libraries; returns "<file>:<line>" and the expression.
     """
     frame = sys._getframe()
     while _package(frame) == __name__:

@@ -1,4 +1,4 @@
-"""What a training logged, epoch by epoch, read back."""
+"""Reads a training's curves from its TensorBoard logs."""
 
 from tensorboard.backend.event_processing.event_accumulator import (
     EventAccumulator,
@@ -11,29 +11,28 @@ def read_curves(folder):
     Arguments
     ---------
     folder : Path
-        fold_<k> of a run.
+        TensorBoard's folder of a fold.
 
     Returns
     -------
     dict
         Tag, such as "loss/train", "UA/valid" or
-        "firing/classifier.hidden/silent", to {epoch: value}; empty where the
-        log was removed. Of an epoch that was trained twice, because the first
-        was killed, the second counts.
+        "firing/classifier.hidden/silent", to {epoch: value}; empty if the log
+        was removed. An epoch that was killed and trained again has its last
+        value.
 
     Example
     -------
     >>> from torch.utils.tensorboard import SummaryWriter
     >>> folder = getfixture("tmp_path")
-    >>> with SummaryWriter(folder / "tensorboard") as writer:
+    >>> with SummaryWriter(folder) as writer:
     ...     writer.add_scalar("UA/valid", 0.5, 1)
     >>> read_curves(folder)
     {'UA/valid': {1: 0.5}}
     """
-    log = folder / "tensorboard"
-    if not log.is_dir():
+    if not folder.is_dir():
         return {}
-    events = EventAccumulator(str(log), size_guidance={"scalars": 0})
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
     events.Reload()
     return {
         tag: {event.step: event.value for event in events.Scalars(tag)}
@@ -42,19 +41,19 @@ def read_curves(folder):
 
 
 def mean_curve(folds, tag):
-    """One tag, averaged over folds.
+    """Averages one tag's curve over the folds.
 
     Arguments
     ---------
     folds : list of dict
-        Of :func:`read_curves`.
+        From :func:`read_curves`.
     tag : str
-        Folds that have it not are left out.
+        Folds without this tag are left out.
 
     Returns
     -------
     tuple of list
-        Epochs, and the mean of the folds that have logged each.
+        The epochs, and for each the mean over the folds that logged it.
 
     Example
     -------

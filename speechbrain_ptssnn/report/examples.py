@@ -1,4 +1,4 @@
-"""A few test utterances of a run: the sound, and what the neurons did."""
+"""Picks a few test utterances of a run, with their audio and their spikes."""
 
 import base64
 from dataclasses import dataclass
@@ -9,10 +9,11 @@ import torch
 
 from speechbrain_ptssnn.audio import load_audio
 from speechbrain_ptssnn.corpora.common import Utterance
+from speechbrain_ptssnn.evaluation.run_folder import RunFolder
 from speechbrain_ptssnn.evaluation.summary import read_predictions
 from speechbrain_ptssnn.report.mismatch import Watched
 
-SECONDS = 5  # at most, of an utterance that is shown and heard
+SECONDS = 5  # the report shows and plays at most so much of an utterance
 
 
 @dataclass
@@ -21,23 +22,24 @@ class Example:
 
     Arguments
     ---------
-    why : str
-        What it is an example of.
+    kind : str
+        What it is an example of, e.g. "most confident wrong prediction".
     utterance : Utterance
-        Who said what.
+        Its row of the manifest.
     posteriors : dict
         Label to the model's posterior, the largest first.
     wave : torch.Tensor
-        [time], the first SECONDS at most.
+        [time], at most the first SECONDS.
     sample_rate : int
         Hz.
     seconds : float
-        How long the whole utterance is.
+        Length of the whole utterance.
     watched : Watched
-        Of the head that tested it, while it heard the whole utterance.
+        Currents and spikes of the head that tested it, over the whole
+        utterance.
     """
 
-    why: str
+    kind: str
     utterance: Utterance
     posteriors: dict
     wave: torch.Tensor
@@ -47,7 +49,7 @@ class Example:
 
     @property
     def audio(self):
-        """The wave as a ``data:`` URI, a 16-bit wav."""
+        """The wave as a ``data:`` URI of a 16-bit wav file."""
         file = BytesIO()
         wave = self.wave.clamp(-1, 1).numpy()
         soundfile.write(file, wave, self.sample_rate, "PCM_16", format="WAV")
@@ -55,7 +57,18 @@ class Example:
 
 
 def data_uri(kind, content):
-    """Bytes as an address that needs no network.
+    """Returns bytes as an address that needs no network.
+
+    Arguments
+    ---------
+    kind : str
+        Their MIME type.
+    content : bytes
+        The content of a file.
+
+    Returns
+    -------
+    str
 
     Example
     -------
@@ -66,20 +79,23 @@ def data_uri(kind, content):
 
 
 def pick(rows, labels):
-    """Picks telling utterances by their posteriors.
+    """Picks utterances by how confident the model's predictions are.
+
+    The confidence is the difference between the two largest posteriors.
 
     Arguments
     ---------
     rows : list of dict
-        Of :func:`~speechbrain_ptssnn.evaluation.summary.read_predictions`.
+        The rows of a fold's ``predictions.csv``.
     labels : sequence of str
         The classes.
 
     Returns
     -------
     dict
-        Id of an utterance to what it is an example of: the surest right and
-        wrong answers and the least sure one, where there are such.
+        Id of an utterance to what it is an example of: the most confident
+        correct and wrong predictions and the least confident prediction. A
+        kind is missing if no utterance, or only one picked before, is of it.
 
     Example
     -------
@@ -88,63 +104,58 @@ def pick(rows, labels):
     ...     {"id": "b", "label": "y", "prediction": "x", "p_x": .6, "p_y": .4},
     ... ]
     >>> pick(rows, ["x", "y"])
-    {'a': 'the surest right answer', 'b': 'the surest wrong answer'}
+    {'a': 'most confident correct prediction',
+     'b': 'most confident wrong prediction'}
     """
 
-    def sureness(row):
-        second, first = sorted(float(row[f"p_{label}"]) for label in labels)[
-            -2:
-        ]
-        return first - second
+    def confidence(row):
+        posteriors = sorted(float(row[f"p_{label}"]) for label in labels)
+        return posteriors[-1] - posteriors[-2]
 
-    by_sureness = sorted(rows, key=lambda row: (-sureness(row), row["id"]))
-    kinds = {
-        "the surest right answer": [
-            row for row in by_sureness if row["label"] == row["prediction"]
-        ],
-        "the surest wrong answer": [
-            row for row in by_sureness if row["label"] != row["prediction"]
-        ],
-        "the least sure answer": by_sureness[::-1],
-    }
+    ranked = sorted(rows, key=lambda row: (-confidence(row), row["id"]))
+    correct = [row for row in ranked if row["label"] == row["prediction"]]
+    wrong = [row for row in ranked if row["label"] != row["prediction"]]
     picked = {}
-    for kind, found in kinds.items():
-        if found:
-            picked.setdefault(found[0]["id"], kind)
+    for kind, candidates in (
+        ("most confident correct prediction", correct),
+        ("most confident wrong prediction", wrong),
+        ("least confident prediction", ranked[::-1]),
+    ):
+        if candidates:
+            picked.setdefault(candidates[0]["id"], kind)
     return picked
 
 
 @torch.no_grad()
 def examples(run):
-    """Takes a run's first fold apart on a few of its test utterances.
+    """Runs the first fold's head on a few of its test utterances.
 
     Arguments
     ---------
     run : TrainedRun
-        What is looked at.
+        The run.
 
     Returns
     -------
     list of Example
+        The utterances of :func:`pick`.
     """
     number, labels = run.summary["folds_done"][0], run.summary["labels"]
-    rows = read_predictions(run.folder / f"fold_{number}" / "predictions.csv")
+    rows = read_predictions(RunFolder(run.folder).fold(number).predictions)
     head, features = run.load(number)
+    audio = run.store.audio
     result = []
-    for id, why in pick(rows, labels).items():
+    for id, kind in pick(rows, labels).items():
         with Watched(head) as watched:
             outputs = head(features(id))[0]
-        posteriors = dict(
-            zip(labels, outputs.softmax(-1).tolist(), strict=True)
-        )
+        posteriors = zip(labels, outputs.softmax(-1).tolist(), strict=True)
         utterance = run.utterances[id]
-        audio = run.store.audio
         wave = load_audio(utterance.wav, audio, utterance.start, utterance.end)
         result.append(
             Example(
-                why,
+                kind,
                 utterance,
-                dict(sorted(posteriors.items(), key=lambda each: -each[1])),
+                dict(sorted(posteriors, key=lambda pair: -pair[1])),
                 wave[: SECONDS * audio.sample_rate],
                 audio.sample_rate,
                 len(wave) / audio.sample_rate,

@@ -1,7 +1,9 @@
-"""The mismatch of current and threshold, and what calibration does about it.
+"""Measures how the currents of the spiking layers match their thresholds,
+with and without the calibration's bias voltage.
 
-Eq. 3: where the current stays far below the threshold a neuron never fires,
-where it stays far above it fires at every frame; neither says anything.
+Eq. 3: a neuron whose current stays far below its threshold never fires, and
+one whose current stays far above it fires at every frame. Neither carries
+information.
 """
 
 from collections import defaultdict
@@ -13,9 +15,10 @@ from tqdm import tqdm
 from speechbrain_ptssnn.nnet.calibration import HomeostaticBiasGenerator
 from speechbrain_ptssnn.nnet.monitor import FiringRates, mean_rates
 
-CALIBRATED = "classifier.hidden"  # gets the bias voltage (eq. 13)
+CALIBRATED = "classifier.hidden"  # the layer with a bias voltage (eq. 13)
 UNCALIBRATED = "without bias"
-RANGE, BINS = 3.0, 60  # of the histograms; in thresholds, both sides of 0
+# The histograms cover currents from -RANGE to RANGE, in thresholds.
+RANGE, BINS = 3.0, 60
 
 
 class Watched:
@@ -69,19 +72,20 @@ class Watched:
 
 @dataclass
 class LayerMismatch:
-    """What :func:`measure_mismatch` finds out about one layer.
+    """One layer's currents and firing rates on the test utterances.
 
     Arguments
     ---------
     currents : torch.Tensor
-        Histogram, [BINS]: how often the current, in thresholds, was where
-        between -RANGE and RANGE; the outer bins hold all beyond.
+        Histogram of the currents in thresholds, [BINS] counts from -RANGE to
+        RANGE; the first and last bins also hold all values beyond.
     uncalibrated : torch.Tensor or None
-        The same without the bias voltage, for the layer that gets one.
+        The same without the bias voltage; None for layers without one.
     rates : dict
-        "all", each label and, for the layer that gets a bias voltage,
-        UNCALIBRATED, to mean rate and silent and saturated share, as
-        :meth:`FiringRates.summary` gives them; the mean over folds.
+        A group of utterances to its mean rate and its silent and saturated
+        shares, as in :meth:`FiringRates.summary`; the mean over folds. The
+        groups are "all", each label and, for the layer with a bias voltage,
+        UNCALIBRATED: all utterances without it.
     """
 
     currents: torch.Tensor
@@ -91,25 +95,26 @@ class LayerMismatch:
 
 @torch.no_grad()
 def measure_mismatch(run):
-    """Looks at the spiking layers while the heads hear their test utterances.
+    """Runs the heads of all finished folds on their test utterances and
+    watches the spiking layers.
 
     Arguments
     ---------
     run : TrainedRun
-        All its finished folds are looked at.
+        The run.
 
     Returns
     -------
     dict
         Name of a layer to its :class:`LayerMismatch`, in the order of the
-        head; empty where nothing spikes.
+        head; empty for a head without spiking layers.
     """
     histograms, firing = {}, defaultdict(dict)
     for number in tqdm(run.summary["folds_done"], "mismatch", delay=2):
-        for group, rates in _listen(run, number, histograms).items():
+        for group, rates in _measure_fold(run, number, histograms).items():
             firing[group][number] = rates
     rates = {group: mean_rates(by_fold) for group, by_fold in firing.items()}
-    before = histograms.pop(UNCALIBRATED, None)
+    uncalibrated = histograms.pop(UNCALIBRATED, None)
     order = [
         group
         for group in ("all", UNCALIBRATED, *run.summary["labels"])
@@ -118,18 +123,20 @@ def measure_mismatch(run):
     return {
         name: LayerMismatch(
             currents,
-            before if name == CALIBRATED else None,
+            uncalibrated if name == CALIBRATED else None,
             {each: rates[each][name] for each in order if name in rates[each]},
         )
         for name, currents in histograms.items()
     }
 
 
-def _listen(run, number, histograms):
-    """One fold: adds to the histograms; returns rates by group and layer."""
+def _measure_fold(run, number, histograms):
+    """Adds one fold's currents to the histograms; returns its rates by group
+    and layer.
+    """
     head, features = run.load(number)
     ids = run.test_ids(number)
-    # Prompts spike once a head, not with every utterance: not counted.
+    # The prompts spike in a head's first call only, and are not counted.
     head(features(ids[0]))
     watched = Watched(head)
     groups = defaultdict(lambda: FiringRates(head))
@@ -153,6 +160,7 @@ def _listen(run, number, histograms):
 
 
 def _add(histograms, name, current, layer):
+    """Adds a current, in thresholds, to the histogram of that name."""
     limited = (current / layer.v_threshold).clamp(-RANGE, RANGE)
     counts = torch.histc(limited, BINS, -RANGE, RANGE)
     histograms[name] = histograms.get(name, 0) + counts

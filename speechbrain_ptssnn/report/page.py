@@ -1,18 +1,17 @@
-"""A trained run as one HTML file, for people::
+"""Writes a trained run as one HTML file, for people.
 
-    python -m speechbrain_ptssnn.report.page results/URDU/random/fbank/pts_snn/1
-
-The file needs no network and no other file. Runs that are named after the
-first stand beside it in the first table and in accuracy against energy.
+The file needs no network and no other file. It shows the first run in full;
+the other runs stand beside it in a table and in the figure of accuracy against
+energy.
 """
 
-import argparse
 from io import BytesIO
 from pathlib import Path
 
 import matplotlib
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from speechbrain_ptssnn.evaluation.run_folder import RunFolder
 from speechbrain_ptssnn.evaluation.summary import (
     collapse_warnings,
     firing_rows,
@@ -24,9 +23,49 @@ from speechbrain_ptssnn.report import plots
 from speechbrain_ptssnn.report.curves import read_curves
 from speechbrain_ptssnn.report.examples import SECONDS, data_uri, examples
 from speechbrain_ptssnn.report.mismatch import measure_mismatch
-from speechbrain_ptssnn.utils.distributed import one_sentence_errors
 from speechbrain_ptssnn.utils.files import write_text
 from speechbrain_ptssnn.utils.text_tables import interval, percent
+
+RUN_HEADER = [
+    *("", "corpus and folds", "backbone", "model, seed"),
+    *("WA", "95 % interval", "UA", "parameters"),
+    *("mJ, strict", "mJ, paper's rule", "backbone's mJ"),
+]
+FOLD_HEADER = [
+    *("fold", "utterances", "speakers", "WA", "UA"),
+    *("majority WA", "speaker oracle WA", "epoch"),
+]
+
+
+def write_report(runs, output=None, features_folder=None):
+    """Writes the HTML file.
+
+    Arguments
+    ---------
+    runs : list of str or Path
+        Folders of runs, results/<corpus>/.../<model>/<seed>. The first is
+        shown in full, the others are compared with it.
+    output : str or Path, optional
+        The file; by default ``report.html`` in the first run's folder.
+    features_folder : str, optional
+        Where the feature stores are now; by default where they were in the
+        training.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    InputError
+        If a folder holds no finished fold, or a file of the run is missing.
+    """
+    opened = [TrainedRun(folder, features_folder) for folder in runs]
+    path = Path(output or RunFolder(opened[0].folder).report)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, report(opened))
+    return path
 
 
 def report(runs):
@@ -44,16 +83,20 @@ def report(runs):
     """
     run = runs[0]
     named = {f"run {k}": each for k, each in enumerate(runs, 1)}
-    energies = {
-        name: each.read_json("energy.json")
-        for name, each in named.items()
-        if (each.folder / "energy.json").exists()
-    }
-    curves = [
-        read_curves(run.folder / f"fold_{k}") for k in run.summary["folds_done"]
-    ]
-    mismatch = measure_mismatch(run)
-    labels = run.summary["labels"]
+    files = RunFolder(run.folder)
+    with matplotlib.rc_context(plots.STYLE):
+        return _template().render(
+            summary=run.summary,
+            **_warnings(named),
+            **_results(run, files),
+            **_energy(named),
+            **_training_and_firing(run, files),
+            **_examples(run),
+            configuration=files.hyperparams.read_text(encoding="utf-8"),
+        )
+
+
+def _template():
     environment = Environment(
         loader=PackageLoader("speechbrain_ptssnn.report", ""),
         autoescape=True,
@@ -62,154 +105,133 @@ def report(runs):
         undefined=StrictUndefined,
     )
     environment.filters["percent"] = percent
-    with matplotlib.rc_context(plots.STYLE):
-        return environment.get_template("page.html").render(
-            summary=run.summary,
-            warnings={
-                name: sentences
-                for name, each in named.items()
-                if (sentences := collapse_warnings(each.summary))
-            },
-            run_rows=_run_rows(named, energies),
-            score_rows=score_rows(run.summary),
-            interval_note=interval_note(run.summary),
-            firing_rows=firing_rows(run.summary),
-            fold_rows=_fold_rows(run),
-            without_energy=[
-                each.folder
-                for name, each in named.items()
-                if name not in energies
-            ],
-            frames=sorted({e["scaled"]["frames"] for e in energies.values()}),
-            energy=_picture(
-                plots.energy_figure(
-                    {
-                        name: (named[name].summary, energy)
-                        for name, energy in energies.items()
-                    }
+    return environment.get_template("page.html")
+
+
+def _warnings(named):
+    """The collapsed layers of each run."""
+    sentences = {
+        name: collapse_warnings(run.summary) for name, run in named.items()
+    }
+    return {
+        "warnings": {name: each for name, each in sentences.items() if each}
+    }
+
+
+def _results(run, files):
+    """The tables of the section "Results"."""
+    return {
+        "score_rows": score_rows(run.summary),
+        "interval_note": interval_note(run.summary),
+        "fold_rows": [
+            FOLD_HEADER,
+            *(
+                _fold_cells(
+                    fold, files.read_json(files.fold(fold["fold"]).result)
                 )
+                for fold in run.summary["per_fold"]
             ),
-            learning=_picture(plots.learning_figure(curves)),
-            firing=mismatch and _picture(plots.firing_figure(curves, mismatch)),
-            mismatch=[
-                _picture(drawn)
-                for name, found in mismatch.items()
-                for drawn in (
-                    plots.current_figure(name, found),
-                    plots.neurons_figure(name, found, curves),
-                )
-            ],
-            examples=[
-                (each, _picture(plots.example_figure(each, labels)))
-                for each in examples(run)
-            ],
-            seconds=SECONDS,
-            configuration=run.read("hyperparams.yaml"),
-        )
+        ],
+    }
+
+
+def _fold_cells(fold, result):
+    return [
+        *(str(fold[key]) for key in ("fold", "n_utterances", "n_speakers")),
+        *(percent(fold[key]) for key in ("WA", "UA")),
+        *(percent(fold[key]["WA"]) for key in ("majority", "speaker_oracle")),
+        str(result["epoch"]),
+    ]
+
+
+def _energy(named):
+    """The table and the figure of the section "Accuracy against energy"."""
+    energies = {}
+    for name, run in named.items():
+        files = RunFolder(run.folder)
+        if files.energy.exists():
+            energies[name] = files.read_json(files.energy)
+    drawn = plots.energy_figure(
+        {name: (named[name].summary, each) for name, each in energies.items()}
+    )
+    return {
+        "run_rows": [
+            RUN_HEADER,
+            *(
+                _run_cells(name, run.summary, energies.get(name))
+                for name, run in named.items()
+            ),
+        ],
+        "without_energy": [
+            run.folder for name, run in named.items() if name not in energies
+        ],
+        "frames": sorted({e["scaled"]["frames"] for e in energies.values()}),
+        "energy": _picture(drawn),
+    }
+
+
+def _run_cells(name, summary, energy):
+    mJ = [None] * 3
+    if energy:
+        strict, paper = (energy["scaled"][k]["mJ"] for k in ("strict", "paper"))
+        mJ = [strict, paper, energy.get("backbone", {}).get("mJ")]
+    return [
+        name,
+        f"{summary['corpus']}, {summary['protocol']} "
+        f"({len(summary['folds_done'])} of {summary['folds']})",
+        summary["backbone"],
+        f"{summary['model']}, {summary['seed']}",
+        percent(summary["WA"]),
+        interval((summary["interval_95"] or {}).get("WA")),
+        percent(summary["UA"]),
+        f"{summary['trainable_params']:,}",
+        *(
+            "-" if each is None else f"{each:,{digits}}"
+            for each, digits in zip(mJ, (".3f", ".3f", ".0f"), strict=True)
+        ),
+    ]
+
+
+def _training_and_firing(run, files):
+    """The figures of "Training", and the table and figures of "Firing"."""
+    curves = [
+        read_curves(files.fold(number).tensorboard)
+        for number in run.summary["folds_done"]
+    ]
+    mismatch = measure_mismatch(run)
+    return {
+        "learning": _picture(plots.learning_figure(curves)),
+        "firing": mismatch and _picture(plots.firing_figure(curves, mismatch)),
+        "firing_rows": firing_rows(run.summary),
+        "mismatch": [
+            _picture(drawn)
+            for name, found in mismatch.items()
+            for drawn in (
+                plots.current_figure(name, found),
+                plots.neurons_figure(name, found, curves),
+            )
+        ],
+    }
+
+
+def _examples(run):
+    """The test utterances to see and hear."""
+    labels = run.summary["labels"]
+    return {
+        "examples": [
+            (each, _picture(plots.example_figure(each, labels)))
+            for each in examples(run)
+        ],
+        "seconds": SECONDS,
+    }
 
 
 def _picture(drawn):
-    """A figure as what the template's ``picture`` takes."""
+    """Turns a figure into what the template's ``picture`` takes."""
     figure, alt = drawn
     file = BytesIO()
-    # Without its date and its links to vocabularies.
+    # The same run gives the same file, so without the date; and no addresses
+    # of vocabularies.
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     figure.savefig(file, format="svg", dpi=200, metadata=nothing)
     return {"src": data_uri("image/svg+xml", file.getvalue()), "alt": alt}
-
-
-def _run_rows(named, energies):
-    heads = [
-        *("", "corpus and folds", "backbone", "model, seed"),
-        *("WA", "95 % interval", "UA", "parameters"),
-        *("mJ, strict", "mJ, paper's rule", "backbone's mJ"),
-    ]
-    rows = [heads]
-    for name, run in named.items():
-        s = run.summary
-        rows.append(
-            [
-                name,
-                f"{s['corpus']}, {s['protocol']} "
-                f"({len(s['folds_done'])} of {s['folds']})",
-                s["backbone"],
-                f"{s['model']}, {s['seed']}",
-                percent(s["WA"]),
-                interval((s["interval_95"] or {}).get("WA")),
-                percent(s["UA"]),
-                f"{s['trainable_params']:,}",
-                *_energy_cells(energies.get(name)),
-            ]
-        )
-    return rows
-
-
-def _energy_cells(energy):
-    if energy is None:
-        return ["-"] * 3
-    backbone = energy.get("backbone", {}).get("mJ")
-    return [
-        *(
-            f"{energy['scaled'][rule]['mJ']:.3f}"
-            for rule in ("strict", "paper")
-        ),
-        "-" if backbone is None else f"{backbone:,.0f}",
-    ]
-
-
-def _fold_rows(run):
-    heads = ["fold", "utterances", "speakers", "WA", "UA"]
-    rows = [[*heads, "majority WA", "speaker oracle WA", "epoch"]]
-    for fold in run.summary["per_fold"]:
-        result = run.read_json(f"fold_{fold['fold']}/result.json")
-        rows.append(
-            [
-                *(str(fold[k]) for k in ("fold", "n_utterances", "n_speakers")),
-                *(percent(fold[key]) for key in ("WA", "UA")),
-                percent(fold["majority"]["WA"]),
-                percent(fold["speaker_oracle"]["WA"]),
-                str(result["epoch"]),
-            ]
-        )
-    return rows
-
-
-def main(argv=None):
-    """Writes the report and says where.
-
-    Arguments
-    ---------
-    argv : list of str, optional
-        Command line; ``sys.argv[1:]`` by default.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m speechbrain_ptssnn.report.page",
-        description="A trained run as one HTML file.",
-    )
-    parser.add_argument(
-        "runs",
-        nargs="+",
-        metavar="RUN",
-        help="results/<corpus>/.../<model>/<seed>; the first is shown in "
-        "full, the others are compared with it",
-    )
-    parser.add_argument(
-        "--output", help="the file; by default report.html in the first RUN"
-    )
-    parser.add_argument(
-        "--features_folder", help="if it is not where it was in the training"
-    )
-    arguments = parser.parse_args(argv)
-    with one_sentence_errors():
-        runs = [
-            TrainedRun(folder, arguments.features_folder)
-            for folder in arguments.runs
-        ]
-        path = Path(arguments.output or runs[0].folder / "report.html")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, report(runs))
-        print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,8 +1,8 @@
-"""The report's figures: narrow, so that a phone shows them at full size.
+"""Draws the report's figures, narrow enough for the screen of a phone.
 
-Each function gives a Matplotlib figure and a sentence for who cannot see it.
-Colours are Okabe and Ito's, which colour-blind readers tell apart; markers,
-dashes, hatches or words say the same again.
+Each function returns a Matplotlib figure and its alternative text, for readers
+who cannot see it. The colours are those of Okabe and Ito, which colour-blind
+readers can tell apart; markers, dashes, hatches or words repeat what they say.
 """
 
 from itertools import cycle
@@ -44,7 +44,7 @@ STYLE = {
     "svg.hashsalt": "the same run gives the same file",
 }
 WIDTH = 4.2  # inches
-# Table II, IEMOCAP: model, mJ, WA.
+# The paper's table II, IEMOCAP: model, mJ, WA.
 QUOTED = (
     ("Co-attention", 103.40, 0.6980),
     ("MSTR", 51.06, 0.7060),
@@ -57,20 +57,33 @@ QUOTED_LABEL = """\
 quoted from the paper's table II, IEMOCAP:
 a Co-attention, b MSTR, c DST,
 d ShiftFormer, e ENT, f PTS-SNN"""
+# How the energy figure marks a run by each rule, and the paper's models.
+STRICT_POINT = {
+    "color": BLUE,
+    "linestyle": "none",
+    "marker": "o",
+    "zorder": 3,
+}
+RULE_POINT = {
+    **STRICT_POINT,
+    "marker": "D",
+    "markerfacecolor": "white",
+}
+PAPER_POINT = {**RULE_POINT, "color": GREY, "marker": "s"}
 
 
 def learning_figure(folds):
-    """Losses and validation accuracies over the epochs.
+    """Draws the losses and validation accuracies over the epochs.
 
     Arguments
     ---------
     folds : list of dict
-        Of :func:`~speechbrain_ptssnn.report.curves.read_curves`.
+        From :func:`~speechbrain_ptssnn.report.curves.read_curves`.
 
     Returns
     -------
     tuple
-        (Figure, str).
+        (Figure, str): the figure and its alternative text.
     """
     figure, (losses, accuracies) = _axes(4, 2, sharex=True)
     ends = []
@@ -98,19 +111,19 @@ def learning_figure(folds):
 
 
 def firing_figure(folds, layers):
-    """Mean rate of each spiking layer over the epochs, in validation.
+    """Draws each spiking layer's mean validation rate over the epochs.
 
     Arguments
     ---------
     folds : list of dict
-        Of :func:`~speechbrain_ptssnn.report.curves.read_curves`.
-    layers : sequence of str
-        Their names.
+        From :func:`~speechbrain_ptssnn.report.curves.read_curves`.
+    layers : iterable of str
+        The layers' names.
 
     Returns
     -------
     tuple
-        (Figure, str).
+        (Figure, str): the figure and its alternative text.
     """
     figure, axes = _axes(3)
     ends = [
@@ -127,34 +140,35 @@ def firing_figure(folds, layers):
 
 
 def current_figure(name, found):
-    """The distribution of a layer's current against its threshold.
+    """Draws the histogram of a layer's current, with its threshold.
 
     Arguments
     ---------
     name : str
-        The layer's.
+        The layer's name.
     found : LayerMismatch
-        What was measured.
+        The layer's measured currents.
 
     Returns
     -------
     tuple
-        (Figure, str).
+        (Figure, str): the figure and its alternative text.
     """
     figure, axes = _axes(2.7)
     edges = np.linspace(-RANGE, RANGE, BINS + 1)
     shown = {"current": found.currents}
     if found.uncalibrated is not None:
         shown = {UNCALIBRATED: found.uncalibrated, "with bias": found.currents}
-    said = []
+    labels = []
     for k, (kind, counts) in enumerate(shown.items()):
         shares = (counts / counts.sum()).numpy()
         above = percent(shares[edges[:-1] >= 1 - 1e-9].sum())
+        labels.append(f"{kind}: {above} reach the threshold")
         last = k == len(shown) - 1
         axes.stairs(
             shares,
             edges,
-            label=f"{kind}: {above} reach the threshold",
+            label=labels[-1],
             fill=last,
             facecolor=BLUE + "66",
             edgecolor=BLUE if last else VERMILLION,
@@ -162,7 +176,6 @@ def current_figure(name, found):
             linestyle="-" if last else "--",
             zorder=1 if last else 2,
         )
-        said.append(f"{kind}: {above} reach the threshold")
     axes.axvline(1, color="black", linewidth=1.2)
     axes.text(
         1.05,
@@ -177,32 +190,48 @@ def current_figure(name, found):
     axes.set_title(name)
     axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22))
-    return figure, f"Histogram of the current of {name}; {'; '.join(said)}."
+    return figure, f"Histogram of the current of {name}; {'; '.join(labels)}."
 
 
 def neurons_figure(name, found, folds):
-    """Silent and saturated neurons of a layer: per class, and over training.
+    """Draws the silent and saturated shares of a layer's neurons, for each
+    class and over training.
 
     Arguments
     ---------
     name : str
-        The layer's.
+        The layer's name.
     found : LayerMismatch
-        What was measured on the test utterances.
+        The layer's rates on the test utterances.
     folds : list of dict
-        Of :func:`~speechbrain_ptssnn.report.curves.read_curves`.
+        From :func:`~speechbrain_ptssnn.report.curves.read_curves`.
 
     Returns
     -------
     tuple
-        (Figure, str).
+        (Figure, str): the figure and its alternative text.
     """
-    groups = list(found.rates)
-    figure, (bars, axes) = _axes(
-        2.4 + 0.2 * len(groups), 2, height_ratios=[0.2 * len(groups), 1.2]
-    )
+    n = len(found.rates)
+    figure, (bars, axes) = _axes(2.4 + 0.2 * n, 2, height_ratios=[0.2 * n, 1.2])
+    words = _draw_shares(bars, found.rates)
+    bars.set_title(f"{name}: neurons, by class")
+    for key, line in (("silent", LINES[0]), ("saturated", LINES[4])):
+        _curve(axes, folds, f"firing/{name}/{key}", key, line)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_title("over training, in validation")
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.legend()
+    _epochs(axes)
+    return figure, f"Neurons of {name}, by class. {'; '.join(words)}."
+
+
+def _draw_shares(bars, rates):
+    """Draws one bar a group, from its silent to its saturated neurons; returns
+    the shares in words.
+    """
+    groups = list(rates)
     silent, saturated = (
-        np.array([found.rates[group][key] for group in groups])
+        np.array([rates[group][key] for group in groups])
         for key in ("silent", "saturated")
     )
     bars.barh(groups, 1, color=LIGHT)
@@ -216,38 +245,29 @@ def neurons_figure(name, found, folds):
         hatch="////",
         linewidth=0,
     )
-    for k, shares in enumerate(zip(silent, saturated, strict=True)):
-        silent_share, saturated_share = (f"{share:.1%}" for share in shares)
+    words = []
+    for k, group in enumerate(groups):
+        shares = f"{silent[k]:.1%} silent, {saturated[k]:.1%} saturated"
         bars.text(
             0.5,
             k,
-            f"{silent_share} silent, {saturated_share} saturated",
+            shares,
             ha="center",
             va="center",
             fontsize=8,
             bbox={"facecolor": "white", "linewidth": 0, "pad": 0.8},
         )
-    bars.set(xlim=(0, 1), xticks=[], title=f"{name}: neurons, by class")
+        words.append(f"{group}: {shares}")
+    bars.set(xlim=(0, 1), xticks=[])
     bars.invert_yaxis()
     bars.spines[:].set_visible(False)
     bars.tick_params(left=False)
-    for key, line in (("silent", LINES[0]), ("saturated", LINES[4])):
-        _curve(axes, folds, f"firing/{name}/{key}", key, line)
-    axes.set_ylim(-0.02, 1.02)
-    axes.set_title("over training, in validation")
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.legend()
-    _epochs(axes)
-    said = "; ".join(
-        f"{group}: {found.rates[group]['silent']:.1%} silent, "
-        f"{found.rates[group]['saturated']:.1%} saturated"
-        for group in groups
-    )
-    return figure, f"Neurons of {name}, by class. {said}."
+    return words
 
 
 def example_figure(example, labels):
-    """Wave, spikes of the last two spiking layers, and bias voltages.
+    """Draws an utterance's wave, the spikes of the last two spiking layers,
+    and the bias voltages.
 
     Arguments
     ---------
@@ -259,112 +279,110 @@ def example_figure(example, labels):
     Returns
     -------
     tuple
-        (Figure, str).
+        (Figure, str): the figure and its alternative text.
     """
     watched = example.watched
     names = list(watched.spikes)[-2:]
+    n_rows = 1 + len(names)
     figure = Figure((WIDTH, 1 + 2.2 * len(names)), layout="constrained")
     grid = figure.add_gridspec(
-        1 + len(names),
+        n_rows,
         2,
         width_ratios=[4, 1],
-        height_ratios=[1, 2.6, 1.6][: 1 + len(names)],
+        height_ratios=[1, 2.6, 1.6][:n_rows],
     )
     wave = axes = figure.add_subplot(grid[0, 0])
-    times = np.arange(len(example.wave)) / example.sample_rate
-    wave.plot(times, example.wave, color=GREY, linewidth=0.4, rasterized=True)
-    wave.set(yticks=[], xlim=(0, times[-1]), title="wave")
-    said = []
+    _draw_wave(wave, example)
+    shown = wave.get_xlim()
+    words = []
     for row, name in enumerate(names, 1):
         spikes = watched.spikes[name].numpy()
-        axes = figure.add_subplot(grid[row, 0], sharex=wave)
-        order = np.arange(spikes.shape[1])
         is_biased = watched.bias is not None and name == CALIBRATED
+        order = np.arange(spikes.shape[1])
         if is_biased:
             order = np.argsort(watched.bias.numpy(), kind="stable")
-        axes.imshow(
-            spikes[:, order].T,
-            cmap="Greys",
-            aspect="auto",
-            interpolation="nearest",
-            vmin=0,
-            vmax=1,
-            origin="lower",
-            extent=(0, example.seconds, -0.5, len(order) - 0.5),
-        )
-        axes.set_xlim(0, times[-1])
-        axes.set_title(f"spikes of {name}")
-        said.append(f"{name} spikes at a rate of {spikes.mean():.3f}")
+        axes = figure.add_subplot(grid[row, 0], sharex=wave)
+        _draw_raster(axes, spikes[:, order], example.seconds)
+        axes.set(xlim=shown, title=f"spikes of {name}")
+        words.append(f"{name} spikes at a rate of {spikes.mean():.3f}")
         if spikes.shape[1] == len(labels):
             axes.set_yticks(range(len(labels)), labels)
             axes.invert_yaxis()
-            rates = figure.add_subplot(grid[row, 1], sharey=axes)
-            rates.barh(range(len(labels)), spikes.mean(0), color=BLUE)
-            rates.set_title("rate")
-            rates.tick_params(labelleft=False)
+            side = figure.add_subplot(grid[row, 1], sharey=axes)
+            _draw_rates(side, spikes)
         else:
             axes.set_ylabel("neuron")
         if is_biased:
             axes.set_ylabel("neuron, by its bias voltage")
             bias = watched.bias.numpy()[order]
             side = figure.add_subplot(grid[row, 1], sharey=axes)
-            side.fill_betweenx(np.arange(len(bias)), bias, color=VERMILLION)
-            side.axvline(0, color="black", linewidth=0.6)
-            side.set_title("bias")
-            side.tick_params(labelleft=False)
-            said.append(f"bias voltages from {bias[0]:.2f} to {bias[-1]:.2f}")
+            _draw_bias(side, bias)
+            words.append(f"bias voltages from {bias[0]:.2f} to {bias[-1]:.2f}")
     axes.set_xlabel("seconds")
     for axes in figure.axes:
         axes.spines[:].set_visible(False)
     return figure, (
-        f"Wave and spike raster of {example.utterance.id}: {'; '.join(said)}."
+        f"Wave and spike raster of {example.utterance.id}: {'; '.join(words)}."
     )
 
 
+def _draw_wave(axes, example):
+    times = np.arange(len(example.wave)) / example.sample_rate
+    axes.plot(times, example.wave, color=GREY, linewidth=0.4, rasterized=True)
+    axes.set(yticks=[], xlim=(0, times[-1]), title="wave")
+
+
+def _draw_raster(axes, spikes, seconds):
+    """Draws spikes [time, neurons], the first neuron at the bottom."""
+    axes.imshow(
+        spikes.T,
+        cmap="Greys",
+        aspect="auto",
+        interpolation="nearest",
+        vmin=0,
+        vmax=1,
+        origin="lower",
+        extent=(0, seconds, -0.5, spikes.shape[1] - 0.5),
+    )
+
+
+def _draw_rates(axes, spikes):
+    """Draws each neuron's firing rate beside its row of the raster."""
+    axes.barh(range(spikes.shape[1]), spikes.mean(0), color=BLUE)
+    axes.set_title("rate")
+    axes.tick_params(labelleft=False)
+
+
+def _draw_bias(axes, bias):
+    """Draws each neuron's bias voltage beside its row of the raster."""
+    axes.fill_betweenx(np.arange(len(bias)), bias, color=VERMILLION)
+    axes.axvline(0, color="black", linewidth=0.6)
+    axes.set_title("bias")
+    axes.tick_params(labelleft=False)
+
+
 def energy_figure(runs):
-    """Accuracy against energy: runs, measured, and the paper's table, quoted.
+    """Draws accuracy against energy: the runs as measured, and the paper's
+    table as quoted.
 
     Arguments
     ---------
     runs : dict
-        Short name to (summary, energy); energy is the content of a run's
-        ``energy.json``.
+        Short name to (summary, energy), where energy is the content of the
+        run's ``energy.json``.
 
     Returns
     -------
     tuple
-        (Figure, str).
+        (Figure, str): the figure and its alternative text.
     """
     figure, axes = _axes(4.4)
-    measured = {"color": BLUE, "linestyle": "none", "zorder": 3}
-    hollow = {**measured, "markerfacecolor": "white"}
-    quoted = {**hollow, "color": GREY}
-    said = []
-    for name, (summary, energy) in runs.items():
-        strict, paper = (
-            energy["scaled"][key]["mJ"] for key in ("strict", "paper")
-        )
-        accuracy = summary["WA"]
-        bounds = (summary["interval_95"] or {}).get("WA")
-        if bounds:
-            axes.plot([strict] * 2, bounds, color=BLUE, linewidth=1)
-        axes.plot([paper, strict], [accuracy] * 2, color=BLUE, linewidth=0.7)
-        axes.plot(strict, accuracy, marker="o", markersize=7, **measured)
-        axes.plot(paper, accuracy, marker="D", markersize=5, **hollow)
-        axes.annotate(
-            name,
-            (strict, accuracy),
-            (5, 5),
-            textcoords="offset points",
-            color=BLUE,
-            weight="bold",
-        )
-        said.append(
-            f"{name}: {strict:.3f} mJ strictly counted, {paper:.3f} by the "
-            f"paper's rule, WA {percent(accuracy)}"
-        )
+    words = [
+        _draw_measured(axes, name, summary, energy)
+        for name, (summary, energy) in runs.items()
+    ]
     for letter, (name, spent, accuracy) in zip("abcdef", QUOTED, strict=True):
-        axes.plot(spent, accuracy, marker="s", markersize=5, **quoted)
+        axes.plot(spent, accuracy, markersize=5, **PAPER_POINT)
         axes.annotate(
             letter,
             (spent, accuracy),
@@ -373,17 +391,48 @@ def energy_figure(runs):
             color=GREY,
             ha="center",
         )
-        said.append(f"quoted {name}: {spent} mJ, WA {percent(accuracy)}")
+        words.append(f"quoted {name}: {spent} mJ, WA {percent(accuracy)}")
     axes.set_xscale("log")
     axes.margins(0.12)
     axes.set_xlabel("head's energy, mJ an utterance")
     axes.set_ylabel("WA")
     axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.plot([], [], marker="o", label="measured: strict count", **measured)
-    axes.plot([], [], marker="D", label="measured: the paper's rule", **hollow)
-    axes.plot([], [], marker="s", label=QUOTED_LABEL, **quoted)
+    for label, point in (
+        ("measured: strict count", STRICT_POINT),
+        ("measured: the paper's rule", RULE_POINT),
+        (QUOTED_LABEL, PAPER_POINT),
+    ):
+        axes.plot([], [], label=label, **point)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15))
-    return figure, f"Accuracy against energy. {'; '.join(said)}."
+    return figure, f"Accuracy against energy. {'; '.join(words)}."
+
+
+def _draw_measured(axes, name, summary, energy):
+    """Draws one run: its energy by both rules, its WA and the interval of WA;
+    returns them in words.
+    """
+    strict, paper = (
+        energy["scaled"][rule]["mJ"] for rule in ("strict", "paper")
+    )
+    accuracy = summary["WA"]
+    bounds = (summary["interval_95"] or {}).get("WA")
+    if bounds:
+        axes.plot([strict] * 2, bounds, color=BLUE, linewidth=1)
+    axes.plot([paper, strict], [accuracy] * 2, color=BLUE, linewidth=0.7)
+    axes.plot(strict, accuracy, markersize=7, **STRICT_POINT)
+    axes.plot(paper, accuracy, markersize=5, **RULE_POINT)
+    axes.annotate(
+        name,
+        (strict, accuracy),
+        (5, 5),
+        textcoords="offset points",
+        color=BLUE,
+        weight="bold",
+    )
+    return (
+        f"{name}: {strict:.3f} mJ by the strict count, {paper:.3f} by the "
+        f"paper's rule, WA {percent(accuracy)}"
+    )
 
 
 def _axes(height, *args, **kwargs):
@@ -392,7 +441,7 @@ def _axes(height, *args, **kwargs):
 
 
 def _curve(axes, folds, tag, label, line):
-    """Draws the mean of the folds; returns what it ends with."""
+    """Draws the mean curve of the folds; returns its last value in words."""
     epochs, means = mean_curve(folds, tag)
     end = f"{label} {means[-1]:.3f}" if means else f"{label}: not logged"
     label = label if means else end

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from speechbrain_ptssnn.cli import main as ptssnn
 from speechbrain_ptssnn.corpora.registry import find_corpus
-from speechbrain_ptssnn.energy.measure import total_energy
 from speechbrain_ptssnn.energy.operations import count_operations
+from speechbrain_ptssnn.energy.pricing import total_energy
 from speechbrain_ptssnn.experiments.sets import read_set
-from speechbrain_ptssnn.experiments.trials import main as experiments
 from speechbrain_ptssnn.training.hyperparams import Hyperparams
 from write_results import main as results
 
@@ -146,7 +146,9 @@ def test_an_ablation_differs_from_pts_snn_where_it_says_so(name):
 @pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
 def test_every_set_builds(path, tmp_path, capsys):
     options = ["--corpus=URDU", "--backbone=fbank", "--table_only"]
-    experiments([str(path), *options, f"--results_folder={tmp_path}"])
+    ptssnn(
+        ["experiments", str(path), *options, f"--results_folder={tmp_path}"]
+    )
     said = capsys.readouterr().out
     for row in read_set(path).rows:
         assert said.count(f"\n{row.name} ") == 2

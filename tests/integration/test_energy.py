@@ -1,17 +1,17 @@
-"""Energy of a run, through the command that users call."""
+"""Energy of a trained run, as ``ptssnn energy`` measures it."""
 
 import json
 
 import pytest
 
-from speechbrain_ptssnn.energy.measure import main
+from speechbrain_ptssnn.energy.measure import table, write_energy
 
 
-def test_a_trained_run_is_measured(recipe, capsys):
+def test_a_trained_run_is_measured(recipe):
     run = recipe.run(fold=1, pooling=1)
-    main([str(run.folder), "--frames=100"])
-    text = capsys.readouterr().out
-    outcome = json.loads((run.folder / "energy.json").read_text())
+    outcome, path = write_energy(run.folder, frames=100)
+    assert path == run.folder / "energy.json"
+    assert json.loads(path.read_text()) == json.loads(json.dumps(outcome))
     assert outcome["folds"] == [1]
     assert outcome["n_utterances"] == run.summary["n_utterances"]
     rates = run.summary["firing_rates"]
@@ -41,34 +41,25 @@ def test_a_trained_run_is_measured(recipe, capsys):
                 )
     assert scaled["paper"]["mJ"] < scaled["strict"]["mJ"]
     assert outcome["backbone"]["MACs"] is None
-    assert f"strict  count,  100.0 frames: {scaled['strict']['mJ']:.4f}" in text
-    assert "has no weights" in text
-    assert f"{scaled['element_wise']['sum']:,.0f}" in text
+    sums = [line.split() for line in table(outcome).splitlines()]
+    assert ["strict", "100.0"] in [line[:2] for line in sums]
+    assert f"{scaled['strict']['mJ']:.4f}" in table(outcome)
+    assert "has no weights" in table(outcome)
+    assert f"{scaled['element_wise']['sum']:,.0f}" in table(outcome)
 
 
-def test_a_backbone_with_weights_is_counted_or_not(
-    recipe, make_backbone, capsys
-):
+def test_a_backbone_with_weights_is_counted_or_not(recipe, make_backbone):
     run = recipe.run(
         head="linear_probe",
         backbone="huggingface",
         hub=make_backbone("wavlm"),
         fold=1,
     )
-    main([str(run.folder)])
-    outcome = json.loads((run.folder / "energy.json").read_text())
+    outcome, _ = write_energy(str(run.folder))
     backbone = outcome["backbone"]
     assert (backbone["name"], backbone["seconds"]) == ("tiny-wavlm", 4.55)
     assert backbone["mJ"] == pytest.approx(backbone["MACs"] * 4.6e-9)
     assert outcome["scaled"]["strict"] == outcome["scaled"]["paper"]
-    main([str(run.folder), "--backbone=no"])
-    assert "front-end" not in capsys.readouterr().out.split("energy.json")[1]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [([], "holds no fold_"), (["--frames=0"], "--frames must be at least 1")],
-)
-def test_what_can_not_be_measured_is_said(tmp_path, arguments, message):
-    with pytest.raises(SystemExit, match=message):
-        main([str(tmp_path), *arguments])
+    outcome, path = write_energy(run.folder, with_backbone=False)
+    assert "backbone" not in json.loads(path.read_text())
+    assert "backbone" not in table(outcome)

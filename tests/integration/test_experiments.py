@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from speechbrain_ptssnn.cli import main
 from speechbrain_ptssnn.evaluation.compare import compare
 from speechbrain_ptssnn.evaluation.summary import read_predictions
-from speechbrain_ptssnn.experiments import trials as experiments
+from speechbrain_ptssnn.experiments import trials
+from speechbrain_ptssnn.training.arguments import Arguments
 from write_results import BEGIN, END
 from write_results import main as write_results
 
@@ -34,7 +36,7 @@ def call(recipe):
     def call(*flags, **options):
         options = {"number_of_epochs": 1, **options}
         argv = recipe.arguments(**options)[1:]
-        experiments.main([str(path), "--corpus=URDU", *argv, *flags])
+        main(["experiments", str(path), "--corpus=URDU", *argv, *flags])
         (file,) = recipe.path.rglob("probes.json")
         return json.loads(file.read_text())
 
@@ -212,15 +214,15 @@ def test_a_row_of_some_folds_is_compared_on_these(recipe, call):
 def test_an_interrupted_set_shows_what_is_done(
     recipe, call, monkeypatch, capsys
 ):
-    run, calls = experiments.run, []
+    train, calls = trials.train, []
 
     def interrupted(*arguments):
         calls.append(arguments)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        run(*arguments)
+        train(*arguments)
 
-    monkeypatch.setattr(experiments, "run", interrupted)
+    monkeypatch.setattr(trials, "train", interrupted)
     with pytest.raises(SystemExit, match="the same command goes on"):
         call(fold=1)
     small = summary(recipe, "small_probe")
@@ -257,19 +259,13 @@ def test_a_table_for_each_protocol_without_training(recipe, call, capsys):
 
 def test_of_several_corpora_each_has_its_folder():
     argv = ["set.yaml", "--seed=1,2", "--data_folder=/data"]
-    places = experiments.places([*argv, "--corpus=URDU,EMOVO"])
-    assert list(places) == [
-        (
-            corpus,
-            [
-                "set.yaml",
-                "--seed=1,2",
-                f"--corpus={corpus}",
-                f"--data_folder=/data/{corpus}",
-            ],
-        )
-        for corpus in ("URDU", "EMOVO")
-    ]
+    arguments = Arguments.parse([*argv, "--corpus=URDU,EMOVO"])
+    for corpus, each in trials.conditions(arguments):
+        assert each.keys == {
+            "seed": "1,2",
+            "data_folder": f"/data/{corpus}",
+            "corpus": corpus,
+        }
 
 
 @pytest.mark.parametrize(

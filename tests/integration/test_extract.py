@@ -5,7 +5,7 @@ import shutil
 import pytest
 import soundfile
 
-from speechbrain_ptssnn.extract import main
+from speechbrain_ptssnn.cli import main
 from speechbrain_ptssnn.features.shards import scan
 
 
@@ -19,11 +19,15 @@ def payloads(folder):
     return found
 
 
+def extract(recipe, corpus="URDU", **options):
+    main(["extract", corpus, *recipe.arguments(**options)])
+
+
 def test_training_finds_what_was_extracted(recipe, capsys):
-    main(recipe.arguments(corpus="urdu", protocol="random"))
+    extract(recipe, "urdu")
     assert "40 utterances, 40 computed now" in capsys.readouterr().out
     before = payloads(recipe.path / "features")
-    main(recipe.arguments(corpus="urdu", protocol="random"))
+    extract(recipe)
     assert "40 utterances, 0 computed now" in capsys.readouterr().out
     recipe.run(head="linear_probe")
     assert payloads(recipe.path / "features") == before
@@ -33,15 +37,11 @@ def test_two_processes_give_the_same_store(recipe, mini_urdu):
     corpus = shutil.copytree(mini_urdu, recipe.path / "corpus")
     bad = corpus / "Sad" / "SM9_F1_S99.wav"
     soundfile.write(bad, [0.1] * 100, 44100)
-    main(recipe.arguments(corpus="URDU", protocol="random"))
+    extract(recipe)
     process = recipe.start(
-        "-m",
-        "torch.distributed.run",
-        "--nproc_per_node=2",
-        "-m",
-        script="speechbrain_ptssnn.extract",
-        corpus="URDU",
-        protocol="random",
+        *("-m", "torch.distributed.run", "--nproc_per_node=2", "--no-python"),
+        *("ptssnn", "extract"),
+        script="URDU",
         data_folder=corpus,
         features_folder=recipe.path / "two",
     )
@@ -55,18 +55,19 @@ def test_two_processes_give_the_same_store(recipe, mini_urdu):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("corpus", "options", "message"),
     [
-        ({}, "--corpus is not set"),
-        ({"corpus": "URDO"}, "unknown corpus 'URDO'"),
-        ({"corpus": "URDU", "features_dtype": "half"}, "features_dtype must"),
+        ("--seed=1", {}, "name a corpus first"),
+        ("URDO", {}, r"unknown corpus 'URDO' \(did you mean 'URDU'\?\)"),
+        ("URDU", {"features_dtype": "half"}, "features_dtype must"),
         (
-            {"corpus": "URDU", "extraction_precision": "bf16"},
+            "URDU",
+            {"extraction_precision": "bf16"},
             "extraction_precision=bf16 needs a GPU",
         ),
     ],
 )
-def test_bad_settings_end_in_one_sentence(options, message, recipe):
+def test_bad_settings_end_in_one_sentence(corpus, options, message, recipe):
     with pytest.raises(SystemExit, match=message) as error:
-        main(recipe.arguments(protocol="random", **options))
+        extract(recipe, corpus, **options)
     assert "\n" not in str(error.value)

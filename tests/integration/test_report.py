@@ -1,4 +1,4 @@
-"""The report: its numbers, its figures, and what a browser makes of it."""
+"""The report: its values, its figures, and how a browser shows it."""
 
 import json
 import re
@@ -9,13 +9,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.trained_run import TrainedRun
 from speechbrain_ptssnn.report.mismatch import measure_mismatch
-from speechbrain_ptssnn.report.page import main
+from speechbrain_ptssnn.report.page import write_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-# What a page cannot do without it: whether images and sounds were decoded,
-# and whether anything stands out of a phone's screen.
+# Tells what only a browser knows: whether images and sounds were decoded, and
+# whether the page is wider than the screen of a phone.
 PROBE = """<script>
 window.addEventListener("load", () => setTimeout(() => {
   document.title = JSON.stringify({
@@ -28,7 +29,7 @@ window.addEventListener("load", () => setTimeout(() => {
 
 
 class Page(HTMLParser):
-    """Tables by caption, images, sounds, and whatever is fetched."""
+    """Tables by caption, images, sounds, and all addresses of a page."""
 
     def __init__(self, text):
         super().__init__()
@@ -67,8 +68,9 @@ class Page(HTMLParser):
 def written(recipe):
     """A run of two folds, and its report."""
     run = recipe.run()
-    main([str(run.folder)])
-    text = (run.folder / "report.html").read_text(encoding="utf-8")
+    path = write_report([str(run.folder)])
+    assert path == run.folder / "report.html"
+    text = path.read_text(encoding="utf-8")
     return SimpleNamespace(**vars(run), text=text, page=Page(text))
 
 
@@ -76,7 +78,7 @@ def shown(share):
     return f"{100 * share:.2f}%"
 
 
-def test_numbers_are_the_summarys(written):
+def test_values_are_the_summarys(written):
     s, tables = written.summary, written.page.tables
     scores = {
         row[0]: row[1:] for row in tables["Scores over all test utterances"]
@@ -92,8 +94,8 @@ def test_numbers_are_the_summarys(written):
             shown(s[f"{key}_fold_std"]),
         ]
     assert scores["ECE"] == [f"{s['ECE']:.3f}"]
-    heads, *rows = tables["Confusion matrix"]
-    assert heads[1:-1] == s["labels"] == [row[0] for row in rows]
+    header, *rows = tables["Confusion matrix"]
+    assert header[1:-1] == s["labels"] == [row[0] for row in rows]
     for row, counts in zip(rows, s["confusion"], strict=True):
         of_label = sum(counts)
         assert row[1:-1] == [f"{n}{100 * n / of_label:.0f}%" for n in counts]
@@ -101,7 +103,7 @@ def test_numbers_are_the_summarys(written):
     for row, fold in zip(tables["Folds"][1:], s["per_fold"], strict=True):
         assert row[0] == str(fold["fold"])
         assert row[3:5] == [shown(fold["WA"]), shown(fold["UA"])]
-    layers = tables["Spiking layers, in the test"][1:]
+    layers = tables["Spiking layers, on the test utterances"][1:]
     assert [row[:2] for row in layers] == [
         [name, f"{rates['mean']:.3f}"]
         for name, rates in s["firing_rates"].items()
@@ -137,16 +139,16 @@ def test_several_runs_stand_side_by_side_with_their_energy(written, recipe):
         energy = {"scaled": {"frames": 226, **mJ}, "backbone": {"mJ": 153.4}}
         (folder / "energy.json").write_text(json.dumps(energy))
     assert "Not measured" in written.text
-    page = recipe.path / "both.html"
-    main([str(probe.folder), str(written.folder), f"--output={page}"])
+    page = recipe.path / "new" / "both.html"
+    write_report([probe.folder, written.folder], page)
     text = page.read_text(encoding="utf-8")
     assert "Not measured" not in text
     assert "one utterance of 226 frames" in text
     assert "This model has no spiking layer." in text
     for collapsed in written.summary["collapsed_layers"]:
         assert f"run 2: {collapsed['layer']} has collapsed" in text
-    heads, *rows = Page(text).tables["Runs"]
-    rows = [dict(zip(heads, row, strict=True)) for row in rows]
+    header, *rows = Page(text).tables["Runs"]
+    rows = [dict(zip(header, row, strict=True)) for row in rows]
     assert [row["model, seed"] for row in rows] == [
         "linear_probe, 1",
         "pts_snn, 1",
@@ -170,21 +172,18 @@ def test_a_collapse_is_flagged_everywhere(recipe, capsys):
     assert "valid classifier.hidden/silent: 1.00e+00" in log
     log = (run.folder / "log.txt").read_text()
     assert "classifier.hidden: 100 % of the neurons are silent" in log
-    main([str(run.folder)])
-    text = (run.folder / "report.html").read_text(encoding="utf-8")
+    text = write_report([run.folder]).read_text(encoding="utf-8")
     assert text.index('role="alert"') < text.index("<h2>Results")
     assert sentence in text
 
 
-def test_what_can_not_be_reported_is_said_in_one_sentence(tmp_path):
-    with pytest.raises(SystemExit, match=r"error: .*so no fold has finished"):
-        main([str(tmp_path)])
+def test_what_cannot_be_reported_is_said(tmp_path):
+    with pytest.raises(InputError, match="so no fold has finished"):
+        write_report([tmp_path])
     (tmp_path / "fold_1").mkdir()
     (tmp_path / "fold_1" / "result.json").touch()
-    with pytest.raises(
-        SystemExit, match=r"error: .*summary.json: is not there"
-    ):
-        main([str(tmp_path)])
+    with pytest.raises(InputError, match=r"summary\.json: is not there"):
+        write_report([tmp_path])
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

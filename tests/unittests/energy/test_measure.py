@@ -1,68 +1,14 @@
-import pytest
-import torch
-from torch import nn
+"""A backbone's operations, counted by hand, and the printed table."""
 
-from speechbrain_ptssnn import LinearProbe
+import pytest
+
 from speechbrain_ptssnn.backbones import Emotion2vec, HuggingFace
 from speechbrain_ptssnn.energy.measure import (
     backbone_operations,
-    split_operations,
-    total_energy,
+    measure_run,
+    table,
 )
-from speechbrain_ptssnn.energy.operations import LayerCount, count_operations
-
-
-def row(product, weights=(2, 5), **counts):
-    return LayerCount("layer", "file.py:1", product, weights, **counts)
-
-
-# 100 real products, 10 of the 40 inputs not 0; 200 with 30 events; 50 of two
-# activations; 7 elements that are no products.
-ROWS = [
-    row("w x", operations=100, nonzero=10, elements=40, is_binary=False),
-    row("w s", operations=200, events=30, nonzero=3, elements=20),
-    row("k v", None, operations=50, nonzero=5, elements=5, is_binary=False),
-    LayerCount("layer", element_wise=7),
-]
-
-
-def test_strict_count_makes_an_ac_of_binary_inputs_only():
-    assert split_operations(ROWS) == [(100, 0), (0, 30), (50, 0), (0, 0)]
-    # 150 x 4.6 pJ + 30 x 0.9 pJ
-    assert total_energy(ROWS) == pytest.approx(717e-9)
-
-
-def test_papers_count_makes_an_ac_of_every_activated_synapse():
-    pairs = split_operations(ROWS, "paper")
-    assert pairs == [(0, 25), (0, 30), (50, 0), (0, 0)]
-    # 50 x 4.6 pJ + 55 x 0.9 pJ
-    assert total_energy(ROWS, "paper") == pytest.approx(279.5e-9)
-
-
-def test_without_spikes_both_counts_are_formula_19():
-    rows = [ROWS[0], ROWS[2]]
-    for rule in ("strict", "paper"):
-        assert split_operations(rows, rule) == [(100, 0), (50, 0)]
-
-
-def test_an_unknown_rule_is_refused():
-    with pytest.raises(ValueError, match="got 'mine'"):
-        total_energy(ROWS, "mine")
-
-
-def test_energies_known_from_elsewhere():
-    feats = torch.randn(1, 226, 768)
-    # 226 x 768 x 256 MACs, and 256 x 4 after the mean
-    probe = total_energy(count_operations(LinearProbe(), feats))
-    assert probe == pytest.approx((44433408 + 1024) * 4.6e-9)
-    assert round(probe, 2) == 0.20
-
-    class Dense(nn.Linear):
-        def forward(self, feats, lengths):
-            return super().forward(feats)
-
-    dense = total_energy(count_operations(Dense(768, 512), feats))
-    assert round(dense, 2) == 0.41
+from speechbrain_ptssnn.errors import InputError
 
 
 def convolutions(lengths, channels, kernels):
@@ -99,3 +45,70 @@ def test_macs_of_an_emotion2vec_include_its_attention(make_backbone):
     positions = 5 * 6 * 16 * 1 * 19
     macs = backbone_operations(backbone, 2000 / 16000)
     assert macs == front + positions + layers
+
+
+def utterance(frames):
+    """One linear layer and one that gets spikes, in a measured utterance."""
+    first = {"MACs": 12.0 * frames, "ACs": 0, "mJ": 0.5}
+    second = {"MACs": 0, "ACs": 2.0 * frames, "mJ": 0.25}
+    layers = [
+        {
+            "name": name,
+            "product": product,
+            "weights": weights,
+            "kind": kind,
+            "density": density,
+            "strict": counts,
+            "paper": counts,
+        }
+        for name, product, weights, kind, density, counts in (
+            ("linear", "self.linear(feats)", (3, 4), "real", 1, first),
+            ("output", "spikes @ weight", (1, 4), "binary", 0.5, second),
+        )
+    ]
+    sums = {"MACs": 12.0 * frames, "ACs": 2.0 * frames, "mJ": 0.75}
+    return {
+        "frames": frames,
+        "layers": layers,
+        "strict": sums,
+        "paper": sums,
+        "element_wise": {"sum": 2468},
+    }
+
+
+def test_the_table_shows_layers_sums_and_backbone():
+    outcome = {
+        "folds": [1, 2],
+        "n_utterances": 5,
+        "mean": utterance(126.2),
+        "scaled": utterance(226),
+        "backbone": {
+            "name": "wavlm",
+            "seconds": 4.55,
+            "MACs": 123456,
+            "mJ": 153.4,
+        },
+    }
+    text = table(outcome)
+    rows = [line.split() for line in text.splitlines()]
+    assert "5 test utterances of folds 1, 2, 126.2 frames" in text
+    assert [
+        *("linear", "self.linear(feats)", "3x4", "real", "1.000"),
+        *("2,712", "0", "0.5000", "0.5000"),
+    ] in rows
+    assert ["output", "spikes", "@", "weight", "4", "binary"] in [
+        row[:6] for row in rows
+    ]
+    assert ["strict", "226.0", "2,712", "452", "0.7500"] in rows
+    assert ["paper", "126.2", "1,514", "252", "0.7500"] in rows
+    assert "2,468 element-wise" in text
+    assert text.endswith("wavlm, 4.55 s of audio: 153 mJ, 123,456 MACs")
+    del outcome["backbone"]
+    assert "backbone" not in table(outcome)
+
+
+def test_what_cannot_be_measured_is_said(tmp_path):
+    with pytest.raises(InputError, match="holds no fold_"):
+        measure_run(tmp_path)
+    with pytest.raises(InputError, match="frames must be at least 1, got 0"):
+        measure_run(tmp_path, frames=0)

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from speechbrain_ptssnn import PTSSNN
-from speechbrain_ptssnn.energy.measure import split_operations
 from speechbrain_ptssnn.energy.operations import count_operations
+from speechbrain_ptssnn.energy.pricing import split_operations
 from speechbrain_ptssnn.nnet.spiking_input import SpikingInput
 
 
