@@ -10,7 +10,7 @@ import torch
 from speechbrain_ptssnn.audio import load_audio
 from speechbrain_ptssnn.corpora.common import Utterance
 from speechbrain_ptssnn.evaluation.summary import read_predictions
-from speechbrain_ptssnn.report.mismatch import Watched
+from speechbrain_ptssnn.nnet.monitor import LayerRecorder
 
 SECONDS = 5  # at most, of an utterance that is shown and heard
 
@@ -33,7 +33,7 @@ class Example:
         Hz.
     seconds : float
         How long the whole utterance is.
-    watched : Watched
+    watched : LayerRecorder
         Of the head that tested it, while it heard the whole utterance.
     """
 
@@ -43,7 +43,7 @@ class Example:
     wave: torch.Tensor
     sample_rate: int
     seconds: float
-    watched: Watched
+    watched: LayerRecorder
 
     @property
     def audio(self):
@@ -132,7 +132,7 @@ def examples(run):
     head, features = run.load(number)
     result = []
     for id, why in pick(rows, labels).items():
-        with Watched(head) as watched:
+        with LayerRecorder(head) as watched:
             outputs = head(features(id))[0]
         posteriors = dict(
             zip(labels, outputs.softmax(-1).tolist(), strict=True)
