@@ -482,3 +482,7 @@ def _overview():
             "ptssnn COMMAND --help lists the command's arguments.",
         ]
     )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,1 @@
-"""Whole models: the paper's head and its baselines."""
+"""Whole networks: the paper's head, its baselines and its peers."""

@@ -1,32 +1,28 @@
-"""What PTS-SNN is compared with, on the same frozen features."""
+"""The baselines: what PTS-SNN is compared with, on the same features."""
 
 import torch
 
+from speechbrain_ptssnn.lobes.base import Head
 from speechbrain_ptssnn.lobes.classifier import PLIFClassifier
-from speechbrain_ptssnn.lobes.pts_snn import check_feature_size
 from speechbrain_ptssnn.nnet.frame_pooling import FramePooling
-from speechbrain_ptssnn.nnet.layer_mixture import LayerMixture
 from speechbrain_ptssnn.nnet.masking import masked_mean
 from speechbrain_ptssnn.nnet.plif import PLIF
 
 
-class VanillaSNN(torch.nn.Module):
-    r"""Features straight into spiking neurons (table IV, "direct spiking
-    conversion"): Linear, PLIF, Linear, PLIF, mean rate. Nothing calibrates
-    the current. Sizes are own choices; the paper gives none.
+class VanillaSNN(Head):
+    r"""Spiking neurons on the features, without calibration (table IV,
+    "direct spiking conversion"): Linear, PLIF, Linear, PLIF, mean rate.
+
+    The sizes are own choices; the paper gives none.
 
     Arguments
     ---------
-    input_size : int
-        Channels of the frozen backbone's features.
-    n_classes : int
-        Emotions.
+    input_size, n_classes, n_layers : int
+        See :class:`~speechbrain_ptssnn.lobes.base.Head`.
     size : int
         Hidden spiking neurons.
     plif : callable
         ``plif(n_neurons)`` makes a layer of neurons.
-    n_layers : int
-        Hidden states in the features; see :class:`PTSSNN`.
 
     Example
     -------
@@ -37,19 +33,16 @@ class VanillaSNN(torch.nn.Module):
     def __init__(
         self, input_size=768, n_classes=4, size=256, plif=PLIF, n_layers=1
     ):
-        super().__init__()
-        self.input_size = input_size
-        self.mixture = LayerMixture(n_layers)
-        self.linear = torch.nn.Linear(input_size // n_layers, size)
+        super().__init__(input_size, n_layers)
+        self.linear = torch.nn.Linear(self.feature_size, size)
         self.classifier = PLIFClassifier(size, n_classes, plif)
 
     def forward(self, feats, lengths=None):
-        """As :meth:`PTSSNN.forward`: mean firing rates, [batch, n_classes]."""
-        check_feature_size(self, feats)
-        return self.classifier(self.linear(self.mixture(feats)), lengths)
+        """Returns mean firing rates, [batch, n_classes]."""
+        return self.classifier(self.linear(self.mix(feats)), lengths)
 
 
-class LinearProbe(torch.nn.Module):
+class LinearProbe(Head):
     r"""The emotion2vec downstream head: Linear, ReLU, mean over the valid
     frames, Linear.
 
@@ -57,17 +50,13 @@ class LinearProbe(torch.nn.Module):
 
     Arguments
     ---------
-    input_size : int
-        Channels of the frozen backbone's features.
-    n_classes : int
-        Emotions.
+    input_size, n_classes, n_layers : int
+        See :class:`~speechbrain_ptssnn.lobes.base.Head`.
     size : int
         Hidden units.
-    n_layers : int
-        Hidden states in the features; see :class:`PTSSNN`.
     pooling : int
-        Frames that are averaged into one before all else; its source pools
-        none.
+        Frames that are averaged into one before the first layer; 1 is the
+        source's form.
 
     Example
     -------
@@ -78,16 +67,13 @@ class LinearProbe(torch.nn.Module):
     def __init__(
         self, input_size=768, n_classes=4, size=256, n_layers=1, pooling=1
     ):
-        super().__init__()
-        self.input_size = input_size
-        self.mixture = LayerMixture(n_layers)
+        super().__init__(input_size, n_layers)
         self.pooling = FramePooling(pooling)
-        self.linear = torch.nn.Linear(input_size // n_layers, size)
+        self.linear = torch.nn.Linear(self.feature_size, size)
         self.output = torch.nn.Linear(size, n_classes)
 
     def forward(self, feats, lengths=None):
-        """As :meth:`PTSSNN.forward`, but logits, [batch, n_classes]."""
-        check_feature_size(self, feats)
-        feats, lengths = self.pooling(self.mixture(feats), lengths)
+        """Returns logits, [batch, n_classes]."""
+        feats, lengths = self.pooling(self.mix(feats), lengths)
         hidden = torch.relu(self.linear(feats))
         return self.output(masked_mean(hidden, lengths))

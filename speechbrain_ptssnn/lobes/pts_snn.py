@@ -1,11 +1,11 @@
-"""PTS-SNN, the paper's figure 2, read from top to bottom."""
+"""PTS-SNN, the paper's figure 2: its encoder and the whole head."""
 
 from itertools import pairwise
 
 import torch
 from torch.nn import functional
 
-from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.lobes.base import Head
 from speechbrain_ptssnn.lobes.classifier import PLIFClassifier
 from speechbrain_ptssnn.nnet.attention import (
     PromptsAlone,
@@ -13,8 +13,7 @@ from speechbrain_ptssnn.nnet.attention import (
 )
 from speechbrain_ptssnn.nnet.calibration import HomeostaticBiasGenerator
 from speechbrain_ptssnn.nnet.frame_pooling import FramePooling
-from speechbrain_ptssnn.nnet.fusing import Folding, learns
-from speechbrain_ptssnn.nnet.layer_mixture import LayerMixture
+from speechbrain_ptssnn.nnet.fusing import FusedWeights, learns
 from speechbrain_ptssnn.nnet.masking import frame_mask
 from speechbrain_ptssnn.nnet.normalization import (
     MaskedBatchNorm,
@@ -37,9 +36,9 @@ class SpikingShiftBlock(torch.nn.Module):
     shift : torch.nn.Module
         The temporal shift.
     shortcut : str
-        "membrane" adds a bias-free projection of h to the current, so that
-        the output stays binary; "spike" adds it after the neurons; "none"
-        leaves it out. Own choice: the paper says "residual" and no more.
+        "membrane" adds a projection of h, without bias, to the current, so
+        that the output stays binary; "spike" adds it after the neurons;
+        "none" has no projection. Own choice: the paper only says "residual".
     plif : callable
         ``plif(n_neurons)`` makes a layer of neurons.
 
@@ -74,7 +73,7 @@ class SpikingShiftBlock(torch.nn.Module):
         self.linear = torch.nn.Linear(input_size, output_size)
         self.norm = MaskedBatchNorm(output_size)
         self.plif = plif(output_size)
-        self._folding = Folding()
+        self._fused = FusedWeights()
         if shortcut != "none":
             self.projection = torch.nn.Linear(
                 input_size, output_size, bias=False
@@ -82,16 +81,16 @@ class SpikingShiftBlock(torch.nn.Module):
 
     def forward(self, h, lengths=None):
         """Maps h, [batch, time, input_size], to spikes, [batch, time,
-        output_size]; padded frames of both are 0.
+        output_size]. Padded frames of h must be 0, those of the spikes are.
         """
         if learns(self, self.linear.weight):
             current = self.norm(self.linear(self.shift(h)), lengths)
             if self.shortcut == "membrane":
                 current = current + self.projection(h)
         else:
-            still, moving, bias = self._folding(self._fold, self._tensors())
-            current = functional.linear(h, still, bias)
-            self.shift.add_product(current, h, moving)
+            unshifted, shifted, bias = self._fused(self._fuse, self._tensors())
+            current = functional.linear(h, unshifted, bias)
+            self.shift.add_product(current, h, shifted)
         spikes = self.plif(current, lengths)
         if self.shortcut == "spike":
             return spikes + self.projection(h)
@@ -103,24 +102,24 @@ class SpikingShiftBlock(torch.nn.Module):
             tensors.append(self.projection.weight)
         return tensors
 
-    def _fold(self):
-        """Evaluation's current is linear in h: what acts on h as it stands,
-        norm and membrane shortcut included, what acts on the channels that
-        shift, and the bias.
+    def _fuse(self):
+        """In evaluation the current is affine in h. Returns the weight of the
+        unshifted channels, with BatchNorm and the membrane shortcut fused in,
+        the weight of the shifted channels, and the bias.
         """
         scale, offset = self.norm.affine()
-        moving = self.linear.weight * scale.unsqueeze(-1)
-        still = moving.clone()
-        still[:, : self.shift.n_moving(still.shape[1])] = 0
+        shifted = self.linear.weight * scale.unsqueeze(-1)
+        unshifted = shifted.clone()
+        unshifted[:, : self.shift.n_shifted(unshifted.shape[1])] = 0
         if self.shortcut == "membrane":
-            still += self.projection.weight
-        return still, moving, offset + self.linear.bias * scale
+            unshifted += self.projection.weight
+        return unshifted, shifted, offset + self.linear.bias * scale
 
 
 class TemporalShiftSpikingEncoder(torch.nn.Module):
     r"""Two residual spiking blocks with temporal shift (eq. 6, figure 3).
 
-    Causal, unless the shift is two-sided.
+    It is causal, unless the shift is two-sided.
 
     Arguments
     ---------
@@ -129,11 +128,9 @@ class TemporalShiftSpikingEncoder(torch.nn.Module):
     hidden_size : int
         Channels after the first block.
     output_size : int
-        Channels after the second.
-    shift_fraction : float
-        Share of channels that the shift delays by one frame.
-    two_sided_shift : bool
-        Whether as many channels are shifted from the future.
+        Channels after the second block.
+    shift_fraction, two_sided_shift : float, bool
+        See :class:`~speechbrain_ptssnn.nnet.temporal_shift.TemporalShift`.
     shortcut : str
         "membrane", "spike" or "none"; see :class:`SpikingShiftBlock`.
     plif : callable
@@ -170,19 +167,8 @@ class TemporalShiftSpikingEncoder(torch.nn.Module):
         )
 
     def forward(self, x, lengths=None):
-        """Encodes features into spikes.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            [batch, time, input_size].
-        lengths : torch.Tensor, optional
-            Relative lengths, [batch].
-
-        Returns
-        -------
-        torch.Tensor
-            [batch, time, output_size], padded frames 0.
+        """Maps x, [batch, time, input_size], to spikes, [batch, time,
+        output_size], whose padded frames are 0.
         """
         mask = frame_mask(lengths, x.shape[1])
         if mask is not None:
@@ -192,15 +178,13 @@ class TemporalShiftSpikingEncoder(torch.nn.Module):
         return x
 
 
-class PTSSNN(torch.nn.Module):
+class PTSSNN(Head):
     r"""Prompt-tuned temporal-shift spiking neural network (arXiv:2602.08240).
 
     Arguments
     ---------
-    input_size : int
-        Channels of the frozen backbone's features.
-    n_classes : int
-        Emotions.
+    input_size, n_classes, n_layers : int
+        See :class:`~speechbrain_ptssnn.lobes.base.Head`.
     hidden_size : int
         Channels between the two encoder blocks.
     size : int
@@ -208,16 +192,13 @@ class PTSSNN(torch.nn.Module):
     shift_fraction : float
         Share of channels that the temporal shift delays.
     two_sided_shift : bool
-        Whether as many are shifted from the future; not causal then.
+        Whether as many channels are shifted from the future; the head is then
+        not causal.
     shortcut : str
-        "membrane", "spike" or "none".
-    attention : bool
-        False leaves the attention out (table V): the encoder's spikes are the
-        classifier's current, and prompts, which see no frame then, give the
-        same learnt bias to every utterance.
+        "membrane", "spike" or "none"; see :class:`SpikingShiftBlock`.
     n_prompts : int
-        Soft prompts (figure 4a: 1 to 6). 0 leaves them out, and with them the
-        bias generator, which has no other input (table V).
+        Soft prompts (figure 4a: 1 to 6). 0 leaves out the bias generator too,
+        because the prompts are its only input (table V).
     key_size : int, optional
         Columns of Q and K; ``size // 4`` by default.
     bias_hidden : int
@@ -233,27 +214,27 @@ class PTSSNN(torch.nn.Module):
         :class:`~speechbrain_ptssnn.nnet.plif.PLIF` with its numbers.
     token_plif : callable
         ``token_plif()`` makes the attention's single-step neurons.
-    n_layers : int
-        Hidden states that stand side by side in the features
-        (``layer: weighted``); a learnt mixture of them is what the saturation
-        gets.
     pooling : int
-        Frames that are averaged into one before all else.
+        Frames that are averaged into one before the first layer.
     spiking_input : bool
         Whether the saturated features become spikes before the first product,
-        which then costs accumulations only; see :class:`SpikingInput`.
+        which then needs accumulations only; see
+        :class:`~speechbrain_ptssnn.nnet.spiking_input.SpikingInput`.
+    attention : bool
+        False leaves out the attention (table V): the encoder's spikes are the
+        classifier's current. The prompts then see no frame, so every
+        utterance gets the same learnt bias.
     readout : str
-        "spike" or "membrane"; see :class:`PLIFClassifier`.
+        "spike" or "membrane"; see
+        :class:`~speechbrain_ptssnn.lobes.classifier.PLIFClassifier`.
     logit_scale : float
-        Factor on the rates; see :class:`PLIFClassifier`.
+        Factor on the rates; see there.
 
     Raises
     ------
     ValueError
         If ``shortcut``, ``n_prompts``, ``shift_fraction``, ``pooling`` or
         ``readout`` is not allowed.
-    InputError
-        If the features have another size than ``input_size``, or no frame.
 
     Example
     -------
@@ -288,11 +269,9 @@ class PTSSNN(torch.nn.Module):
         readout="spike",
         logit_scale=1.0,
     ):
-        super().__init__()
-        self.input_size = input_size
-        self.mixture = LayerMixture(n_layers)
+        super().__init__(input_size, n_layers)
         self.pooling = FramePooling(pooling)
-        feature_size = input_size // n_layers
+        feature_size = self.feature_size
         self.saturation = SoftSaturation(feature_size, saturation, layer_norm)
         self.spiking_input = None
         if spiking_input:
@@ -322,41 +301,18 @@ class PTSSNN(torch.nn.Module):
         )
 
     def forward(self, feats, lengths=None):
-        """Classifies utterances.
-
-        Arguments
-        ---------
-        feats : torch.Tensor
-            [batch, time, input_size].
-        lengths : torch.Tensor, optional
-            Relative lengths, [batch].
-
-        Returns
-        -------
-        torch.Tensor
-            Mean firing rates, [batch, n_classes], in [0, 1] (or what
-            ``readout`` and ``logit_scale`` make of them).
+        """Returns mean firing rates, [batch, n_classes], in [0, 1], or what
+        ``readout`` and ``logit_scale`` make of them.
         """
-        check_feature_size(self, feats)
-        if frame_mask(lengths, feats.shape[1]) is None:
-            lengths = None  # every frame is real: no part has to look again
-        feats, lengths = self.pooling(self.mixture(feats), lengths)
-        feats = self.saturation(feats)
+        x = self.mix(feats)
+        if frame_mask(lengths, x.shape[1]) is None:
+            lengths = None  # nothing is padded: no layer has to check again
+        x, lengths = self.pooling(x, lengths)
+        x = self.saturation(x)
         if self.spiking_input is not None:
-            feats = self.spiking_input(feats, lengths)
-        encoded = self.encoder(feats, lengths)
+            x = self.spiking_input(x, lengths)
+        encoded = self.encoder(x, lengths)
         prompts, features = self.attention(encoded, lengths)
         if self.bias_generator is not None:
             features = features + self.bias_generator(prompts).unsqueeze(1)
         return self.classifier(features, lengths)
-
-
-def check_feature_size(head, feats):
-    """Raises InputError unless feats is [batch, time, head.input_size]."""
-    right = feats.ndim == 3 and feats.shape[-1] == head.input_size
-    if not right or feats.shape[1] == 0:
-        raise InputError(
-            f"{type(head).__name__} needs features [batch, time, "
-            f"{head.input_size}], got {list(feats.shape)}; set input_size to "
-            "the backbone's output_size"
-        )

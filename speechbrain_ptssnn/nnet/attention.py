@@ -3,17 +3,19 @@
 import torch
 from torch.nn import functional
 
-from speechbrain_ptssnn.nnet.fusing import Folding, learns
+from speechbrain_ptssnn.nnet.fusing import FusedWeights, learns
 from speechbrain_ptssnn.nnet.masking import frame_mask
 from speechbrain_ptssnn.nnet.normalization import MaskedBatchNorm
 from speechbrain_ptssnn.nnet.plif import SingleStepPLIF
 
 
 def add_prompts(module, n_prompts, size, mean=1.0):
-    """Gives a module learnable tokens, normal around a mean, as ``prompts``.
+    """Gives a module learnable tokens, as ``module.prompts``.
 
-    No prompts are a buffer without rows, since a parameter without gradient
-    stops distributed training.
+    Their start values are drawn from a normal distribution around ``mean``,
+    with standard deviation 0.5. With ``n_prompts=0``, ``prompts`` is an empty
+    buffer, not a Parameter: DistributedDataParallel fails on parameters that
+    never get a gradient.
 
     Raises
     ------
@@ -43,27 +45,27 @@ class SpikingSparseLinearAttention(torch.nn.Module):
     output = Q (softmax(K)^T V) (eq. 9), where softmax runs over the valid
     tokens, column by column, and the product in brackets comes first. The
     single-step PLIF of eq. 8 starts from membrane 0, so it is a threshold and
-    its decay plays no part.
+    has no decay.
 
-    Source: eq. 7 to 9, arXiv:2405.11621 for the one-step spikes. Differs:
-    own choices: Q and K have ``key_size`` columns; the frames' output is
-    batch-normalised, which puts the current of the next neurons on the scale
-    of their threshold (without it they stay silent).
+    Source: eq. 7 to 9, arXiv:2405.11621 for the one-step spikes. Differs, by
+    own choice: Q and K have ``key_size`` columns; BatchNorm on the frames'
+    output scales the current of the next neurons to their threshold, as
+    without it they stay silent.
 
     Arguments
     ---------
     size : int
         Channels of frames and prompts.
     n_prompts : int
-        Learnable tokens in front of the frames (figure 4a: 1 to 6; 0 for
-        none).
+        Learnable tokens in front of the frames (figure 4a: 1 to 6); 0 is
+        allowed.
     key_size : int, optional
         Columns of Q and K; ``size // 4`` by default. The paper's D x D
         context is ``key_size=size``.
     plif : callable
-        ``plif()`` makes the single-step neurons of eq. 8. Prompts start
-        around their threshold, so that half of each fires: silent prompts
-        would carry no context.
+        ``plif()`` makes the single-step neurons of eq. 8. The prompts start
+        around the threshold, so that half of their channels fire: silent
+        prompts carry no context.
 
     Raises
     ------
@@ -87,10 +89,10 @@ class SpikingSparseLinearAttention(torch.nn.Module):
         self.key = torch.nn.Linear(size, key_size, bias=False)
         self.value = torch.nn.Linear(size, size, bias=False)
         self.norm = MaskedBatchNorm(size)
-        self._folding = Folding()
+        self._fused = FusedWeights()
 
     def forward(self, x, lengths=None):
-        """Attends over prompts and frames together.
+        """Returns prompts and frames after attention over both.
 
         Arguments
         ---------
@@ -104,20 +106,21 @@ class SpikingSparseLinearAttention(torch.nn.Module):
         prompts : torch.Tensor
             [batch, n_prompts, size].
         features : torch.Tensor
-            [batch, time, size]; padded frames hold no meaning.
+            [batch, time, size]; padded frames are undefined.
         """
         if learns(self, self.query.weight):
-            weight, prompts, scale, offset = self._fold()
+            weight, prompts, scale, offset = self._fuse()
         else:
-            weight, prompts, scale, offset = self._folding(
-                self._fold, self._tensors()
+            weight, prompts, scale, offset = self._fused(
+                self._fuse, self._tensors()
             )
         prompt_query, prompt_key, prompt_value = prompts
         query, key, value = self._project(self.plif(x, lengths), weight)
         mask = frame_mask(lengths, x.shape[1])
         if mask is not None:
             key = key.masked_fill(~mask, -torch.inf)
-        # Softmax over all tokens, prompts' and frames' exponentials apart.
+        # One softmax over all tokens. The exponentials of prompts and frames
+        # are summed separately, which saves joining the tensors.
         top = key.amax(1, True)
         if len(prompt_key):
             top = torch.maximum(top, prompt_key.amax(0))
@@ -137,9 +140,13 @@ class SpikingSparseLinearAttention(torch.nn.Module):
         weights = [layer.weight for layer in layers]
         return [*weights, self.prompts, *self.norm.tensors()]
 
-    def _fold(self):
-        # Prompts are the same for all utterances: what only they enter is
-        # computed once, and they are not laid in front of every one.
+    def _fuse(self):
+        """Returns the weight of Q, K and V in one, the prompts' queries, keys
+        and values, and BatchNorm as scale and offset.
+
+        The prompts are the same for all utterances, so they are projected
+        once, not in front of every utterance.
+        """
         weight = torch.cat(
             [self.query.weight, self.key.weight, self.value.weight]
         )
@@ -147,18 +154,18 @@ class SpikingSparseLinearAttention(torch.nn.Module):
         return weight, self._project(spikes, weight), *self.norm.affine()
 
     def _project(self, spikes, weight):
-        """Queries, keys and values, in one product."""
+        """Returns queries, keys and values, from one matrix product."""
         n = self.query.out_features
         query, key, value = functional.linear(spikes, weight).split(
             [n, n, weight.shape[0] - 2 * n], dim=-1
         )
-        # Exponentials in the parameters' type, under autocast too.
+        # The softmax's exponentials need full precision under autocast.
         return query, key.to(weight.dtype), value
 
 
 class PromptsAlone(torch.nn.Module):
-    r"""What is left of :class:`SpikingSparseLinearAttention` without attention
-    (table V): prompts and frames, each as they are.
+    r"""Replaces :class:`SpikingSparseLinearAttention` in the ablation without
+    attention (table V): returns prompts and frames unchanged.
 
     Arguments
     ---------

@@ -1,25 +1,28 @@
-"""What evaluation derives from parameters once, not at every call."""
+"""Weights that evaluation fuses once and keeps: BatchNorm above all."""
 
 import torch
 
 
 def learns(module, parameter):
-    """Whether training, or a gradient of the parameter, may be asked for."""
+    """Whether the module is in training, or autograd follows the parameter.
+
+    Fused weights have no gradient, so they are for all other calls.
+    """
     return module.training or (
         torch.is_grad_enabled() and parameter.requires_grad
     )
 
 
-class Folding:
+class FusedWeights:
     """Keeps what was computed from tensors until one of them changes.
 
     Example
     -------
-    >>> weight, folding = torch.ones(2), Folding()
-    >>> double = folding(lambda: 2 * weight, [weight])
-    >>> double is folding(lambda: 2 * weight, [weight])
+    >>> weight, fused = torch.ones(2), FusedWeights()
+    >>> double = fused(lambda: 2 * weight, [weight])
+    >>> double is fused(lambda: 2 * weight, [weight])
     True
-    >>> folding(lambda: 2 * weight, [weight.mul_(3)])
+    >>> fused(lambda: 2 * weight, [weight.mul_(3)])
     tensor([6., 6.])
     """
 
@@ -27,7 +30,15 @@ class Folding:
         self._versions = self._kept = None
 
     def __call__(self, compute, tensors):
-        """What ``compute()`` gives, in the tensors' type under autocast too."""
+        """Returns the result of ``compute()``, kept or new.
+
+        Arguments
+        ---------
+        compute : callable
+            Computes the result, without gradient and without autocast.
+        tensors : list of torch.Tensor
+            All tensors on which the result depends.
+        """
         versions = [(each.data_ptr(), each._version) for each in tensors]
         if self._versions != versions:
             device = tensors[0].device.type

@@ -1,18 +1,71 @@
-"""How much each spiking layer fires: figure 1 of the paper, measured."""
+"""Watches a head's spiking layers from outside: firing rates and currents."""
 
 from collections import defaultdict
+from functools import partial
 from statistics import mean
 
 from speechbrain_ptssnn.nnet.adaptive_lif import AdaptiveLIF
+from speechbrain_ptssnn.nnet.calibration import HomeostaticBiasGenerator
 from speechbrain_ptssnn.nnet.masking import frame_counts
 from speechbrain_ptssnn.nnet.plif import PLIF, SingleStepPLIF
 
-SILENT, SATURATED = 0.01, 0.9
-COLLAPSED = 0.5
+SPIKING = PLIF | SingleStepPLIF | AdaptiveLIF
+SILENT, SATURATED = 0.01, 0.9  # a neuron's firing rate: below, above
+COLLAPSED = 0.5  # of a layer's neurons
 
 
-class FiringRates:
-    r"""Counts spikes per neuron over all valid frames that a head sees.
+class LayerMonitor:
+    """Calls :meth:`record` whenever a layer is called in its context.
+
+    Not SpikingJelly's ``OutputMonitor``, which does not show a layer's
+    ``lengths``, keeps every call in memory, and cannot be opened again once
+    its context was left.
+
+    Arguments
+    ---------
+    head : torch.nn.Module
+        Any head.
+    kinds : type
+        Classes of the layers to watch, joined by ``|``.
+
+    Example
+    -------
+    >>> class Calls(LayerMonitor):
+    ...     def record(self, name, layer, args, output):
+    ...         print(name, tuple(output.shape))
+    >>> head = torch.nn.Sequential(PLIF(2))
+    >>> with Calls(head):
+    ...     spikes = head(torch.ones(1, 3, 2))
+    0 (1, 3, 2)
+    """
+
+    def __init__(self, head, kinds=SPIKING):
+        self.layers = {
+            name: module
+            for name, module in head.named_modules()
+            if isinstance(module, kinds)
+        }
+        self.hooks = []
+
+    def __enter__(self):
+        for name, layer in self.layers.items():
+            hook = partial(self.record, name)
+            self.hooks.append(layer.register_forward_hook(hook))
+        return self
+
+    def __exit__(self, *_):
+        for hook in self.hooks:
+            hook.remove()
+        self.hooks.clear()
+
+    def record(self, name, layer, args, output):
+        """Takes one call of a layer; a subclass defines it."""
+        raise NotImplementedError
+
+
+class FiringRates(LayerMonitor):
+    r"""Counts each neuron's spikes over all valid frames: figure 1 of the
+    paper, measured.
 
     Arguments
     ---------
@@ -29,39 +82,22 @@ class FiringRates:
     """
 
     def __init__(self, head):
-        self.layers = {
-            name: module
-            for name, module in head.named_modules()
-            if isinstance(module, PLIF | SingleStepPLIF | AdaptiveLIF)
-        }
+        super().__init__(head)
         self.spikes = dict.fromkeys(self.layers, 0)
         self.frames = dict.fromkeys(self.layers, 0)
-        self.hooks = []
 
-    def __enter__(self):
-        for name, layer in self.layers.items():
-            self.hooks.append(layer.register_forward_hook(self._counter(name)))
-        return self
-
-    def __exit__(self, *_):
-        for hook in self.hooks:
-            hook.remove()
-        self.hooks.clear()
-
-    def _counter(self, name):
-        def count(layer, args, spikes):
-            n_frames = spikes.shape[1]
-            lengths = args[1] if len(args) > 1 else None
-            if lengths is None:
-                self.frames[name] += len(spikes) * n_frames
-            else:
-                self.frames[name] += int(frame_counts(lengths, n_frames).sum())
-            self.spikes[name] += spikes.detach().sum((0, 1))
-
-        return count
+    def record(self, name, layer, args, output):
+        """Adds the spikes and valid frames of one call."""
+        n_frames = output.shape[1]
+        lengths = args[1] if len(args) > 1 else None
+        if lengths is None:
+            self.frames[name] += len(output) * n_frames
+        else:
+            self.frames[name] += int(frame_counts(lengths, n_frames).sum())
+        self.spikes[name] += output.detach().sum((0, 1))
 
     def summary(self):
-        """Rates of each layer.
+        """Returns the rates of each layer.
 
         Returns
         -------
@@ -80,13 +116,45 @@ class FiringRates:
         return result
 
 
+class LayerRecorder(LayerMonitor):
+    r"""Keeps the input and output of each spiking layer's last call.
+
+    ``currents`` and ``spikes`` map a layer's name to [time, neurons]. ``bias``
+    is the bias voltage, [channels], or None if the head computes none.
+
+    Arguments
+    ---------
+    head : torch.nn.Module
+        Any head, called with one utterance at a time.
+
+    Example
+    -------
+    >>> head = torch.nn.Sequential(PLIF(1))
+    >>> with LayerRecorder(head) as seen:
+    ...     spikes = head(torch.tensor([[[0.5], [1.5]]]))
+    >>> seen.currents["0"].tolist(), seen.spikes["0"].tolist(), seen.bias
+    ([[0.5], [1.5]], [[0.0], [1.0]], None)
+    """
+
+    def __init__(self, head):
+        super().__init__(head, SPIKING | HomeostaticBiasGenerator)
+        self.currents, self.spikes, self.bias = {}, {}, None
+
+    def record(self, name, layer, args, output):
+        """Keeps one call in place of the call before."""
+        if isinstance(layer, HomeostaticBiasGenerator):
+            self.bias = output[0]
+        else:
+            self.currents[name], self.spikes[name] = args[0][0], output[0]
+
+
 def has_collapsed(rates):
-    """Whether a layer has lost over half of its neurons.
+    """Returns whether over half of a layer's neurons are silent or saturated.
 
     Arguments
     ---------
     rates : dict
-        One layer's, of :meth:`FiringRates.summary`.
+        One layer's rates, from :meth:`FiringRates.summary`.
 
     Returns
     -------
@@ -101,12 +169,12 @@ def has_collapsed(rates):
 
 
 def mean_rates(firing):
-    """Each layer's rates, averaged over folds.
+    """Returns each layer's rates, averaged over folds.
 
     Arguments
     ---------
     firing : dict
-        Fold to what :meth:`FiringRates.summary` gave there.
+        Maps each fold to the result of :meth:`FiringRates.summary` there.
 
     Returns
     -------
@@ -130,7 +198,7 @@ def mean_rates(firing):
 
 
 def collapsed_layers(firing):
-    """The layers that have collapsed, and in which folds.
+    """Returns the layers that have collapsed, and in which folds.
 
     Arguments
     ---------

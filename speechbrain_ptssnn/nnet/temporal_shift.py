@@ -3,17 +3,17 @@
 import torch
 from torch.nn import functional
 
-DIRECTIONS = (1, -1)  # a frame later, and a frame earlier if two-sided
+DIRECTIONS = (1, -1)  # a frame later; if two-sided, also a frame earlier
 
 
 class TemporalShift(torch.nn.Module):
     r"""Mixes each frame with the one before it.
 
     y[t, c] = x[t-1, c] for the first ``fraction`` of the channels, x[t, c]
-    for the rest, with x[-1] = 0. Causal.
+    for the rest, with x[-1] = 0. It is causal.
 
-    Source: figure 3; arXiv:1811.08383, its one-sided form. Differs: stands
-    before a linear layer, not in a residual branch.
+    Source: figure 3; the one-sided form of arXiv:1811.08383. Differs: it
+    stands before a linear layer, not in a residual branch.
 
     Arguments
     ---------
@@ -21,8 +21,8 @@ class TemporalShift(torch.nn.Module):
         Share of channels that shift, 0 to 1. Own choice: the paper says "a
         fraction".
     two_sided : bool
-        Whether as many channels again shift the other way (future to
-        present), as in arXiv:1811.08383; that is not causal.
+        Whether as many other channels shift from the next frame to this one,
+        as in arXiv:1811.08383. The shift is then not causal.
 
     Raises
     ------
@@ -49,30 +49,21 @@ class TemporalShift(torch.nn.Module):
         self.two_sided = two_sided
 
     def forward(self, x):
-        """Shifts by one frame.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            [batch, time, channels]. Padded frames must be 0 if two-sided.
-
-        Returns
-        -------
-        torch.Tensor
-            [batch, time, channels].
+        """Takes and returns [batch, time, channels]. Padded frames must be 0
+        if the shift is two-sided.
         """
-        *moving, rest = self._split(x)
-        moved = [
+        *parts, rest = self._split(x)
+        shifted = [
             functional.pad(part, (0, 0, late, -late))
-            for part, late in zip(moving, DIRECTIONS, strict=False)
+            for part, late in zip(parts, DIRECTIONS, strict=False)
         ]
-        return torch.cat([*moved, rest], dim=-1)
+        return torch.cat([*shifted, rest], dim=-1)
 
     def add_product(self, y, x, weight):
-        """Adds to y, in place, the product of the channels that shift.
+        """Adds to y, in place, the product of the shifted channels.
 
-        ``linear(shift(x), w)`` is that on top of ``linear(x, w)``, where the
-        latter's w is 0 for these channels: the shift itself takes no copy.
+        ``linear(shift(x), w)`` equals ``linear(x, w)``, with w set to 0 for
+        these channels, plus this product. So no shifted copy of x is needed.
 
         Arguments
         ---------
@@ -81,25 +72,25 @@ class TemporalShift(torch.nn.Module):
         x : torch.Tensor
             [batch, time, channels].
         weight : torch.Tensor
-            [outputs, channels]; the columns of channels that stay are unused.
+            [outputs, channels]; only the shifted channels' columns are used.
         """
-        *moving, _ = self._split(x)
+        *parts, _ = self._split(x)
         *columns, _ = self._split(weight)
         n_frames = x.shape[1] - 1
-        for part, w, late in zip(moving, columns, DIRECTIONS, strict=False):
+        for part, w, late in zip(parts, columns, DIRECTIONS, strict=False):
             start = max(late, 0)
-            # In the type of y: autocast leaves what works in place alone.
+            # Autocast does not convert the arguments of in-place operations.
             part = part.narrow(1, 1 - start, n_frames).to(y.dtype)
             w = w.t().to(y.dtype).expand(len(x), -1, -1)
             y.narrow(1, start, n_frames).baddbmm_(part, w)
 
-    def n_moving(self, channels):
-        """How many of so many channels shift: the first ones."""
+    def n_shifted(self, channels):
+        """Returns how many of so many channels shift; they come first."""
         return round(self.fraction * channels) * (1 + self.two_sided)
 
     def _split(self, x):
-        # Split, whose gradient is one concatenation, not slices, each of
-        # whose gradients is a tensor of x's size.
-        n = self.n_moving(x.shape[-1])
-        moving = [n // 2] * 2 if self.two_sided else [n]
-        return x.split([*moving, x.shape[-1] - n], dim=-1)
+        # The gradient of one split is one concatenation. The gradient of
+        # each slice would be a tensor of x's size.
+        n = self.n_shifted(x.shape[-1])
+        sizes = [n // 2] * 2 if self.two_sided else [n]
+        return x.split([*sizes, x.shape[-1] - n], dim=-1)

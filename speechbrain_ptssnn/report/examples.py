@@ -11,7 +11,7 @@ from speechbrain_ptssnn.audio import load_audio
 from speechbrain_ptssnn.corpora.common import Utterance
 from speechbrain_ptssnn.evaluation.run_folder import RunFolder
 from speechbrain_ptssnn.evaluation.summary import read_predictions
-from speechbrain_ptssnn.report.mismatch import Watched
+from speechbrain_ptssnn.nnet.monitor import LayerRecorder
 
 SECONDS = 5  # the report shows and plays at most so much of an utterance
 
@@ -34,7 +34,7 @@ class Example:
         Hz.
     seconds : float
         Length of the whole utterance.
-    watched : Watched
+    watched : LayerRecorder
         Currents and spikes of the head that tested it, over the whole
         utterance.
     """
@@ -45,7 +45,7 @@ class Example:
     wave: torch.Tensor
     sample_rate: int
     seconds: float
-    watched: Watched
+    watched: LayerRecorder
 
     @property
     def audio(self):
@@ -146,7 +146,7 @@ def examples(run):
     audio = run.store.audio
     result = []
     for id, kind in pick(rows, labels).items():
-        with Watched(head) as watched:
+        with LayerRecorder(head) as watched:
             outputs = head(features(id))[0]
         posteriors = zip(labels, outputs.softmax(-1).tolist(), strict=True)
         utterance = run.utterances[id]

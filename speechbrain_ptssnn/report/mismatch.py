@@ -12,62 +12,16 @@ from dataclasses import dataclass
 import torch
 from tqdm import tqdm
 
-from speechbrain_ptssnn.nnet.calibration import HomeostaticBiasGenerator
-from speechbrain_ptssnn.nnet.monitor import FiringRates, mean_rates
+from speechbrain_ptssnn.nnet.monitor import (
+    FiringRates,
+    LayerRecorder,
+    mean_rates,
+)
 
 CALIBRATED = "classifier.hidden"  # the layer with a bias voltage (eq. 13)
 UNCALIBRATED = "without bias"
 # The histograms cover currents from -RANGE to RANGE, in thresholds.
 RANGE, BINS = 3.0, 60
-
-
-class Watched:
-    r"""Keeps what each spiking layer of a head got and gave in its last call.
-
-    Arguments
-    ---------
-    head : torch.nn.Module
-        Any head, called with one utterance at a time.
-
-    Example
-    -------
-    >>> layer = torch.nn.Sequential(PLIF(1))
-    >>> with Watched(layer) as seen:
-    ...     spikes = layer(torch.tensor([[[0.5], [1.5]]]))
-    >>> seen.currents["0"].tolist(), seen.spikes["0"].tolist(), seen.bias
-    ([[0.5], [1.5]], [[0.0], [1.0]], None)
-    """
-
-    def __init__(self, head):
-        self.layers = FiringRates(head).layers
-        self.generators = [
-            module
-            for module in head.modules()
-            if isinstance(module, HomeostaticBiasGenerator)
-        ]
-        self.currents, self.spikes, self.bias = {}, {}, None
-        self.hooks = []
-
-    def __enter__(self):
-        for name, layer in self.layers.items():
-            self.hooks.append(layer.register_forward_hook(self._keeper(name)))
-        for generator in self.generators:
-            self.hooks.append(generator.register_forward_hook(self._keep_bias))
-        return self
-
-    def __exit__(self, *_):
-        for hook in self.hooks:
-            hook.remove()
-        self.hooks.clear()
-
-    def _keeper(self, name):
-        def keep(layer, args, spikes):
-            self.currents[name], self.spikes[name] = args[0][0], spikes[0]
-
-        return keep
-
-    def _keep_bias(self, generator, args, bias):
-        self.bias = bias[0]
 
 
 @dataclass
@@ -138,7 +92,7 @@ def _measure_fold(run, number, histograms):
     ids = run.test_ids(number)
     # The prompts spike in a head's first call only, and are not counted.
     head(features(ids[0]))
-    watched = Watched(head)
+    watched = LayerRecorder(head)
     groups = defaultdict(lambda: FiringRates(head))
     uncalibrated = FiringRates(watched.layers.get(CALIBRATED, head))
     for id in ids:

@@ -1,3 +1,4 @@
-"""Published heads that PTS-SNN is compared with, on the same features; their
-sizes are in docs/peers.md.
+"""Published heads that PTS-SNN is compared with, on the same features.
+
+docs/peers.md gives their sizes and results.
 """

@@ -2,25 +2,25 @@
 
 import torch
 
-from speechbrain_ptssnn.lobes.pts_snn import check_feature_size
+from speechbrain_ptssnn.lobes.base import Head, projector
 from speechbrain_ptssnn.nnet.deformable_attention import DeformableAttention
-from speechbrain_ptssnn.nnet.layer_mixture import LayerMixture
 from speechbrain_ptssnn.nnet.masking import frame_mask, masked_mean
 
 
 class DSTBlock(torch.nn.Module):
-    r"""Deformable attention and MLP, a LayerNorm after each.
+    r"""Deformable attention, then an MLP, each with a LayerNorm after it.
 
     Arguments
     ---------
     size : int
         Channels.
     n_heads : int
-        Heads of the attention.
+        Attention heads.
     mlp_size : int
         Hidden channels of the MLP.
     dropout : float
-        Of attention weights, hidden channels and either's output.
+        Dropout rate of the attention weights, of the MLP's hidden channels
+        and of both outputs.
 
     Example
     -------
@@ -43,16 +43,18 @@ class DSTBlock(torch.nn.Module):
         self.mlp_norm = torch.nn.LayerNorm(size)
 
     def forward(self, x, mask=None):
-        """As :meth:`DeformableAttention.forward`."""
+        """Takes and returns [batch, time, size]; ``mask`` comes from
+        :func:`~speechbrain_ptssnn.nnet.masking.frame_mask`.
+        """
         x = self.attention_norm(x + self.dropout(self.attention(x, mask)))
         return self.mlp_norm(x + self.mlp(x))
 
 
 def sinusoids(n_frames, size):
-    """Positions as sines and cosines in turn, [n_frames, size].
+    """Returns positions as alternating sines and cosines, [n_frames, size].
 
     Source: arXiv:1706.03762. Unlike SpeechBrain's ``PositionalEncoding`` it
-    is stored nowhere and has no longest utterance.
+    stores no table, so utterances may have any length.
 
     Example
     -------
@@ -66,42 +68,36 @@ def sinusoids(n_frames, size):
     return torch.where(channels % 2 == 0, angles.sin(), angles.cos())
 
 
-class DST(torch.nn.Module):
+class DST(Head):
     r"""LayerNorm and positions, four blocks, a three-layer MLP on each frame,
     mean over the valid frames.
 
-    Source: arXiv:2302.13729 and its published code, where it stands on
-    WavLM-Large's 1,024 channels, cut or padded to 326 frames. Differs: 768
-    channels, those of a base-size backbone, with the same blocks, heads and
-    hidden channels; features of another size are projected to ``size`` first;
-    any number of frames (326 stays the largest offset and half width); where
-    a centre lies exactly on a frame, its gradient comes from both neighbours.
+    Source: arXiv:2302.13729 and its published code, which uses WavLM-Large's
+    1,024 channels, cut or padded to 326 frames. Differs: 768 channels, as in a
+    base-size backbone, with the same number of blocks, heads and hidden
+    channels; features of another size are projected to ``size`` first; any
+    number of frames, though 326 is still the largest offset and half width;
+    where a centre lies exactly on a frame, its gradient comes from both
+    neighbours.
 
     Arguments
     ---------
-    input_size : int
-        Channels of the frozen backbone's features.
-    n_classes : int
-        Emotions.
+    input_size, n_classes, n_layers : int
+        See :class:`~speechbrain_ptssnn.lobes.base.Head`.
     size : int
-        Channels of the blocks (there: 1,024).
+        Channels of the blocks (source: 1,024).
     n_blocks : int
-        Blocks (there: 4).
+        Blocks (source: 4).
     n_heads : int
-        Heads (there: 8).
+        Attention heads (source: 8).
     mlp_size : int
-        Hidden channels of the blocks' MLPs (there: 512).
+        Hidden channels of the blocks' MLPs (source: 512).
     dropout : float
-        Everywhere (there: 0.1).
-    n_layers : int
-        Hidden states in the features; see :class:`PTSSNN`.
+        Dropout rate in blocks and classifier (source: 0.1).
 
     Example
     -------
-    >>> head = DST()
-    >>> head(torch.randn(2, 50, 768), torch.tensor([1.0, 0.5])).shape
-    torch.Size([2, 4])
-    >>> sum(p.numel() for p in head.parameters())
+    >>> sum(p.numel() for p in DST().parameters())
     13033348
     """
 
@@ -116,13 +112,8 @@ class DST(torch.nn.Module):
         dropout=0.1,
         n_layers=1,
     ):
-        super().__init__()
-        self.input_size = input_size
-        self.mixture = LayerMixture(n_layers)
-        feature_size = input_size // n_layers
-        self.projector = torch.nn.Identity()
-        if feature_size != size:
-            self.projector = torch.nn.Linear(feature_size, size)
+        super().__init__(input_size, n_layers)
+        self.projector = projector(self.feature_size, size)
         self.norm = torch.nn.LayerNorm(size)
         self.blocks = torch.nn.ModuleList(
             DSTBlock(size, n_heads, mlp_size, dropout) for _ in range(n_blocks)
@@ -143,9 +134,8 @@ class DST(torch.nn.Module):
             block.attention.reset_window()
 
     def forward(self, feats, lengths=None):
-        """As :meth:`PTSSNN.forward`, but logits, [batch, n_classes]."""
-        check_feature_size(self, feats)
-        x = self.norm(self.projector(self.mixture(feats)))
+        """Returns logits, [batch, n_classes]."""
+        x = self.norm(self.projector(self.mix(feats)))
         x = x + sinusoids(*x.shape[1:]).to(x)
         mask = frame_mask(lengths, x.shape[1])
         for block in self.blocks:

@@ -2,8 +2,7 @@
 
 import torch
 
-from speechbrain_ptssnn.lobes.pts_snn import check_feature_size
-from speechbrain_ptssnn.nnet.layer_mixture import LayerMixture
+from speechbrain_ptssnn.lobes.base import Head, projector
 from speechbrain_ptssnn.nnet.masking import frame_mask, masked_mean
 from speechbrain_ptssnn.nnet.temporal_shift import TemporalShift
 
@@ -38,48 +37,41 @@ class ShiftFormerBlock(torch.nn.Module):
         self.norm = torch.nn.LayerNorm(size)
 
     def forward(self, x, mask=None):
-        """Takes and returns [batch, time, size]; the mask is
-        :func:`frame_mask`'s.
+        """Takes and returns [batch, time, size]; ``mask`` comes from
+        :func:`~speechbrain_ptssnn.nnet.masking.frame_mask`.
         """
-        if mask is not None:  # what shifts in from the end must be 0
+        if mask is not None:  # a two-sided shift moves padding into frames
             x = x.masked_fill(~mask, 0)
         x = self.shift(x)
         return self.norm(x + self.mlp(x))
 
 
-class ShiftFormer(torch.nn.Module):
+class ShiftFormer(Head):
     r"""Two blocks, mean over the valid frames, Linear.
 
-    Source: arXiv:2302.13277 and its published code (ShiftSER), where it
-    stands on HuBERT's or wav2vec 2.0's 768 channels with a quarter of them
-    shifted each way. Differs: features of another size are projected to
-    ``size`` first; no SpecAugment; the MLP's dropout, 0 there, is left out.
+    Source: arXiv:2302.13277 and its published code (ShiftSER), which uses the
+    768 channels of HuBERT or wav2vec 2.0 and shifts a quarter of them each
+    way. Differs: features of another size are projected to ``size`` first; no
+    SpecAugment; no dropout in the MLP, where the source has a rate of 0.
 
     Arguments
     ---------
-    input_size : int
-        Channels of the frozen backbone's features.
-    n_classes : int
-        Emotions.
+    input_size, n_classes, n_layers : int
+        See :class:`~speechbrain_ptssnn.lobes.base.Head`.
     size : int
-        Channels of the blocks (there: 768).
+        Channels of the blocks (source: 768).
     n_blocks : int
-        Blocks (there: 2).
+        Blocks (source: 2).
     mlp_ratio : int
-        Hidden channels of the MLPs, in multiples of ``size`` (there: 4).
+        Hidden channels of the MLPs, in multiples of ``size`` (source: 4).
     shift_fraction : float
-        Share of channels that shift one way (there: 1/4).
+        Share of channels that shift one way (source: 1/4).
     two_sided_shift : bool
-        Whether as many shift the other way (there: yes).
-    n_layers : int
-        Hidden states in the features; see :class:`PTSSNN`.
+        Whether as many shift the other way (source: yes).
 
     Example
     -------
-    >>> head = ShiftFormer()
-    >>> head(torch.randn(2, 50, 768), torch.tensor([1.0, 0.5])).shape
-    torch.Size([2, 4])
-    >>> sum(p.numel() for p in head.parameters())
+    >>> sum(p.numel() for p in ShiftFormer().parameters())
     9451012
     """
 
@@ -94,13 +86,8 @@ class ShiftFormer(torch.nn.Module):
         two_sided_shift=True,
         n_layers=1,
     ):
-        super().__init__()
-        self.input_size = input_size
-        self.mixture = LayerMixture(n_layers)
-        feature_size = input_size // n_layers
-        self.projector = torch.nn.Identity()
-        if feature_size != size:
-            self.projector = torch.nn.Linear(feature_size, size)
+        super().__init__(input_size, n_layers)
+        self.projector = projector(self.feature_size, size)
         self.blocks = torch.nn.ModuleList(
             ShiftFormerBlock(
                 size, mlp_ratio, TemporalShift(shift_fraction, two_sided_shift)
@@ -110,9 +97,8 @@ class ShiftFormer(torch.nn.Module):
         self.output = torch.nn.Linear(size, n_classes)
 
     def forward(self, feats, lengths=None):
-        """As :meth:`PTSSNN.forward`, but logits, [batch, n_classes]."""
-        check_feature_size(self, feats)
-        x = self.projector(self.mixture(feats))
+        """Returns logits, [batch, n_classes]."""
+        x = self.projector(self.mix(feats))
         mask = frame_mask(lengths, x.shape[1])
         for block in self.blocks:
             x = block(x, mask)

@@ -2,9 +2,8 @@
 
 import torch
 
-from speechbrain_ptssnn.lobes.pts_snn import check_feature_size
+from speechbrain_ptssnn.lobes.base import Head
 from speechbrain_ptssnn.nnet.adaptive_lif import ALPHA, AdaptiveLIF, draw
-from speechbrain_ptssnn.nnet.layer_mixture import LayerMixture
 from speechbrain_ptssnn.nnet.leaky_integrator import leaky_integrate
 from speechbrain_ptssnn.nnet.masking import frame_mask
 from speechbrain_ptssnn.nnet.normalization import MaskedBatchNorm
@@ -22,7 +21,7 @@ class LIFLayer(torch.nn.Module):
     adaptive : bool
         adLIF neurons; LIF if False.
     dropout : float
-        Share of spikes that training drops.
+        Share of spikes that are dropped in training.
 
     Example
     -------
@@ -38,14 +37,14 @@ class LIFLayer(torch.nn.Module):
         self.dropout = torch.nn.Dropout(dropout)
 
     def forward(self, x, lengths=None):
-        """Spikes, [batch, time, size], of [batch, time, input_size]."""
+        """Maps x, [batch, time, input_size], to spikes, [batch, time, size]."""
         current = self.norm(self.linear(x), lengths)
         return self.dropout(self.neurons(current, lengths))
 
 
 class LeakyReadout(torch.nn.Module):
-    r"""Linear, batch norm, leaky integrators; the softmax of their membranes
-    is summed over the valid frames.
+    r"""Linear, batch norm and leaky integrators, one per class. The softmax
+    of their membranes is summed over the valid frames.
 
     Arguments
     ---------
@@ -57,7 +56,7 @@ class LeakyReadout(torch.nn.Module):
     Example
     -------
     >>> logits = LeakyReadout(4, 3)(torch.randn(2, 5, 4))
-    >>> logits.sum(-1).round().tolist()  # 1 a frame
+    >>> logits.sum(-1).round().tolist()  # 1 per frame
     [5.0, 5.0]
     """
 
@@ -68,7 +67,7 @@ class LeakyReadout(torch.nn.Module):
         self.alpha = draw(ALPHA, n_classes)
 
     def forward(self, x, lengths=None):
-        """Logits, [batch, n_classes], of [batch, time, input_size]."""
+        """Maps x, [batch, time, input_size], to logits, [batch, n_classes]."""
         alpha = self.alpha.clamp(*ALPHA)
         current = self.norm(self.linear(x), lengths)
         scores = leaky_integrate((1 - alpha) * current, alpha).softmax(-1)
@@ -76,20 +75,19 @@ class LeakyReadout(torch.nn.Module):
         return (scores if mask is None else scores * mask).sum(1)
 
 
-class SpikingLIFNetwork(torch.nn.Module):
+class SpikingLIFNetwork(Head):
     r"""Feed-forward layers of LIF or adLIF neurons and a leaky read-out.
 
-    Source: sparch, Bittar and Garner 2022, doi:10.3389/fnins.2022.865897,
-    where filter banks feed it; by default it has two hidden layers of 128
-    there. Differs: see :class:`AdaptiveLIF`; ``size`` is an own choice,
-    PTS-SNN's first width, because 768 channels feed it.
+    Source: sparch, Bittar and Garner 2022, doi:10.3389/fnins.2022.865897. Its
+    input is filter banks and its default two hidden layers of 128 neurons.
+    Differs: the neurons, see
+    :class:`~speechbrain_ptssnn.nnet.adaptive_lif.AdaptiveLIF`; ``size`` is an
+    own choice: the input has 768 channels, so it is PTS-SNN's first width.
 
     Arguments
     ---------
-    input_size : int
-        Channels of the frozen backbone's features.
-    n_classes : int
-        Emotions.
+    input_size, n_classes, n_layers : int
+        See :class:`~speechbrain_ptssnn.lobes.base.Head`.
     size : int
         Neurons of a hidden layer.
     n_hidden : int
@@ -97,16 +95,11 @@ class SpikingLIFNetwork(torch.nn.Module):
     adaptive : bool
         adLIF neurons; LIF if False.
     dropout : float
-        Share of spikes that training drops.
-    n_layers : int
-        Hidden states in the features; see :class:`PTSSNN`.
+        Share of spikes that are dropped in training.
 
     Example
     -------
-    >>> head = SpikingLIFNetwork()
-    >>> head(torch.randn(2, 50, 768), torch.tensor([1.0, 0.5])).shape
-    torch.Size([2, 4])
-    >>> sum(p.numel() for p in head.parameters())
+    >>> sum(p.numel() for p in SpikingLIFNetwork().parameters())
     663564
     """
 
@@ -120,19 +113,16 @@ class SpikingLIFNetwork(torch.nn.Module):
         dropout=0.1,
         n_layers=1,
     ):
-        super().__init__()
-        self.input_size = input_size
-        self.mixture = LayerMixture(n_layers)
-        sizes = [input_size // n_layers] + [size] * (n_hidden - 1)
+        super().__init__(input_size, n_layers)
+        sizes = [self.feature_size] + [size] * (n_hidden - 1)
         self.hidden = torch.nn.ModuleList(
             LIFLayer(n, size, adaptive, dropout) for n in sizes
         )
         self.readout = LeakyReadout(size, n_classes)
 
     def forward(self, feats, lengths=None):
-        """As :meth:`PTSSNN.forward`, but logits, [batch, n_classes]."""
-        check_feature_size(self, feats)
-        x = self.mixture(feats)
+        """Returns logits, [batch, n_classes]."""
+        x = self.mix(feats)
         for layer in self.hidden:
             x = layer(x, lengths)
         return self.readout(x, lengths)

@@ -69,7 +69,7 @@ def test_a_tiny_head_counted_by_hand(tiny):
     assert classifier.operations == 24  # 4 frames x 3 neurons x 2 classes
     assert classifier.events == 12  # (4 + 0 + 2) spikes x 2 classes
     assert classifier.density == 6 / 12  # 6 spikes, 4 frames x 3 neurons
-    assert linear.product == "self.linear(self.mixture(feats))"
+    assert linear.product == "self.linear(self.mix(feats))"
     assert linear.where.startswith("baselines.py:")
 
 

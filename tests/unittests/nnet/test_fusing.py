@@ -1,4 +1,4 @@
-"""What evaluation derives once must follow the parameters."""
+"""Weights fused for evaluation must follow the parameters."""
 
 import copy
 
@@ -23,7 +23,7 @@ def current(layer, module, feats, grad):
     handle = layer.register_forward_pre_hook(
         lambda module, arguments: seen.append(arguments[0].detach())
     )
-    with torch.set_grad_enabled(grad):  # with gradients, nothing is folded
+    with torch.set_grad_enabled(grad):  # with gradients, nothing is fused
         module(feats)
     handle.remove()
     return seen[0]
@@ -44,7 +44,7 @@ def head():
 
 @pytest.mark.parametrize("two_sided", [False, True])
 @pytest.mark.parametrize("shortcut", ["membrane", "spike", "none"])
-def test_folded_and_unfolded_currents_agree(shortcut, two_sided):
+def test_fused_and_unfused_currents_agree(shortcut, two_sided):
     torch.manual_seed(0)
     head = PTSSNN(
         24, hidden_size=20, two_sided_shift=two_sided, shortcut=shortcut
@@ -58,18 +58,18 @@ def test_folded_and_unfolded_currents_agree(shortcut, two_sided):
 
 
 @pytest.mark.parametrize("name", CHANGED)
-def test_a_changed_tensor_is_folded_again(head, name):
+def test_a_changed_tensor_is_fused_again(head, name):
     feats = torch.randn(3, 30, 24)
     before = evaluate(head, feats, grad=False)
     state = {k: v.clone() for k, v in head.state_dict().items()}
     state[name] = state[name] * 3 + 0.5
     head.load_state_dict(state)
-    unfolded, after = (evaluate(head, feats, grad) for grad in (True, False))
-    torch.testing.assert_close(unfolded, after, rtol=1e-4, atol=1e-4)
+    unfused, after = (evaluate(head, feats, grad) for grad in (True, False))
+    torch.testing.assert_close(unfused, after, rtol=1e-4, atol=1e-4)
     assert (before - after).abs().max() > 1e-3
 
 
-def test_a_copy_folds_its_own_tensors(head):
+def test_a_copy_fuses_its_own_tensors(head):
     feats = torch.randn(3, 30, 24)
     before = evaluate(head, feats, grad=False)
     other = copy.deepcopy(head)

@@ -1,7 +1,9 @@
+"""Firing rates and currents, against layers called by hand."""
+
 import torch
 
 from speechbrain_ptssnn import PLIF, PTSSNN
-from speechbrain_ptssnn.nnet.monitor import FiringRates
+from speechbrain_ptssnn.nnet.monitor import FiringRates, LayerRecorder
 
 
 def test_rates_count_valid_frames_only():
@@ -39,3 +41,33 @@ def test_batches_add_up_and_hooks_are_removed():
     for layer in before:
         rates = whole.summary()[layer]
         assert abs(rates["mean"] - before[layer]["mean"]) < 1e-6
+
+
+@torch.no_grad()
+def test_the_recorder_keeps_the_last_call_inside_its_context():
+    torch.manual_seed(0)
+    head = PTSSNN(8, 3, hidden_size=6, size=8, bias_hidden=4).eval()
+    torch.nn.init.normal_(head.bias_generator.up.bias)
+    recorder = LayerRecorder(head)
+    first, second = torch.randn(2, 1, 9, 8) * 3
+    with recorder:
+        head(first)
+    with recorder:  # opened again
+        head(first)
+        head(second)
+    head(first)
+    encoded = head.encoder(head.saturation(second))
+    prompts, frames = head.attention(encoded)
+    bias = head.bias_generator(prompts)[0]
+    current = frames[0] + bias
+    assert torch.equal(recorder.bias, bias)
+    assert torch.equal(recorder.currents["classifier.hidden"], current)
+    spikes = head.classifier.hidden(current[None])[0]
+    assert torch.equal(recorder.spikes["classifier.hidden"], spikes)
+    assert recorder.spikes["classifier.output"].shape == (9, 3)
+
+
+def test_a_head_without_bias_voltage_gives_none():
+    with LayerRecorder(torch.nn.Sequential(PLIF(2))) as recorder:
+        pass
+    assert recorder.bias is None

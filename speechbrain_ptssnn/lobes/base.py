@@ -1,0 +1,98 @@
+"""What every head shares: its input, checked and mixed, and its call."""
+
+import torch
+
+from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.nnet.layer_mixture import LayerMixture
+
+
+class Head(torch.nn.Module):
+    r"""Base class of the heads: networks from features to one value per class.
+
+    A subclass builds its layers for ``feature_size`` channels, which
+    :meth:`mix` returns. Its constructor also takes ``n_classes``, the number
+    of emotions.
+
+    Arguments
+    ---------
+    input_size : int
+        Channels of the frozen backbone's features.
+    n_layers : int
+        Hidden states that stand side by side in these channels
+        (``layer: weighted`` in the YAML). The head learns to mix them.
+
+    Example
+    -------
+    >>> class MeanFeature(Head):
+    ...     def forward(self, feats, lengths=None):
+    ...         return self.mix(feats).mean(1)
+    >>> MeanFeature(4)(torch.ones(2, 50, 4)).shape
+    torch.Size([2, 4])
+    """
+
+    def __init__(self, input_size, n_layers=1):
+        super().__init__()
+        self.input_size = input_size
+        self.feature_size = input_size // n_layers
+        self.mixture = LayerMixture(n_layers)
+
+    def mix(self, feats):
+        """Checks the features and mixes their hidden states.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            [batch, time, input_size].
+
+        Returns
+        -------
+        torch.Tensor
+            [batch, time, feature_size].
+
+        Raises
+        ------
+        InputError
+            If the features have another shape, or no frame.
+        """
+        fits = feats.ndim == 3 and feats.shape[-1] == self.input_size
+        if not fits or feats.shape[1] == 0:
+            raise InputError(
+                f"{type(self).__name__} needs features [batch, time, "
+                f"{self.input_size}] with at least one frame, got "
+                f"{list(feats.shape)}; set input_size to the backbone's "
+                "output_size"
+            )
+        return self.mixture(feats)
+
+    def forward(self, feats, lengths=None):
+        """Classifies utterances; a subclass defines it.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            [batch, time, input_size].
+        lengths : torch.Tensor, optional
+            Relative lengths, [batch], in (0, 1]; by default no frame is
+            padding.
+
+        Returns
+        -------
+        torch.Tensor
+            Logits or mean firing rates, [batch, n_classes]. Padded frames do
+            not change them.
+        """
+        raise NotImplementedError
+
+
+def projector(input_size, size):
+    """Returns a linear layer to ``size`` channels, or an identity if the
+    input has as many.
+
+    Example
+    -------
+    >>> projector(768, 768)
+    Identity()
+    """
+    if input_size == size:
+        return torch.nn.Identity()
+    return torch.nn.Linear(input_size, size)
