@@ -7,14 +7,14 @@ DEMO := results/SynthEmo/random/fbank/pts_snn/1
 .PHONY: demo test
 
 demo: .venv/installed
-	$(BIN)/python recipes/SynthEmo/train.py hparams/pts_snn.yaml \
-		--backbone=fbank --number_of_epochs=10
-	$(BIN)/python recipes/classify.py $(DEMO)/fold_1/model \
+	$(BIN)/ptssnn train SynthEmo --backbone=fbank --number_of_epochs=10
+	$(BIN)/ptssnn classify $(DEMO)/fold_1/model \
 		data/SynthEmo/f1/f1_de_02_angry.wav
 
 test: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest
 
 .venv/installed: setup.cfg

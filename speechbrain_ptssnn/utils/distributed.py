@@ -1,5 +1,6 @@
 """Errors and work that the processes of one command share."""
 
+import os
 import sys
 from contextlib import contextmanager
 
@@ -11,9 +12,19 @@ from speechbrain_ptssnn.errors import InputError
 
 @contextmanager
 def one_sentence_errors():
-    """Around a whole command: what the user can mend is no traceback."""
+    """Goes around a whole command: what the user can mend ends in a sentence
+    instead of a traceback. Characters that the terminal does not have are
+    printed as escapes.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         yield
+        sys.stdout.flush()
+    except BrokenPipeError:  # such as | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except InputError as error:
         sys.exit(f"error: {error}" if if_main_process() else 1)
     except KeyboardInterrupt:

@@ -1,0 +1,196 @@
+"""The command ``ptssnn`` as a user calls it."""
+
+import csv
+import json
+import re
+import shutil
+from io import StringIO
+
+import pytest
+import soundfile
+
+from speechbrain_ptssnn.cli import COMMANDS, LISTS, main
+
+
+def test_the_same_run_as_the_recipe(recipe):
+    old = recipe.run(head="linear_probe", fold=1)
+    argv = recipe.arguments(
+        head="linear_probe", fold=1, results_folder=recipe.path / "other"
+    )
+    main(["train", "urdu", *argv])
+    assert recipe.outcome("other").predictions == old.predictions
+
+
+def test_defaults_and_names_of_ours(recipe):
+    _, *options = recipe.arguments(protocol="", number_of_epochs=1, fold=1)
+    main(["train", "URDU", *options])
+    main(["train", "URDU", "ablations/without_prompts", *options])
+    main(["train", "URDU", "linear_probe.yaml", *options])
+    found = {path.parts[-3:-1] for path in recipe.path.rglob("*/summary.json")}
+    models = ("pts_snn", "without_prompts", "linear_probe")
+    assert found == {(model, "1") for model in models}
+    assert (recipe.path / "results/URDU/random/fbank").is_dir()
+
+
+@pytest.fixture
+def bundle(recipe):
+    return recipe.run(head="linear_probe", fold=1).folder / "fold_1" / "model"
+
+
+def test_classify_goes_on_after_a_bad_file(bundle, recipe, mini_urdu, capsys):
+    folder = recipe.path / "files"
+    shutil.copytree(mini_urdu / "Sad", folder / "Sad")
+    (folder / "notes.txt").write_text("no audio")
+    bad = folder / "Sad" / "SM9_F0_S1.wav"
+    bad.write_text("text")
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match=rf"1 of 11 files .*{bad}"):
+        main(["classify", str(bundle), str(folder)])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 10
+    for line in lines:
+        assert re.fullmatch(
+            r".+\.wav: \w+ \(Angry 0\.\d+, .*Sad 0\.\d+\)", line
+        )
+
+
+def test_classify_writes_csv_and_json_that_agree(
+    bundle, mini_urdu, recipe, capsys
+):
+    wav = str(next(mini_urdu.rglob("*.wav")))
+    capsys.readouterr()
+    main(["classify", str(bundle), wav, "--format=json"])
+    (as_json,) = json.loads(capsys.readouterr().out)
+    path = recipe.path / "out.csv"
+    main(["classify", str(bundle), wav, "--format=csv", f"--output={path}"])
+    (as_csv,) = csv.DictReader(StringIO(path.read_text()))
+    assert as_json["path"] == as_csv["path"] == wav
+    assert as_json["label"] == as_csv["label"]
+    for label, p in as_json["posteriors"].items():
+        assert float(as_csv[f"p_{label}"]) == pytest.approx(p, abs=1e-6)
+
+
+def test_classify_says_what_the_training_said(bundle, mini_urdu, capsys):
+    with open(bundle.parent / "predictions.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    files = [str(mini_urdu / r["label"] / f"{r['id']}.wav") for r in rows]
+    capsys.readouterr()
+    main(["classify", str(bundle), *files, "--format=json"])
+    results = json.loads(capsys.readouterr().out)
+    assert [each["label"] for each in results] == [
+        r["prediction"] for r in rows
+    ]
+
+
+def test_classify_says_where_the_bundle_is(bundle, mini_urdu, recipe):
+    wav = str(next(mini_urdu.rglob("*.wav")))
+    run = bundle.parents[1]
+    for model, message in (
+        (run, rf"{run}: is not a trained .*did you mean {bundle}\?"),
+        (recipe.path / "nothing", "nothing: is not there; MODEL is"),
+        (wav, "is a file; MODEL comes first"),
+        (mini_urdu, "holds no label_encoder"),
+    ):
+        with pytest.raises(SystemExit, match=message):
+            main(["classify", str(model), wav])
+    with pytest.raises(SystemExit, match=r"no\.wav: "):
+        main(["classify", str(bundle), "no.wav"])
+
+
+def test_compare_energy_and_report(bundle, recipe, capsys):
+    run = str(bundle.parents[1])
+    features = f"--features_folder={recipe.path / 'features'}"
+    written = recipe.path / "comparison.json"
+    main(["compare", run, run, f"--json={written}"])
+    assert json.loads(written.read_text())["difference"]["WA"]["value"] == 0
+    main(["energy", run, "--backbone=no", "--frames=50", features])
+    assert "the table's has 50" in capsys.readouterr().out
+    page = recipe.path / "page.html"
+    main(["report", run, f"--output={page}", features])
+    assert "<html" in page.read_text()
+
+
+def test_help_names_every_option_with_its_default(capsys):
+    for name in COMMANDS:
+        try:
+            main([name, "--help"])
+        except SystemExit as end:
+            assert not end.code
+        said = capsys.readouterr().out
+        assert f"usage: ptssnn {name}" in said
+        for option in re.findall(
+            r"^  (--\w+) (?:VALUE|FILE|FOLDER)", said, re.M
+        ):
+            entry = said.partition(f"  {option} ")[2].partition("\n  --")[0]
+            assert "default" in entry, (name, option)
+
+
+def test_lists_have_a_line_for_everything(capsys):
+    main(["list"])
+    said = capsys.readouterr().out
+    for kind in LISTS:
+        assert f"{kind}:" in said
+    for name in ("EMOVO random", "whisper-base", "peers/dst", "table5"):
+        assert re.search(rf"^  {name} +\w.*$", said, re.M), name
+    main(["list", "sets"])
+    assert "corpora:" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["trian"], r"unknown command 'trian' \(did you mean 'train'\?\)"),
+        (
+            ["train", "EMVO"],
+            r"unknown corpus 'EMVO' \(did you mean 'EMOVO'\?\)",
+        ),
+        (["train"], "name a corpus first"),
+        (["train", "URDU", "linear_prob"], "did you mean 'linear_probe'"),
+        (["train", "URDU", "--backbone=fbnk"], "did you mean 'fbank'"),
+        (
+            ["train", "URDU", "--backbone=fbank", "--protocol=spaeker"],
+            "did you mean 'speaker'",
+        ),
+        (
+            ["train", "URDU", "--backbone=fbank", "--data-folder=x"],
+            r"unknown key 'data-folder' \(did you mean 'data_folder'\?\)",
+        ),
+        (
+            ["train", "URDU", "--data_folder", "=", "/x"],
+            "write --data_folder=/x in one word",
+        ),
+        (
+            ["train", "URDU", "--backbone=fbank", "--head={n_promts: 3}"],
+            "PTSSNN has no argument 'n_promts' .*did you mean 'n_prompts'",
+        ),
+        (
+            ["train", "hparams/pts_snn.yaml", "--corpus=URDU"],
+            "ptssnn train URDU",
+        ),
+        (["experiments", "--corpus=URDU"], "name a set first"),
+        (["experiments", "tabel5", "--corpus=URDU"], "did you mean 'table5'"),
+        (
+            ["energy", "x", "--frame=3"],
+            r"'--frame=3' \(did you mean '--frames'",
+        ),
+        (["energy", "x", "--frames=few"], "invalid int value: 'few'"),
+        (["list", "backbone"], "did you mean 'backbones'"),
+        (["compare", "a"], "RUN_B"),
+    ],
+)
+def test_the_nearest_right_word_is_named(argv, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=message) as error:
+        main(argv)
+    assert "\n" not in str(error.value)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_terminal_without_accents_is_no_error(
+    bundle, mini_urdu, recipe, capsys
+):
+    wav = recipe.path / "é.wav"
+    samples, rate = soundfile.read(next(mini_urdu.rglob("*.wav")))
+    soundfile.write(wav, samples, rate)
+    main(["classify", str(bundle), str(wav)])
+    assert "é.wav" in capsys.readouterr().out
