@@ -178,7 +178,7 @@ def test_a_collapse_is_flagged_everywhere(recipe, capsys):
 
 
 def test_what_cannot_be_reported_is_said(tmp_path):
-    with pytest.raises(InputError, match="so no fold has finished"):
+    with pytest.raises(InputError, match="no fold has finished"):
         write_report([tmp_path])
     (tmp_path / "fold_1").mkdir()
     (tmp_path / "fold_1" / "result.json").touch()

@@ -108,7 +108,7 @@ def test_the_table_shows_layers_sums_and_backbone():
 
 
 def test_what_cannot_be_measured_is_said(tmp_path):
-    with pytest.raises(InputError, match="holds no fold_"):
+    with pytest.raises(InputError, match="no fold has finished"):
         measure_run(tmp_path)
     with pytest.raises(InputError, match="frames must be at least 1, got 0"):
         measure_run(tmp_path, frames=0)

@@ -1,4 +1,4 @@
-"""Currents and lost neurons, worked by hand."""
+"""Currents, and silent and saturated neurons, worked by hand."""
 
 from functools import partial
 from types import SimpleNamespace
