@@ -1,6 +1,8 @@
 """Extraction ahead of training, by one process or by torchrun's."""
 
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -40,7 +42,7 @@ def test_two_processes_give_the_same_store(recipe, mini_urdu):
     extract(recipe)
     process = recipe.start(
         *("-m", "torch.distributed.run", "--nproc_per_node=2", "--no-python"),
-        *("ptssnn", "extract"),
+        *(str(Path(sys.executable).with_name("ptssnn")), "extract"),
         script="URDU",
         data_folder=corpus,
         features_folder=recipe.path / "two",
