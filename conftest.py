@@ -9,6 +9,9 @@ from ruamel.yaml import YAML
 
 import speechbrain_ptssnn
 
+# A link to recipes/, so that `pytest .` does not collect a file twice.
+collect_ignore = ["speechbrain_ptssnn/recipes"]
+
 LAYERS = {"num_hidden_layers": 2, "num_attention_heads": 2}
 TINY = {
     "hidden_size": 16,

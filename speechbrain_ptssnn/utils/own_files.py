@@ -63,16 +63,15 @@ def find_yaml(kind, name, folders=(Path(),)):
     Traceback (most recent call last):
     speechbrain_ptssnn.errors.InputError: unknown backbone 'fbnk' (did you ...
     """
-    name = str(name)
-    if Path(name).suffix and Path(name).is_file():
-        return Path(name)
-    folders = [Path(folder) for folder in (*folders, *FOLDERS[kind])]
+    file = Path(name)
+    folders = [Path(folder) for folder in folders]
+    if Path() in folders and file.suffix and file.is_file():
+        return file
+    if not file.name.endswith(ENDINGS):
+        file = Path(f"{name}.yaml")
     others = [folder for folder in folders if folder != Path()]
-    if name.endswith(ENDINGS):
-        file, searched = Path(name), folders
-    else:
-        file, searched = Path(f"{name}.yaml"), others
-    files = [folder / file for folder in searched]
+    others.extend(FOLDERS[kind])
+    files = [folder / file for folder in others]
     for folder in (HPARAMS, RECIPES):
         if file.parts[0] == folder.name:
             files.append(folder.parent / file)
@@ -82,7 +81,7 @@ def find_yaml(kind, name, folders=(Path(),)):
     listed = (each for folder in others for each, _ in list_yaml(folder))
     known = list(dict.fromkeys(listed))
     raise InputError(
-        f"unknown {kind} {name!r}{suggestion(file.stem, known)}; there are "
+        f"unknown {kind} {str(name)!r}{suggestion(file.stem, known)}; there are "
         f"{known}, and the path of a YAML file of yours will do"
     )
 
