@@ -1,4 +1,4 @@
-"""Doctest names, a tiny corpus and tiny backbones, so that no test downloads."""
+"""Names for doctests; a tiny corpus and tiny backbones: nothing downloads."""
 
 import numpy as np
 import pytest
@@ -185,7 +185,7 @@ def save_emotion2vec(
 
 @pytest.fixture(scope="session")
 def mini_urdu(tmp_path_factory):
-    """Makes a corpus in URDU's layout and format: forty tones, eight speakers."""
+    """Makes forty tones of eight speakers in URDU's layout and format."""
     folder = tmp_path_factory.mktemp("corpus") / "URDU"
     rng = np.random.default_rng(0)
     for k, label in enumerate(("Angry", "Happy", "Neutral", "Sad")):

@@ -6,7 +6,7 @@ python benchmarks/head_inference.py [--frames 225]
 
 import torch
 from references import MatrixProducts, StockHead, TransformerLayer
-from timing import begin, compare, parser, report
+from timing import begin_with_features, compare, report
 
 from speechbrain_ptssnn import PTSSNN, LinearProbe
 
@@ -23,10 +23,7 @@ def evaluation(head, feats, autocast=False):
 
 
 if __name__ == "__main__":
-    arguments = parser(__doc__, "head_inference.json")
-    arguments.add_argument("--frames", type=int, default=225)
-    arguments.add_argument("--batch", type=int, default=1)
-    args = begin(arguments)
+    args, feats = begin_with_features(__doc__, "head_inference.json", batch=1)
     heads = {
         "SpikingJelly assembly": StockHead(),
         "bare matrix products": MatrixProducts(),
@@ -34,7 +31,6 @@ if __name__ == "__main__":
         "LinearProbe": LinearProbe(),
         "transformer layer, equal size": TransformerLayer(),
     }
-    feats = torch.randn(args.batch, args.frames, 768, device=args.device)
     candidates = {}
     for name, head in heads.items():
         head.to(args.device)

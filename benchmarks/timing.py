@@ -31,6 +31,18 @@ def begin(arguments):
     return args
 
 
+def begin_with_features(description, output, batch):
+    """Does the same for a head's benchmark: returns the arguments, which have
+    ``--frames`` and ``--batch`` too, and random features.
+    """
+    arguments = parser(description, output)
+    arguments.add_argument("--frames", type=int, default=225)
+    arguments.add_argument("--batch", type=int, default=batch)
+    args = begin(arguments)
+    shape = (args.batch, args.frames, 768)
+    return args, torch.randn(shape, device=args.device)
+
+
 def compare(candidates, repeats, warmup=3):
     """Calls the candidates in turn and returns their median times.
 

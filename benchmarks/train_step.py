@@ -7,7 +7,7 @@ python benchmarks/train_step.py [--batch 32 --frames 225]
 
 import torch
 from references import MatrixProducts, StockHead, TransformerLayer
-from timing import begin, compare, parser, report
+from timing import begin_with_features, compare, report
 
 from speechbrain_ptssnn import PTSSNN, FocalSmoothingLoss, LinearProbe
 from speechbrain_ptssnn.utils.memory import keep_freed_memory
@@ -31,12 +31,8 @@ def step(head, feats, targets, autocast=False):
 
 
 if __name__ == "__main__":
-    arguments = parser(__doc__, "train_step.json")
-    arguments.add_argument("--frames", type=int, default=225)
-    arguments.add_argument("--batch", type=int, default=32)
-    args = begin(arguments)
+    args, feats = begin_with_features(__doc__, "train_step.json", batch=32)
     keep_freed_memory()  # as training does; it helps the references too
-    feats = torch.randn(args.batch, args.frames, 768, device=args.device)
     targets = torch.randint(4, (args.batch,), device=args.device)
     heads = {
         "SpikingJelly assembly": (StockHead(), False),
