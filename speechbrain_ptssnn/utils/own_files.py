@@ -27,11 +27,12 @@ ENDINGS = (".yaml", ".yml")
 def find_yaml(kind, name, folders=(Path(),)):
     """Finds a YAML file of the user or of the package.
 
-    The folders are searched in the order given, then the package's own. A
-    name without an ending stands for ``<name>.yaml``, except in the current
-    folder: ``fbank`` is the package's backbone even if the current folder has
-    a file ``fbank.yaml``. A path in the repository, such as
-    ``hparams/pts_snn.yaml``, works in every folder.
+    If ``folders`` has the current folder, a path is taken as it is. Then the
+    other folders are searched in their order, and the package's own last. A
+    name without an ending stands for ``<name>.yaml`` in these, but not in the
+    current folder: ``fbank`` is the package's backbone even beside a file
+    ``fbank.yaml``. A path in the repository, such as
+    ``hparams/pts_snn.yaml``, works everywhere.
 
     Arguments
     ---------

@@ -66,6 +66,14 @@ def test_the_users_file_comes_first_unless_the_name_is_bare(empty_folder):
     assert find_yaml("backbone", path) == path
 
 
+def test_a_file_that_names_another_does_not_mean_the_current_folder(
+    empty_folder,
+):
+    (empty_folder / "pts_snn.yaml").touch()
+    head = find_yaml("head", "pts_snn.yaml", [HPARAMS / "sets"])
+    assert head == HPARAMS / "pts_snn.yaml"
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "message"),
     [
