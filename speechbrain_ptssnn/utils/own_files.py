@@ -64,6 +64,7 @@ def find_yaml(kind, name, folders=(Path(),)):
     Traceback (most recent call last):
     speechbrain_ptssnn.errors.InputError: unknown backbone 'fbnk' (did you ...
     """
+    name = str(name)
     file = Path(name)
     folders = [Path(folder) for folder in folders]
     if Path() in folders and file.suffix and file.is_file():
@@ -82,7 +83,7 @@ def find_yaml(kind, name, folders=(Path(),)):
     listed = (each for folder in others for each, _ in list_yaml(folder))
     known = list(dict.fromkeys(listed))
     raise InputError(
-        f"unknown {kind} {str(name)!r}{suggestion(file.stem, known)}; there are "
+        f"unknown {kind} {name!r}{suggestion(file.stem, known)}; there are "
         f"{known}, and the path of a YAML file of yours will do"
     )
 
