@@ -1,4 +1,4 @@
-"""Names for doctests; tiny corpora and backbones, so that nothing downloads."""
+"""Names for doctests; a tiny corpus and tiny backbones: nothing downloads."""
 
 import numpy as np
 import pytest
@@ -8,6 +8,9 @@ import transformers
 from ruamel.yaml import YAML
 
 import speechbrain_ptssnn
+
+# A link to recipes/, so that `pytest .` does not collect a file twice.
+collect_ignore = ["speechbrain_ptssnn/recipes"]
 
 LAYERS = {"num_hidden_layers": 2, "num_attention_heads": 2}
 TINY = {
@@ -20,8 +23,8 @@ TINY = {
 }
 GROUP = {"feat_extract_norm": "group", **TINY}
 LAYER = {"feat_extract_norm": "layer", **TINY}
-# The classes that transformers loads for it, and its configuration. Base-size
-# models normalise the convolutions over the utterance ("group").
+# The class in transformers and its configuration. Base-size models normalise
+# their convolutions over the utterance ("group").
 BACKBONES = {
     "wav2vec2": ("Wav2Vec2Model", GROUP),
     "xls-r": ("Wav2Vec2Model", {"do_stable_layer_norm": True, **LAYER}),
@@ -33,7 +36,7 @@ BACKBONES = {
         {"hidden_size": 16, "intermediate_size": 32, **LAYERS},
     ),
     "whisper": (
-        "WhisperForConditionalGeneration",  # as published, decoder and all
+        "WhisperForConditionalGeneration",  # as published, with its decoder
         {
             "d_model": 16,
             "encoder_layers": 2,
@@ -121,7 +124,7 @@ def _doctest_names(doctest_namespace):
 
 @pytest.fixture(scope="session")
 def make_backbone(tmp_path_factory):
-    """Saves a tiny model with random weights as it would be published."""
+    """Saves a tiny model with random weights, in the published layout."""
 
     def make(kind):
         folder = tmp_path_factory.getbasetemp() / f"tiny-{kind}"
@@ -137,7 +140,7 @@ def make_backbone(tmp_path_factory):
 
 
 def save_hugging_face(folder, kind):
-    """Weights, config.json and preprocessor_config.json."""
+    """Saves the weights, config.json and preprocessor_config.json."""
     name, settings = BACKBONES[kind]
     model_class = getattr(transformers, name)
     model_class(model_class.config_class(**settings)).save_pretrained(folder)
@@ -161,7 +164,7 @@ def save_emotion2vec(
     decoder=16,
     convolutions="[(8, 10, 5)] + [(8, 3, 2)] * 4 + [(8, 2, 2)] * 2",
 ):
-    """config.yaml and model.pt, as on the hub."""
+    """Saves config.yaml and model.pt, as on the hub."""
     pytest.importorskip("funasr", reason="the extra [emotion2vec] is missing")
     from funasr.models.emotion2vec.model import Emotion2vec
 
@@ -182,7 +185,7 @@ def save_emotion2vec(
 
 @pytest.fixture(scope="session")
 def mini_urdu(tmp_path_factory):
-    """Eight speakers, forty tones, in URDU's layout and format."""
+    """Makes forty tones of eight speakers in URDU's layout and format."""
     folder = tmp_path_factory.mktemp("corpus") / "URDU"
     rng = np.random.default_rng(0)
     for k, label in enumerate(("Angry", "Happy", "Neutral", "Sad")):

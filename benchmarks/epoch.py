@@ -1,13 +1,14 @@
-"""An epoch of training the head: features from the store, and SpeechBrain's
-usual way, a frozen wav2vec 2.0 (base size, random weights) in the loop.
+"""Times an epoch of training the head in two ways: with features from the
+store, and with a frozen wav2vec 2.0 (base size, random weights) in the loop,
+which is usual in SpeechBrain.
 
 python benchmarks/epoch.py --data_folder=/path/to/URDU [--batches 12]
 
-The store holds noise of the shape that the backbone gives, because filling it
-is not timed. The head's products have the precision that the recipe chooses,
-in both ways alike. Of the usual way, ``--batches`` batches are timed and the
-epoch's time is reckoned from their mean. Processor seconds are given as well:
-other work on the machine does not change them.
+The store holds noise of the shape of the backbone's features, because the time
+to fill it is not measured. Both ways use the precision that the recipe chooses.
+The usual way is timed for ``--batches`` batches, from whose mean the time of an
+epoch is computed. The processor's seconds are given too, because other work on
+the machine does not change them.
 """
 
 import argparse
@@ -33,7 +34,7 @@ from speechbrain_ptssnn.utils.memory import keep_freed_memory
 
 
 class Noise(Backbone):
-    """As many frames and values as wav2vec 2.0 gives."""
+    """Noise with as many frames and values as wav2vec 2.0 gives."""
 
     def __init__(self):
         super().__init__(16000, 50.0, 400)
@@ -46,13 +47,17 @@ class Noise(Backbone):
 
 
 def load_wav(path):
-    """The usual way: read and resampled whenever it is needed."""
+    """Reads and resamples a file, as the usual way does in every epoch."""
     samples, rate = soundfile.read(path, dtype="float32")
     return resample(torch.from_numpy(samples), rate, 16000)
 
 
 def train(utterances, labels, load, extract, args, batches=None):
-    """Trains for an epoch, or some batches: seconds, processor's, batches."""
+    """Trains for an epoch or for some batches.
+
+    Returns the wall-clock and the processor seconds of an epoch, the number of
+    batches that were trained and the number in an epoch.
+    """
     torch.manual_seed(0)
     head = PTSSNN(768, len(labels)).to(args.device).train()
     optimizer = torch.optim.AdamW(head.parameters(), lr=2e-4)
@@ -133,5 +138,5 @@ if __name__ == "__main__":
             )
     usual, ours = results["usual way"], results["store"]
     ratios = {key: usual[key] / ours[key] for key in ours}
-    print(f"the usual way takes times as long: {ratios}")
+    print(f"usual way / store: {ratios}")
     save(args.output, title="epoch", results=results, ratios=ratios)

@@ -1,6 +1,8 @@
-"""Binary inputs: the dense product against an event-driven one, which adds
-the weights' rows of active inputs only, by share of active inputs; and the
-share below which it is faster, for one utterance and for one frame.
+"""Times two products of binary inputs with a matrix: the dense product, and
+an event-driven one that adds the rows of the weights for active inputs only.
+
+Both are timed for several shares of active inputs, for one utterance and for
+one frame. The share below which the event-driven product is faster is printed.
 
 python benchmarks/event_driven.py [--frames 225]
 """
@@ -8,7 +10,7 @@ python benchmarks/event_driven.py [--frames 225]
 import numba
 import numpy as np
 import torch
-from timing import compare, parser, save
+from timing import begin, compare, parser, save
 
 RATES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
 PRODUCTS = {"second block": (512, 256), "queries, keys, values": (256, 384)}
@@ -16,8 +18,8 @@ PRODUCTS = {"second block": (512, 256), "queries, keys, values": (256, 384)}
 
 @numba.njit(nogil=True, cache=True, fastmath=True)
 def event_driven(spikes, weight, bias, out):
-    """out[t] = bias + the sum of weight[n], [inputs, outputs], where
-    spikes[t, n].
+    """Computes out[t] = bias + the sum of weight[n] over all n for which
+    spikes[t, n] is not 0; weight is [inputs, outputs].
     """
     n_frames, n_inputs = spikes.shape
     n_outputs = weight.shape[1]
@@ -33,7 +35,7 @@ def event_driven(spikes, weight, bias, out):
 
 
 def crossover(results):
-    """The rate, between measured ones, at which both take as long."""
+    """Interpolates the rate at which both products take the same time."""
     rates = list(results)
     ratios = [results[rate]["ratio"] for rate in rates]  # dense / events
     if ratios[0] < 1:
@@ -47,7 +49,7 @@ def crossover(results):
 
 @torch.no_grad()
 def measure(linear, n_frames, rate, repeats):
-    """Both products at one rate: their times, and dense over events."""
+    """Times both products at one rate; "ratio" is dense / events."""
     spikes = (torch.rand(n_frames, linear.in_features) < rate).float()
     out = np.empty((n_frames, linear.out_features), np.float32)
     weight = linear.weight.t().contiguous().numpy()
@@ -67,9 +69,7 @@ def measure(linear, n_frames, rate, repeats):
 if __name__ == "__main__":
     arguments = parser(__doc__, "event_driven.json")
     arguments.add_argument("--frames", type=int, default=225)
-    args = arguments.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(0)
+    args = begin(arguments)
     everything = {}
     for product, (n_in, n_out) in PRODUCTS.items():
         linear = torch.nn.Linear(n_in, n_out).requires_grad_(False)

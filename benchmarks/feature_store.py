@@ -1,9 +1,10 @@
-"""The feature store: random reads beside other formats, and its growth.
+"""Times the feature store: random reads, beside other formats, and stores of
+growing size.
 
 python benchmarks/feature_store.py reads [--records 1000 --frames 226]
 python benchmarks/feature_store.py growth [--sizes 1000 10000 100000]
 
-``reads`` needs h5py and lmdb, which the package itself does not.
+``reads`` needs h5py and lmdb, which the package does not install.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from speechbrain_ptssnn.utils.memory import keep_freed_memory
 
 
 class Noise(Backbone):
-    """Features of a given shape that depend on the audio, at no cost."""
+    """Noise of a given shape that depends on the audio and costs no time."""
 
     def __init__(self, frames, size):
         super().__init__(16000, 50.0, 100)
@@ -43,7 +44,9 @@ class Noise(Backbone):
 
 
 def make_utterances(folder, n):
-    """So many tiny audio files, an hour old; made once."""
+    """Returns n utterances; makes their tiny audio files, an hour old, if they
+    do not exist.
+    """
     folder.mkdir(exist_ok=True)
     hour_ago = time.time() - 3600
     rows = []
@@ -59,7 +62,9 @@ def make_utterances(folder, n):
 
 
 def readers(folder, utterances, backbone):
-    """Each format filled with the same features: name to a function of id."""
+    """Fills each format with the same features; returns name to a function
+    that reads an utterance by its id.
+    """
     import lmdb
     from speechbrain.integrations.hdf5.cached_item import CachedHDF5DynamicItem
 
@@ -104,14 +109,14 @@ def readers(folder, utterances, backbone):
 
 
 def read_batches(read, names):
-    """Reads as training does: a batch is held, then freed."""
+    """Reads as training does: holds a batch, then frees it."""
     for start in range(0, len(names), 32):
         [read(name) for name in names[start : start + 32]]
 
 
 def measure_reads(args):
-    """Random reads of records that the system has in memory."""
-    keep_freed_memory()  # as training does; the others have it too
+    """Times random reads of records that the system has in memory."""
+    keep_freed_memory()  # as training does; it helps the others too
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         folder = Path(folder)
         utterances = make_utterances(folder / "audio", args.records)
@@ -139,7 +144,9 @@ def measure_reads(args):
 
 
 def memory():
-    """Resident megabytes of this process, without and with mapped files."""
+    """Returns this process's resident megabytes, without and with mapped
+    files.
+    """
     fields = dict(
         line.split(":")
         for line in Path("/proc/self/status").read_text().splitlines()
@@ -148,7 +155,9 @@ def memory():
 
 
 def measure_size(folder, n, frames, size):
-    """Fills or opens a store and reads it; run in a process of its own."""
+    """Fills or opens a store and reads it; measure_growth runs this in a
+    process of its own.
+    """
     utterances = make_utterances(folder / "audio", n)
     names = [u.id for u in utterances]
     before, _ = memory()
@@ -173,7 +182,7 @@ def measure_size(folder, n, frames, size):
 
 
 def measure_growth(args):
-    """Fills, then opens, stores of several sizes."""
+    """Measures stores of several sizes as they are filled and opened again."""
     results = {}
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         for n in args.sizes:
@@ -191,7 +200,7 @@ def measure_growth(args):
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "one":
+    if sys.argv[1:2] == ["one"]:
         n, frames, size = map(int, sys.argv[3:])
         torch.set_num_threads(1)
         measure_size(Path(sys.argv[2]), n, frames, size)
@@ -201,7 +210,7 @@ if __name__ == "__main__":
     )
     arguments.add_argument("what", choices=["reads", "growth"])
     arguments.add_argument("--output")
-    arguments.add_argument("--folder", help="for the stores; else /tmp")
+    arguments.add_argument("--folder", help="of the stores; default: /tmp")
     arguments.add_argument("--records", type=int, default=1000)
     arguments.add_argument("--reads", type=int, default=200)
     arguments.add_argument("--repeats", type=int, default=30)
@@ -211,8 +220,8 @@ if __name__ == "__main__":
     args = arguments.parse_args()
     args.output = args.output or f"benchmarks/results/store_{args.what}.json"
     args.sizes = args.sizes or [1000, 10_000, 100_000]
-    # The mean utterance of IEMOCAP; a second of fbank, where little payload
-    # shows what a record costs.
+    # Reads: the mean utterance of IEMOCAP. Growth: a second of fbank, since a
+    # small payload shows the cost per record.
     shape = (226, 768) if args.what == "reads" else (50, 160)
     args.frames, args.size = args.frames or shape[0], args.size or shape[1]
     torch.set_num_threads(1)

@@ -1,18 +1,18 @@
-"""One utterance through the head, in evaluation: ours, the same head from
-SpikingJelly's parts, its bare matrix products (the floor), and other heads.
+"""Times PTS-SNN on one utterance, in evaluation, beside the same head made of
+SpikingJelly's parts, its bare matrix products and other heads.
 
 python benchmarks/head_inference.py [--frames 225]
 """
 
 import torch
 from references import MatrixProducts, StockHead, TransformerLayer
-from timing import compare, parser, report
+from timing import begin_with_features, compare, report
 
 from speechbrain_ptssnn import PTSSNN, LinearProbe
 
 
 def evaluation(head, feats, autocast=False):
-    """A function that evaluates the head."""
+    """Returns a function that evaluates the head."""
 
     @torch.no_grad()
     def call():
@@ -23,12 +23,7 @@ def evaluation(head, feats, autocast=False):
 
 
 if __name__ == "__main__":
-    arguments = parser(__doc__, "head_inference.json")
-    arguments.add_argument("--frames", type=int, default=225)
-    arguments.add_argument("--batch", type=int, default=1)
-    args = arguments.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(0)
+    args, feats = begin_with_features(__doc__, "head_inference.json", batch=1)
     heads = {
         "SpikingJelly assembly": StockHead(),
         "bare matrix products": MatrixProducts(),
@@ -36,12 +31,11 @@ if __name__ == "__main__":
         "LinearProbe": LinearProbe(),
         "transformer layer, equal size": TransformerLayer(),
     }
-    feats = torch.randn(args.batch, args.frames, 768, device=args.device)
     candidates = {}
     for name, head in heads.items():
         head.to(args.device)
         if name != "bare matrix products":
-            for _ in range(20):  # running statistics that belong to the input
+            for _ in range(20):  # adapts the running statistics to the input
                 head.train()(feats)
         head.eval()
         candidates[name] = evaluation(head, feats)

@@ -1,13 +1,13 @@
-"""The PLIF scan against SpikingJelly's neuron, the plain loop, and copying as
-much memory: forward, and forward with backward. The results are compared
-first.
+"""Times the PLIF scan beside SpikingJelly's neuron, the plain loop, and a copy
+of as much memory: the forward pass, and forward and backward together. Before
+that, it checks that all give the same results.
 
 python benchmarks/plif.py [--shape 32 250 512] [--dtype bfloat16]
 """
 
 import torch
 from spikingjelly.activation_based import neuron, surrogate
-from timing import compare, parser, save
+from timing import begin, compare, parser, save
 
 from speechbrain_ptssnn.nnet.plif_scan import plif_scan, plif_scan_reference
 
@@ -15,11 +15,13 @@ THEIRS, LOOP, OURS, COPY = "SpikingJelly", "plain loop", "plif_scan", "copy"
 
 
 def build(shape, dtype, device):
-    """Functions of decay_reset that give (leaves, spikes), by name."""
+    """Returns the implementations: name to a function of decay_reset, which
+    returns (the tensors that get a gradient, spikes).
+    """
     batch, time, neurons = shape
     current = torch.randn(shape, device=device) * 0.8 + 0.4
     current = current.to(dtype).requires_grad_()
-    # SpikingJelly's layout is [time, batch, neurons]: it need not transpose.
+    # In SpikingJelly's layout, [time, batch, neurons], it need not transpose.
     theirs = current.detach().transpose(0, 1).contiguous().requires_grad_()
     node = neuron.ParametricLIFNode(
         decay_input=False,
@@ -50,7 +52,7 @@ def build(shape, dtype, device):
 
 
 def check(functions, weights):
-    """Raises AssertionError unless ours agrees with the others."""
+    """Raises AssertionError if plif_scan differs from the others."""
     results = {}
     for name, function in functions.items():
         leaves, spikes = function(decay_reset=True)
@@ -76,13 +78,13 @@ def check(functions, weights):
             f"plif_scan and {name}: {differing} spikes differ; gradients, "
             "relative to the largest: {:.1e}, {:.1e}".format(*errors)
         )
-        # SpikingJelly may integrate in bfloat16.
+        # In bfloat16 the results differ: SpikingJelly may integrate in it.
         if weights.dtype == torch.float32:
             assert differing == 0 and max(errors) < 1e-5, name
 
 
 def copies(weights):
-    """Copies that move as many bytes as the two passes must."""
+    """Returns two copies that move as many bytes as the passes must."""
     a, b = torch.empty_like(weights), torch.empty_like(weights)
 
     def forward():
@@ -96,7 +98,7 @@ def copies(weights):
 
 
 def calls(function, weights):
-    """The two passes of a scan."""
+    """Returns two functions: the forward pass, and forward and backward."""
 
     @torch.no_grad()
     def forward():
@@ -110,7 +112,7 @@ def calls(function, weights):
 
 
 def show(title, rows, gigabytes):
-    """Prints a table with the bandwidth, which it adds to the rows."""
+    """Prints a table; adds the speed-up and the bandwidth to the rows."""
     print(f"\n{title}")
     print(
         f"{'':16}{'median ms':>11}{'quartiles':>16}{'speed-up':>10}{'GB/s':>8}"
@@ -129,9 +131,7 @@ if __name__ == "__main__":
     arguments = parser(__doc__, "plif.json")
     arguments.add_argument("--shape", type=int, nargs=3, default=[32, 250, 512])
     arguments.add_argument("--dtype", default="float32")
-    args = arguments.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(0)
+    args = begin(arguments)
     dtype = getattr(torch, args.dtype)
     functions = build(args.shape, dtype, args.device)
     weights = torch.rand(args.shape, device=args.device).to(dtype)
@@ -140,7 +140,7 @@ if __name__ == "__main__":
     passes[COPY] = copies(weights)
     gigabytes = weights.numel() * weights.element_size() / 1e9
     results = {}
-    # A forward pass moves two tensors at least, both passes move five.
+    # The forward pass moves at least two tensors, both passes five.
     for k, (title, tensors) in enumerate((("forward", 2), ("both passes", 5))):
         candidates = {name: both[k] for name, both in passes.items()}
         results[title] = compare(candidates, args.repeats)

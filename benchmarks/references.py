@@ -1,4 +1,4 @@
-"""What the head is measured against, built from other people's parts."""
+"""Heads from the parts of other libraries, for comparison with PTS-SNN."""
 
 import torch
 from spikingjelly.activation_based import functional, layer, neuron, surrogate
@@ -16,7 +16,7 @@ def _plif():
 
 
 class StockBlock(nn.Module):
-    """A residual block of the encoder from SpikingJelly's layers."""
+    """A residual block of the encoder, made of SpikingJelly's layers."""
 
     def __init__(self, n_in, n_out):
         super().__init__()
@@ -36,8 +36,10 @@ class StockBlock(nn.Module):
 
 
 class StockHead(nn.Module):
-    """The default PTS-SNN as one would put it together from SpikingJelly 2.0
-    and PyTorch: same sizes, same products, no mask, time first.
+    """The default PTS-SNN, made of parts of SpikingJelly 2.0 and PyTorch.
+
+    Sizes and matrix products are the same. There are no masks, and the first
+    dimension is time.
     """
 
     def __init__(self, input_size=768, n_classes=4, n_prompts=5, key_size=64):
@@ -76,7 +78,7 @@ class StockHead(nn.Module):
 
 
 class MatrixProducts(nn.Module):
-    """The floor: the head's matrix products and nothing else."""
+    """Only the head's matrix products: no head can be faster."""
 
     def __init__(self, input_size=768, n_classes=4, key_size=64):
         super().__init__()
@@ -97,7 +99,7 @@ class MatrixProducts(nn.Module):
     def forward(self, feats):
         w = self.weights
         linear = nn.functional.linear
-        if self.training:  # the head's first norm asks for this gradient
+        if self.training:  # the head's first norm needs this gradient
             feats = feats.detach().requires_grad_()
         first, shortcut = linear(feats, w[0]), linear(feats, w[1])
         second, shortcut2 = linear(first, w[2]), linear(shortcut, w[3])
@@ -108,7 +110,9 @@ class MatrixProducts(nn.Module):
 
 
 class TransformerLayer(nn.Module):
-    """A plain encoder layer of as many parameters (1.19 M), mean and output."""
+    """A transformer layer, mean and output, with the head's 1.19 M
+    parameters.
+    """
 
     def __init__(self, input_size=768, n_classes=4):
         super().__init__()

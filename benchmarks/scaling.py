@@ -1,6 +1,6 @@
-"""Time and memory of the head against frames, batch and channels, in
-evaluation and in training: where both are linear, the slope on a double
-logarithmic scale is 1.
+"""Measures how the head's time and memory grow with frames, batch and
+channels, in evaluation and in training. On a double logarithmic scale, linear
+growth has the slope 1.
 
 python benchmarks/scaling.py
 """
@@ -25,7 +25,7 @@ SWEEPS = {
 
 
 def call(shape, train, device):
-    """A function that runs a batch through the head."""
+    """Returns a function that runs a batch through the head."""
     torch.manual_seed(0)
     head = PTSSNN(shape[-1]).to(device).train(train)
     feats = torch.randn(shape, device=device)
@@ -40,7 +40,7 @@ def call(shape, train, device):
 
 
 def peak_megabytes(shape, train):
-    """What a process of its own takes for one call beyond what it had."""
+    """Returns the additional memory of one call, in a process of its own."""
 
     def measure(sender):
         torch.set_num_threads(1)
@@ -61,8 +61,10 @@ def peak_megabytes(shape, train):
 
 
 def slope(shapes, values):
-    """Least-squares slope of log value against log elements, over the larger
-    half of the shapes, where what is constant counts least.
+    """Returns the least-squares slope of log value against log elements.
+
+    Only the larger half of the shapes is used, because constant costs matter
+    least there.
     """
     half = len(shapes) // 2
     points = [
@@ -77,7 +79,8 @@ def slope(shapes, values):
 
 if __name__ == "__main__":
     args = parser(__doc__, "scaling.json").parse_args()
-    # First, while this process is small: its children start from its size.
+    # Memory comes first: a child process begins with its parent's memory, so
+    # this one should still be small.
     memory = {
         (sweep, train): [peak_megabytes(shape, train) for shape in shapes]
         for sweep, shapes in SWEEPS.items()

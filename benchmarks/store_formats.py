@@ -1,9 +1,10 @@
-"""Other people's formats against what the feature store must bear.
+"""Tests other formats for what the feature store must guarantee.
 
 python benchmarks/store_formats.py    (needs h5py and lmdb)
 
-For HDF5, LMDB and one .npy file per utterance: bytes over payload, what a
-SIGKILL leaves, whether a flipped byte is noticed, whether two can write.
+For HDF5, LMDB and one .npy file per utterance: the bytes beyond the payload,
+what can be read after a SIGKILL, whether a changed byte is noticed, and
+whether two processes can write at once.
 """
 
 import argparse
@@ -15,8 +16,6 @@ import time
 from multiprocessing import get_context
 from pathlib import Path
 
-import h5py
-import lmdb
 import numpy as np
 from timing import save
 
@@ -24,9 +23,11 @@ RECORD = np.random.default_rng(0).standard_normal((50, 160)).astype("float32")
 
 
 class HDF5:
-    """One dataset per utterance, as SpeechBrain's CachedHDF5DynamicItem."""
+    """One dataset per utterance, as in SpeechBrain's CachedHDF5DynamicItem."""
 
     def __init__(self, folder):
+        import h5py
+
         folder.mkdir(exist_ok=True)
         self.file = h5py.File(folder / "cache.hdf5", "a")
 
@@ -44,6 +45,8 @@ class LMDB:
     """One value per utterance and one transaction per write."""
 
     def __init__(self, folder):
+        import lmdb
+
         self.file = lmdb.open(str(folder), map_size=2**32)
 
     def write(self, name):
@@ -60,7 +63,7 @@ class LMDB:
 
 
 class Files:
-    """np.save to a file of its own."""
+    """One .npy file per utterance."""
 
     def __init__(self, folder):
         folder.mkdir(exist_ok=True)
@@ -86,14 +89,14 @@ def write_all(kind, folder, n):
 
 
 def over_payload(kind, folder, n):
-    """Blocks on disk, in per cent over the payload."""
+    """Returns the size on disk beyond the payload, in percent of it."""
     write_all(kind, folder, n)
     used = sum(512 * path.stat().st_blocks for path in folder.iterdir())
     return 100 * (used / (n * RECORD.nbytes) - 1)
 
 
 def after_kill(kind, folder, n, after):
-    """What is left when the writer is killed after so many seconds."""
+    """Kills the writer after so many seconds; says what can be read then."""
     pid = os.fork()
     if not pid:
         write_all(kind, folder, n)
@@ -113,7 +116,7 @@ def after_kill(kind, folder, n, after):
 
 
 def flipped_byte(kind, folder):
-    """What reading says of a payload with one changed byte."""
+    """Changes one byte of a payload; says whether reading notices it."""
     write_all(kind, folder, 1)
     path = max(folder.iterdir(), key=lambda path: path.stat().st_size)
     data = bytearray(path.read_bytes())
@@ -125,14 +128,16 @@ def flipped_byte(kind, folder):
 
 
 def write_one(kind, folder):
-    """What the second process does."""
+    """Writes one record, in the second process of two_writers."""
     store = kind(folder)
     store.write("1")
     store.close()
 
 
 def two_writers(kind, folder):
-    """Whether a second process can write while the first has it open."""
+    """Says whether a second process can write while the first has the store
+    open.
+    """
     store = kind(folder)
     store.write("0")
     other = get_context("spawn").Process(target=write_one, args=(kind, folder))

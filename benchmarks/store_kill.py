@@ -1,4 +1,5 @@
-"""Kills an extraction at random moments, runs it again, compares the stores.
+"""Kills the filling of a feature store at random times, fills it again, and
+compares it with a store that was filled without a kill.
 
 python benchmarks/store_kill.py --corpus=URDU --data_folder=/path/to/URDU
 """
@@ -23,7 +24,7 @@ from speechbrain_ptssnn.features.store import FeatureStore
 
 
 class Counting(Fbank):
-    """Counts what it is asked for where a killed process's parent sees it."""
+    """Counts its calls in shared memory, which outlives a killed process."""
 
     def __init__(self):
         super().__init__()
@@ -39,7 +40,9 @@ class Counting(Fbank):
 
 
 def payloads(folder):
-    """Every record, header included, by key; how many there are of each."""
+    """Returns a dict of key to record, header included, and the number of
+    records, which is larger if a key is there twice.
+    """
     found, n = {}, 0
     for path in sorted(Path(folder).glob("*/*.bin")):
         data = path.read_bytes()
@@ -50,7 +53,9 @@ def payloads(folder):
 
 
 def fill(folder, backbone, utterances, kill_after=None):
-    """Fills a store in a process of its own; returns the seconds it took."""
+    """Fills a store in another process, which is killed after so many seconds
+    if ``kill_after`` is given; returns the seconds it ran.
+    """
     start = time.perf_counter()
     pid = os.fork()
     if not pid:

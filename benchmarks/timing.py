@@ -1,4 +1,4 @@
-"""Side by side in one run: interleaved calls, medians, ratios, JSON."""
+"""Times several functions in one run: interleaved calls, medians, JSON."""
 
 import argparse
 import json
@@ -12,7 +12,7 @@ from speechbrain_ptssnn.utils.provenance import device_name
 
 
 def parser(description, output):
-    """Arguments that every benchmark has."""
+    """Makes a parser of the arguments that most benchmarks share."""
     result = argparse.ArgumentParser(description=description)
     result.add_argument("--output", default=f"benchmarks/results/{output}")
     result.add_argument("--repeats", type=int, default=30)
@@ -23,22 +23,43 @@ def parser(description, output):
     return result
 
 
+def begin(arguments):
+    """Parses the command line, sets the threads and seeds PyTorch with 0."""
+    args = arguments.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    return args
+
+
+def begin_with_features(description, output, batch):
+    """Does the same for a head's benchmark: returns the arguments, which have
+    ``--frames`` and ``--batch`` too, and random features.
+    """
+    arguments = parser(description, output)
+    arguments.add_argument("--frames", type=int, default=225)
+    arguments.add_argument("--batch", type=int, default=batch)
+    args = begin(arguments)
+    shape = (args.batch, args.frames, 768)
+    return args, torch.randn(shape, device=args.device)
+
+
 def compare(candidates, repeats, warmup=3):
-    """Median milliseconds of each candidate, called in turn.
+    """Calls the candidates in turn and returns their median times.
 
     Arguments
     ---------
     candidates : dict
         Name to a callable without arguments.
     repeats : int
-        Calls of each that count.
+        Timed calls of each candidate.
     warmup : int
-        Calls of each that do not.
+        Calls of each candidate that come first and are not timed.
 
     Returns
     -------
     dict
-        Name to {"ms": median, "low": quartile, "high": quartile}.
+        Name to {"ms": median, "low": quartile, "high": quartile}, in
+        milliseconds.
     """
     times = {name: [] for name in candidates}
     for k in range(warmup + repeats):
@@ -57,20 +78,20 @@ def compare(candidates, repeats, warmup=3):
 
 
 def report(title, results, baseline, path, **facts):
-    """Prints the table and writes it as JSON.
+    """Prints a table of the times and writes it as JSON.
 
     Arguments
     ---------
     title : str
         What was measured.
     results : dict
-        Of :func:`compare`.
+        The result of :func:`compare`.
     baseline : str
-        The candidate that the ratios are to.
+        The candidate whose time is divided by the others' in the speed-up.
     path : str
         The JSON file.
     **facts
-        What else the JSON says.
+        More keys of the JSON file.
     """
     print(f"\n{title}")
     print(f"{'':34}{'median ms':>11}{'quartiles':>20}{'speed-up':>10}")
@@ -84,7 +105,7 @@ def report(title, results, baseline, path, **facts):
 
 
 def save(path, **content):
-    """Writes JSON, with the machine it was measured on."""
+    """Writes a JSON file that also describes the machine."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None

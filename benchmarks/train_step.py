@@ -1,19 +1,20 @@
-"""One training step (forward, loss, backward, AdamW): ours, the same head
-from SpikingJelly's parts, its bare matrix products (the floor), others.
+"""Times one training step (forward, loss, backward, AdamW) of PTS-SNN
+beside the same head made of SpikingJelly's parts, its bare matrix products and
+other heads.
 
 python benchmarks/train_step.py [--batch 32 --frames 225]
 """
 
 import torch
 from references import MatrixProducts, StockHead, TransformerLayer
-from timing import compare, parser, report
+from timing import begin_with_features, compare, report
 
 from speechbrain_ptssnn import PTSSNN, FocalSmoothingLoss, LinearProbe
 from speechbrain_ptssnn.utils.memory import keep_freed_memory
 
 
 def step(head, feats, targets, autocast=False):
-    """A function that trains the head by one step."""
+    """Returns a function that trains the head for one step."""
     loss = FocalSmoothingLoss()
     optimizer = torch.optim.AdamW(head.train().parameters(), lr=2e-4)
 
@@ -30,14 +31,8 @@ def step(head, feats, targets, autocast=False):
 
 
 if __name__ == "__main__":
-    arguments = parser(__doc__, "train_step.json")
-    arguments.add_argument("--frames", type=int, default=225)
-    arguments.add_argument("--batch", type=int, default=32)
-    args = arguments.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(0)
-    keep_freed_memory()  # as training does; the references have it too
-    feats = torch.randn(args.batch, args.frames, 768, device=args.device)
+    args, feats = begin_with_features(__doc__, "train_step.json", batch=32)
+    keep_freed_memory()  # as training does; it helps the references too
     targets = torch.randint(4, (args.batch,), device=args.device)
     heads = {
         "SpikingJelly assembly": (StockHead(), False),

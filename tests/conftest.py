@@ -1,5 +1,5 @@
-"""What several test files need: real speech, EmoBox's lists of real files,
-corpora in miniature, an independent neuron.
+"""Fixtures of several test files: real speech, EmoBox's lists of real files,
+miniature corpora and an independent PLIF neuron.
 """
 
 import json
@@ -13,30 +13,34 @@ import torch
 
 from speechbrain_ptssnn.corpora.common import Utterance
 
-# These tensors are tiny: a second thread only waits, up to 40 times as long
-# where the cores are shared.
+# The tensors in tests are tiny. More threads make them up to 40 times slower if
+# other processes use the cores.
 torch.set_num_threads(1)
+
+
+def beside_the_clone(name):
+    """Returns a folder of data that is not in the repository, or skips."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / name
+    if not folder.is_dir():
+        pytest.skip(f"the folder shared/{name} is not beside the clone")
+    return folder
 
 
 @pytest.fixture(scope="session")
 def shared_data():
-    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip("no real speech here: shared/data is not beside the clone")
-    return folder
+    """Returns the folder of real speech."""
+    return beside_the_clone("data")
 
 
 @pytest.fixture(scope="session")
 def emobox():
-    folder = Path(__file__).resolve().parents[2] / "shared" / "emobox"
-    if not folder.is_dir():
-        pytest.skip("EmoBox's lists: shared/emobox is not beside the clone")
-    return folder
+    """Returns the folder of EmoBox's lists of files."""
+    return beside_the_clone("emobox")
 
 
 @pytest.fixture(scope="session")
 def listed(emobox):
-    """The whole corpus as our reader's rules see EmoBox's list of it."""
+    """Reads a whole corpus by our reader's rules from EmoBox's list of it."""
 
     def utterances(corpus):
         name = corpus.lower()
@@ -55,7 +59,7 @@ def listed(emobox):
 
 
 def paths_of(corpus):
-    """Some of a corpus's files: path, and a number for the emotion."""
+    """Yields some of a corpus's files: path and number of the emotion."""
     if corpus == "IEMOCAP":
         for k in range(40):
             session, speaker, emotion = k % 5 + 1, "FM"[k // 5 % 2], k // 10
@@ -96,7 +100,7 @@ FORMAT = {"URDU": (44100, 1), "EMOVO": (48000, 2)}
 
 @pytest.fixture(scope="session")
 def mini_corpus(tmp_path_factory):
-    """Makes a corpus's layout in miniature: a few noisy tones."""
+    """Makes a few noisy tones in the layout of a corpus."""
 
     def make(corpus):
         folder = tmp_path_factory.mktemp("mini") / corpus
@@ -123,7 +127,7 @@ def annotate_iemocap():
 
 
 def annotate(folder, files):
-    """Writes IEMOCAP's EmoEvaluation and transcriptions as they are."""
+    """Writes IEMOCAP's EmoEvaluation and transcriptions in their format."""
     for path, code in files:
         name, dialogue = Path(path).stem, Path(path).parent.name
         dialog = folder / path.split("/")[0] / "dialog"
@@ -146,7 +150,9 @@ def annotate(folder, files):
 @pytest.fixture(scope="session")
 def numpy_plif():
     def plif(current, tau, v_threshold=1.0, decay_reset=False):
-        """Eq. 1 and 2, frame by frame: (spikes, membrane before reset)."""
+        """Computes eq. 1 and 2 frame by frame; returns (spikes, membranes
+        before the reset).
+        """
         u, s = np.zeros(current[:, 0].shape), np.zeros(current[:, 0].shape)
         spikes, membranes = [], []
         for t in range(current.shape[1]):
@@ -164,7 +170,7 @@ def numpy_plif():
 
 @pytest.fixture
 def allow_tf32():
-    """Says whether a GPU's products may be rounded, for one test."""
+    """Allows or forbids TF32 products on the GPU, for one test."""
     products = torch.backends.cuda.matmul, torch.backends.cudnn
     before = [each.allow_tf32 for each in products]
 

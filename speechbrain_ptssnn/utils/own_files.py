@@ -27,11 +27,12 @@ ENDINGS = (".yaml", ".yml")
 def find_yaml(kind, name, folders=(Path(),)):
     """Finds a YAML file of the user or of the package.
 
-    The folders are searched in the order given, then the package's own. A
-    name without an ending stands for ``<name>.yaml``, except in the current
-    folder: ``fbank`` is the package's backbone even if the current folder has
-    a file ``fbank.yaml``. A path in the repository, such as
-    ``hparams/pts_snn.yaml``, works in every folder.
+    If ``folders`` has the current folder, a path is taken as it is. Then the
+    other folders are searched in their order, and the package's own last. A
+    name without an ending stands for ``<name>.yaml`` in these, but not in the
+    current folder: ``fbank`` is the package's backbone even beside a file
+    ``fbank.yaml``. A path in the repository, such as
+    ``hparams/pts_snn.yaml``, works everywhere.
 
     Arguments
     ---------
@@ -64,15 +65,15 @@ def find_yaml(kind, name, folders=(Path(),)):
     speechbrain_ptssnn.errors.InputError: unknown backbone 'fbnk' (did you ...
     """
     name = str(name)
-    if Path(name).suffix and Path(name).is_file():
-        return Path(name)
-    folders = [Path(folder) for folder in (*folders, *FOLDERS[kind])]
+    file = Path(name)
+    folders = [Path(folder) for folder in folders]
+    if Path() in folders and file.suffix and file.is_file():
+        return file
+    if not file.name.endswith(ENDINGS):
+        file = Path(f"{name}.yaml")
     others = [folder for folder in folders if folder != Path()]
-    if name.endswith(ENDINGS):
-        file, searched = Path(name), folders
-    else:
-        file, searched = Path(f"{name}.yaml"), others
-    files = [folder / file for folder in searched]
+    others.extend(FOLDERS[kind])
+    files = [folder / file for folder in others]
     for folder in (HPARAMS, RECIPES):
         if file.parts[0] == folder.name:
             files.append(folder.parent / file)

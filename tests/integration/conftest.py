@@ -1,4 +1,4 @@
-"""A recipe run on a miniature corpus, in this process or killed in another."""
+"""Runs a recipe on a miniature corpus, in this process or in another."""
 
 import json
 import os
@@ -24,7 +24,7 @@ protocol: !new:speechbrain_ptssnn.corpora.folds.Protocol
 
 @pytest.fixture
 def recipe(tmp_path, mini_urdu):
-    """Calls recipes/URDU/train.py's main in two folds of two epochs."""
+    """Runs recipes/URDU/train.py with two folds of two epochs."""
     for unit in ("utterance", "speaker"):
         (tmp_path / f"{unit}.yaml").write_text(PROTOCOL.format(unit=unit))
 
@@ -63,7 +63,7 @@ def recipe(tmp_path, mini_urdu):
         return outcome(Path(options.get("results_folder", "results")).name)
 
     def start(*launcher, script=SCRIPT, **options):
-        """The same in a process of its own, which can be killed."""
+        """Starts the same in another process, which can be killed."""
         return subprocess.Popen(
             [sys.executable, *launcher, str(script), *arguments(**options)],
             stdout=subprocess.PIPE,
