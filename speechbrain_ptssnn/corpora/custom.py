@@ -1,6 +1,6 @@
 """Your own corpus: a manifest, which is a table with a row per utterance.
 
-The table needs the columns ``path`` and ``label``; recipes/Custom/README.md
+The table needs the columns ``path`` and ``label``; docs/own_corpus.md
 lists the others. The run's YAML sets the corpus's name and, in ``label_map``,
 its labels in index order.
 """
@@ -101,7 +101,7 @@ def read_custom(manifest, complete=True, labels=()):
         raise InputError(
             f"--data_folder={manifest} is not a file: for your own corpus, "
             "set it to the manifest, a CSV or JSON file with the columns "
-            "path and label; see recipes/Custom/README.md"
+            "path and label; see docs/own_corpus.md"
         )
     manifest = Path(manifest)
     rows = _read_rows(manifest)

@@ -168,7 +168,7 @@ def test_bad_audio_is_counted_and_named(read, folder):
 
 @pytest.mark.parametrize("manifest", [None, "", ".", "none.csv"])
 def test_no_manifest_says_what_is_needed(manifest):
-    with pytest.raises(InputError, match="columns path and label; see recipes"):
+    with pytest.raises(InputError, match="columns path and label; see docs"):
         custom_corpus("Cafe", LABEL_MAP).read(manifest)
 
 
