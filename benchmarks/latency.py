@@ -14,7 +14,6 @@ import torch
 from timing import compare, parser, report
 
 from speechbrain_ptssnn.energy.measure import MEAN_FRAMES
-from speechbrain_ptssnn.evaluation.run_folder import RunFolder
 from speechbrain_ptssnn.evaluation.trained_run import TrainedRun
 from speechbrain_ptssnn.utils.files import read_json, write_text
 from speechbrain_ptssnn.utils.provenance import device_name
@@ -58,7 +57,7 @@ if __name__ == "__main__":
             "processor": device_name("cpu"),
             **results[name],
         }
-        write_text(RunFolder(run.folder).latency, json.dumps(outcome, indent=2))
+        write_text(run.files.latency, json.dumps(outcome, indent=2))
     report(
         f"one utterance, {args.frames} frames, {args.table}",
         results,

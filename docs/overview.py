@@ -1,4 +1,4 @@
-"""README's own tables: the paper's models at every place, and what heads cost.
+"""README's own tables: the paper's models in every condition, and costs.
 
 They show less than those of ``speechbrain_ptssnn.experiments.table``, from
 the same records.
@@ -6,10 +6,20 @@ the same records.
 
 import json
 
-from speechbrain_ptssnn.experiments.table import PLACE, cost_remarks, title
-from speechbrain_ptssnn.utils.text_tables import interval, markdown, percent
+from speechbrain_ptssnn.experiments.table import (
+    cost_cells,
+    cost_remarks,
+    title,
+)
+from speechbrain_ptssnn.utils.text_tables import (
+    interval,
+    markdown,
+    number,
+    part_of,
+    percent,
+)
 
-SETS = ("table4", "table5")  # whose rows the overview has, as columns
+SETS = ("table4", "table5")  # whose rows are the columns of the overview
 COSTS = "peers"  # the set whose rows' costs are shown
 SIGNIFICANT = 0.05
 LEGEND = """\
@@ -25,42 +35,47 @@ done."""
 
 
 def overview(records):
-    """One line a corpus, protocol and backbone, one column a model.
+    """One line a condition, one column a model.
 
-    Models that have not done all folds of the whole corpus are left out; so is
-    a table whose reference is another run than that of the place's first.
+    Leaves out models that have not finished all folds of the whole corpus. Of
+    a condition's records the first one in :data:`SETS` names the reference; a
+    record with another run as its reference is left out.
 
     Arguments
     ---------
-    records : list of dict
-        Of :func:`speechbrain_ptssnn.experiments.table.collect`.
+    records : list of Record
+        Of :func:`speechbrain_ptssnn.experiments.record.collect`.
 
     Returns
     -------
     str
         Markdown; empty if there is nothing to show.
     """
-    records = [each for each in records if each["set"] in SETS]
-    records.sort(key=lambda each: SETS.index(each["set"]))
-    names, paper, places, references = {}, {}, {}, {}
+    records = [record for record in records if record.set in SETS]
+    records.sort(key=lambda record: SETS.index(record.set))
+    names, paper, conditions, references = {}, {}, {}, {}
     for record in records:
-        place = tuple(record[key] for key in PLACE)
-        reference = _reference_scores(record)
-        if references.setdefault(place, reference) != reference:
+        reference = _reference_run(record)
+        known = references.setdefault(record.condition, reference)
+        if known != reference:
             continue
-        for row in record["rows"]:
+        for row in record.rows:
             model = _model(row)
-            names.setdefault(model, row["name"])
-            if "WA" in row["paper"]:
-                paper[model] = f"{row['paper']['WA']:g}"
-            if _is_whole(row["figures"]):
-                places.setdefault(place, {}).setdefault(model, row)
-    if not places:
+            names.setdefault(model, row.name)
+            if "WA" in row.paper:
+                paper[model] = f"{row.paper['WA']:g}"
+            if _is_whole(row.values):
+                shown = conditions.setdefault(record.condition, {})
+                shown.setdefault(model, row)
+    if not conditions:
         return ""
-    heads = ["corpus, folds, backbone", *names.values(), "oracle", "seeds"]
-    lines = [_line(place, places[place], names) for place in sorted(places)]
+    header = ["corpus, folds, backbone", *names.values(), "oracle", "seeds"]
+    lines = [
+        _condition_cells(condition, conditions[condition], names)
+        for condition in sorted(conditions)
+    ]
     quoted = [paper.get(model, "-") for model in names]
-    rows = [heads, *lines, ["the paper, IEMOCAP", *quoted, "-", "-"]]
+    rows = [header, *lines, ["the paper, IEMOCAP", *quoted, "-", "-"]]
     return "\n".join(
         ["### The paper's models, WA in %", "", *markdown(rows), "", LEGEND]
     )
@@ -71,58 +86,56 @@ def costs(record):
 
     Arguments
     ---------
-    record : dict
-        Of :func:`speechbrain_ptssnn.experiments.table.collect`.
+    record : Record
+        Of :func:`speechbrain_ptssnn.experiments.record.collect`.
 
     Returns
     -------
     str
         Markdown.
     """
-    shown = [row for row in record["rows"] if row["figures"]]
-    heads = [
-        *("model", "WA", "95 % interval", f"minus {record['reference']}", "p"),
+    header = [
+        *("model", "WA", "95 % interval", f"minus {record.reference}", "p"),
         *("parameters", "mJ", "ms", "seeds", "folds"),
     ]
-    rows = [heads, *map(_cost_cells, shown)]
-    remarks = cost_remarks([row["figures"] for row in shown])
+    cells = [_cost_line(row) for row in record.rows if row.values]
     return "\n".join(
         [
-            *(f"### {title(record)}", "", *markdown(rows), "", COST_LEGEND),
-            *remarks,
+            *(f"### {title(record)}", "", *markdown([header, *cells])),
+            *("", COST_LEGEND, *cost_remarks(record.values)),
         ]
     )
 
 
-def _reference_scores(record):
-    """What tells the run that a table's rows are compared with."""
-    for row in record["rows"]:
-        if row["name"] == record["reference"] and row["figures"]:
-            return row["figures"]["lr"], row["figures"]["seeds"]
+def _reference_run(record):
+    """What identifies the run that a record's rows are compared with."""
+    for row in record.rows:
+        if row.name == record.reference and row.values:
+            return row.values.lr, row.values.seeds
     return None
 
 
-def _is_whole(figures):
+def _is_whole(values):
     return (
-        figures is not None
-        and figures["is_complete"]
-        and len(figures["folds_done"]) == figures["folds"]
+        values is not None
+        and values.is_complete
+        and len(values.folds_done) == values.folds
     )
 
 
 def _model(row):
-    """What a row trains, whatever its set calls it."""
-    return row["head"], json.dumps(row["overrides"], sort_keys=True)
+    """What a row trains, which does not depend on its name."""
+    return row.head, json.dumps(row.overrides, sort_keys=True)
 
 
-def _line(place, cells, names):
-    corpus, protocol, backbone = place
-    shown = [row["figures"] for row in cells.values()]
-    n_seeds = max(len(figures["seeds"]) for figures in shown)
+def _condition_cells(condition, rows, names):
+    corpus, protocol, backbone = condition
+    shown = [row.values for row in rows.values()]
+    n_seeds = max(len(values.seeds) for values in shown)
     return [
         f"{corpus}, {protocol}, `{backbone}`",
-        *(_accuracy(cells.get(model), n_seeds) for model in names),
-        f"{100 * shown[0]['speaker_oracle']['WA']:.1f}",
+        *(_accuracy(rows.get(model), n_seeds) for model in names),
+        f"{100 * shown[0].speaker_oracle['WA']:.1f}",
         str(n_seeds),
     ]
 
@@ -130,32 +143,28 @@ def _line(place, cells, names):
 def _accuracy(row, n_seeds):
     if row is None:
         return "-"
-    figures = row["figures"]
-    parts = [f"{100 * figures['WA']:.1f}"]
-    bounds = (figures["interval_95"] or {}).get("WA")
+    values = row.values
+    parts = [f"{100 * values.WA:.1f}"]
+    bounds = values.interval("WA")
     if bounds:
         parts.append(f"({interval(bounds).rstrip('%')})")
-    difference = (row["difference"] or {}).get("WA")
-    if difference and difference["p"] < SIGNIFICANT:
+    if row.difference and row.difference.WA.p < SIGNIFICANT:
         parts.append("*")
-    own = len(figures["seeds"])
+    own = len(values.seeds)
     seeds = f", {own} seed{'s'[: own > 1]}" if own < n_seeds else ""
     return " ".join(parts) + seeds
 
 
-def _cost_cells(row):
-    figures = row["figures"]
-    difference = (row["difference"] or {}).get("WA")
-    energy, latency = figures["energy"], figures["latency"]
+def _cost_line(row):
+    values = row.values
+    difference = row.difference and row.difference.WA
     return [
-        row["name"],
-        percent(figures["WA"]),
-        interval((figures["interval_95"] or {}).get("WA")),
-        percent(difference["value"], "+") if difference else "-",
-        f"{difference['p']:.3f}" if difference else "-",
-        f"{figures['trainable_params']:,}",
-        f"{energy['mJ']:.3g}" if energy else "-",
-        f"{latency['ms']:.3g}" if latency else "-",
-        str(len(figures["seeds"])),
-        f"{len(figures['folds_done'])} of {figures['folds']}",
+        row.name,
+        percent(values.WA),
+        interval(values.interval("WA")),
+        percent(difference and difference.value, "+"),
+        number(difference and difference.p, ".3f"),
+        *cost_cells(values, (".3g", ".3g")),
+        str(len(values.seeds)),
+        part_of(values.folds_done, values.folds),
     ]

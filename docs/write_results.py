@@ -1,37 +1,39 @@
-"""The measured tables, made of runs and of nothing else::
+"""Writes the measured tables of docs/results.md and README.md from records::
 
     python docs/write_results.py results
 
-keeps every table that ``ptssnn experiments`` has left below the folder
- ``results`` in ``docs/results/<corpus>-<protocol>-<backbone>-<set>.json``
-and writes from these files all of them into docs/results.md, and what matters
-most between two comments of README.md. ``--check`` writes nothing and fails
-where the two say something else.
+First it copies every record that ``ptssnn experiments`` wrote below the folder
+``results`` to ``docs/results/<corpus>-<protocol>-<backbone>-<set>.json``. Then
+it writes all records of that folder as tables into docs/results.md, and the
+most important ones between two comments of README.md. ``--check`` writes
+nothing, and fails if the two files do not show what the records hold.
 """
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from overview import COSTS, costs, overview
 from speechbrain_ptssnn.corpora.registry import find_corpus
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.experiments.table import NOTES, PLACE, body, title
+from speechbrain_ptssnn.evaluation.run_folder import record_files
+from speechbrain_ptssnn.experiments.record import Record
+from speechbrain_ptssnn.experiments.table import NOTES, body, title
 from speechbrain_ptssnn.utils.distributed import one_sentence_errors
 from speechbrain_ptssnn.utils.files import read_json, write_text
 
 BEGIN = "<!-- results: python docs/write_results.py results -->"
 END = "<!-- end of results -->"
 ROOT = Path(__file__).resolve().parents[1]
-KEYS = (*PLACE, "set")  # what names a table
-SYNTHETIC = "SynthEmo"  # never a result
-# What the paper reports on, with this backbone and in its own protocols.
+SYNTHETIC = "SynthEmo"  # synthetic speech is no result
+# The paper's corpora, each with its own protocol, and its backbone.
 PAPER_CORPORA = ("IEMOCAP", "CASIA", "EMODB", "EMOVO", "URDU")
 PAPER_BACKBONE = "emotion2vec_base"
 
 
 def collect(results_folder):
-    """Reads the tables below a folder.
+    """Reads the records below a folder.
 
     Arguments
     ---------
@@ -40,37 +42,42 @@ def collect(results_folder):
 
     Returns
     -------
-    list of dict
-        Of :func:`speechbrain_ptssnn.experiments.table.collect`.
+    list of Record
+        Without those of synthetic speech, and without a machine's paths.
 
     Raises
     ------
     InputError
         If there is none.
     """
-    files = sorted(Path(results_folder).glob("*/*/*/*.json"))
+    files = record_files(results_folder)
     if not files:
         raise InputError(
             f"{results_folder}: holds no <corpus>/<protocol>/<backbone>/"
             "<set>.json; ptssnn experiments writes them"
         )
-    records = [
-        each
-        for each in map(read_json, files)
-        if "set" in each and each["corpus"] != SYNTHETIC
+    contents = [each for each in map(read_json, files) if "set" in each]
+    return [
+        _without_paths(Record.from_dict(content))
+        for content in contents
+        if content["corpus"] != SYNTHETIC
     ]
-    for record in records:
-        for row in record["rows"]:  # no machine's paths
-            row["folder"] = "/".join(Path(row["folder"]).parts[-4:])
-    return records
+
+
+def _without_paths(record):
+    rows = [
+        replace(row, folder="/".join(Path(row.folder).parts[-4:]))
+        for row in record.rows
+    ]
+    return replace(record, rows=rows)
 
 
 def tables(records):
-    """Tables as markdown.
+    """All records as markdown tables.
 
     Arguments
     ---------
-    records : iterable of dict
+    records : iterable of Record
         Of :func:`collect`.
 
     Returns
@@ -86,11 +93,11 @@ def tables(records):
 
 
 def section(records):
-    """README's results: what matters most, and what is missing.
+    """README's results: the most important tables, and what is missing.
 
     Arguments
     ---------
-    records : iterable of dict
+    records : iterable of Record
         Of :func:`collect`.
 
     Returns
@@ -98,26 +105,24 @@ def section(records):
     str
     """
     records = sorted(records, key=_name)
-    shown = [costs(each) for each in records if each["set"] == COSTS]
+    shown = [costs(each) for each in records if each.set == COSTS]
     missing = "\n\n".join("\n".join(lines) for lines in _missing(records))
     return "\n\n".join(filter(None, [overview(records), *shown, missing]))
 
 
 def _missing(records):
-    """What the paper reports and no record does, with its command."""
+    """The commands for what the paper reports and no record holds."""
     done = {
-        tuple(record[key] for key in PLACE)
+        record.condition
         for record in records
-        if record["set"] == "table4"
-        and all(row["figures"] for row in record["rows"])
+        if record.set == "table4" and all(row.values for row in record.rows)
     }
     lines = []
     for name in PAPER_CORPORA:
         protocol = find_corpus(name).protocol
         if (name, protocol, PAPER_BACKBONE) not in done:
             lines += [
-                "python -m speechbrain_ptssnn.experiments.trials "
-                "hparams/sets/table4.yaml \\",
+                "ptssnn experiments table4 \\",
                 f"    --corpus={name} --protocol={protocol} "
                 f"--data_folder=/path/to/{name} \\",
                 f"    --backbone={PAPER_BACKBONE} --seed=1,2,3",
@@ -136,7 +141,7 @@ def _missing(records):
 
 
 def with_section(text, new):
-    r"""Puts a section between the two comments of a text.
+    r"""Replaces what stands between the two comments of a text.
 
     Arguments
     ---------
@@ -152,7 +157,7 @@ def with_section(text, new):
     Raises
     ------
     InputError
-        If the comments are not there once each, in order.
+        If the text does not hold each comment once, in order.
 
     Example
     -------
@@ -163,7 +168,7 @@ def with_section(text, new):
     _, end, after = rest.partition(END)
     if not (begin and end) or BEGIN in rest or END in after:
         raise InputError(
-            f"needs the lines {BEGIN!r} and {END!r} once, in order"
+            f"must hold the lines {BEGIN!r} and {END!r} once, in order"
         )
     return f"{before}{BEGIN}\n\n{new}\n\n{END}{after}"
 
@@ -183,7 +188,8 @@ def main(argv=None):
         "folders",
         nargs="*",
         metavar="RESULTS_FOLDER",
-        help="without one, README is written from the records alone",
+        help="holds new records; without one, the tables are written from "
+        "the records that docs/results has",
     )
     parser.add_argument("--check", action="store_true", help="write nothing")
     parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
@@ -200,15 +206,18 @@ def main(argv=None):
 
 def _update(arguments):
     readme, folder = arguments.readme, arguments.records
-    records = {path.name: read_json(path) for path in folder.glob("*.json")}
+    records = {
+        path.name: Record.from_dict(read_json(path))
+        for path in folder.glob("*.json")
+    }
     new = {}
     for each in arguments.folders:
         for record in collect(each):
             name = f"{_name(record)}.json"
             if name in new:
                 raise InputError(
-                    f"{each}: the table {_name(record)} is there twice; give "
-                    "one of their folders"
+                    f"{each}: the record {_name(record)} is in two of the "
+                    "folders; name only one of them"
                 )
             new[name] = record
     records |= new
@@ -224,20 +233,20 @@ def _update(arguments):
         for path, text in texts.items():
             if not path.is_file() or path.read_text(encoding="utf-8") != text:
                 raise InputError(
-                    f"{path}: its results are not those of {folder}; write "
-                    "them with python docs/write_results.py"
+                    f"{path}: its results are not those of {folder}; run "
+                    "python docs/write_results.py"
                 )
         return
     folder.mkdir(parents=True, exist_ok=True)
     for name, record in new.items():
-        write_text(folder / name, json.dumps(record, indent=2) + "\n")
+        write_text(folder / name, json.dumps(record.to_dict(), indent=2) + "\n")
     for path, text in texts.items():
         write_text(path, text)
     print(f"{readme}: {len(records)} tables")
 
 
 def _name(record):
-    return "-".join(record[key] for key in KEYS)
+    return "-".join([*record.condition, record.set])
 
 
 if __name__ == "__main__":

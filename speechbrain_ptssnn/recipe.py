@@ -26,7 +26,7 @@ from speechbrain_ptssnn.evaluation.seeds import (
     summarize_seeds,
     table_of_seeds,
 )
-from speechbrain_ptssnn.evaluation.summary import table
+from speechbrain_ptssnn.evaluation.summary_table import table
 from speechbrain_ptssnn.training.arguments import Arguments
 from speechbrain_ptssnn.training.command import start_command
 from speechbrain_ptssnn.training.launchers import (
@@ -280,11 +280,12 @@ def _task(run, number, corpus, recipe_folder):
 
 
 def _finish(runs, folder):
-    summaries = [run.summarize() for run in runs if run.has_results]
+    runs = [run for run in runs if run.has_results]
+    summaries = [run.summarize() for run in runs]
     if not summaries:
         return
     if len(summaries) > 1:
-        outcome = summarize_seeds(folder / "seeds.json", summaries)
+        outcome = summarize_seeds([run.files for run in runs])
         text = table_of_seeds(outcome)
     else:
         text = table(summaries[0])

@@ -1,18 +1,19 @@
-"""What could be had under a run's folds without listening to any emotion."""
+"""Scores that need no emotion to be heard: majority guess, speaker oracle."""
 
 from collections import Counter, defaultdict
 
 from speechbrain_ptssnn.metrics import unweighted_accuracy, weighted_accuracy
 
 
-def confounds(manifest, folds, labels):
+def chance_levels(manifest, folds, labels):
     """WA and UA of a majority guess and of a speaker oracle.
 
-    The majority guess says the commonest label of the fold's training and
-    validation parts, the oracle the test speaker's commonest label there, or
-    the majority guess where the speaker is unseen. Both parts, because a run
-    sees both: one fits the head, the other selects the checkpoint. Of labels
-    that tie the first in index order is said.
+    The majority guess predicts the most frequent label of a fold's training
+    and validation parts. The speaker oracle knows who speaks: it predicts the
+    test speaker's most frequent label in these parts, or the majority guess
+    if the speaker is not in them. Both parts count, because a run sees both:
+    one trains the head, the other selects the checkpoint. Of equally frequent
+    labels the first in index order is predicted.
 
     Arguments
     ---------
@@ -38,7 +39,7 @@ def confounds(manifest, folds, labels):
     ...     for name, label in rows.items()
     ... }
     >>> folds = [{"train": ["k1", "l2"], "valid": [], "test": ["k2", "l1"]}]
-    >>> confounds(manifest, folds, ["calm", "mad"])["speaker_oracle"]
+    >>> chance_levels(manifest, folds, ["calm", "mad"])["speaker_oracle"]
     {'WA': 0.5, 'UA': 0.5}
     """
     targets, majority, oracle = [], [], []
@@ -51,26 +52,26 @@ def confounds(manifest, folds, labels):
         for name in fold["test"]:
             row = manifest[name]
             targets.append(row["label"])
-            majority.append(_commonest(overall, labels))
+            majority.append(_most_frequent(overall, labels))
             known = by_speaker.get(row["speaker"], overall)
-            oracle.append(_commonest(known, labels))
+            oracle.append(_most_frequent(known, labels))
     guesses = {"majority": majority, "speaker_oracle": oracle}
     return {
         name: {
-            "WA": weighted_accuracy(targets, said),
-            "UA": unweighted_accuracy(targets, said),
+            "WA": weighted_accuracy(targets, predictions),
+            "UA": unweighted_accuracy(targets, predictions),
         }
-        for name, said in guesses.items()
+        for name, predictions in guesses.items()
     }
 
 
 def speaker_labels(manifest, labels):
-    """The speaker x label table.
+    """Counts each speaker's utterances of each label.
 
     Arguments
     ---------
     manifest : dict
-        As in :func:`confounds`.
+        As in :func:`chance_levels`.
     labels : sequence of str
         In index order.
 
@@ -95,5 +96,5 @@ def speaker_labels(manifest, labels):
     }
 
 
-def _commonest(counts, labels):
+def _most_frequent(counts, labels):
     return max(labels, key=lambda label: counts[label])

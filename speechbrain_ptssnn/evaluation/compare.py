@@ -1,66 +1,65 @@
-"""Whether one run is better than another, utterance by utterance.
+"""Whether one run is better than another, utterance by utterance."""
 
-``ptssnn compare RUN_A RUN_B [--json FILE]``, where RUN is a run's
-folder, or the folder above it for all its seeds.
-"""
-
-import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 
+from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.predictions import (
-    check_alike,
+    check_comparable,
     mean_confusions,
-    read_answers,
+    predictions_of,
 )
+from speechbrain_ptssnn.evaluation.run_folder import RunFolder
+from speechbrain_ptssnn.evaluation.seeds import seed_runs
 from speechbrain_ptssnn.evaluation.uncertainty import (
     bootstrap_intervals,
     sign_flip_p,
 )
 from speechbrain_ptssnn.metrics import confusion_scores
-from speechbrain_ptssnn.utils.distributed import one_sentence_errors
-from speechbrain_ptssnn.utils.files import write_text
-from speechbrain_ptssnn.utils.text_tables import columns, interval, percent
+from speechbrain_ptssnn.utils.text_tables import (
+    columns,
+    difference_cells,
+    percent,
+)
 
 
 def compare(path_a, path_b):
-    """Pairs two runs' answers.
-
-    Of several seeds of a run, an utterance counts with the share of those
-    that got it right.
+    """Compares two runs of the same folds.
 
     Arguments
     ---------
     path_a : str or Path
-        The one run's folder, or the one above it for all its seeds.
+        A run's folder, or the folder above it for the mean of all its seeds.
     path_b : str or Path
-        The other's.
+        The other run's.
 
     Returns
     -------
     dict
-        Of :func:`compare_answers`.
+        As :func:`compare_predictions`.
 
     Raises
     ------
     InputError
-        If their folds, utterances or true labels differ, or a run is not
-        complete.
+        If a path is no run, or a run is not complete; if seeds were trained
+        with different settings; if folds, utterances or true labels differ.
     """
-    return compare_answers(read_answers(path_a), read_answers(path_b))
+    return compare_predictions(_read(path_a), _read(path_b))
 
 
-def compare_answers(a, b):
-    """Pairs the answers of two runs that were read.
+def compare_predictions(a, b):
+    """Compares the predictions of two runs, utterance by utterance.
+
+    Of a run with several seeds, an utterance counts with the share of seeds
+    that classified it rightly.
 
     Arguments
     ---------
-    a : list of Answers
-        One a seed of the one run.
-    b : list of Answers
-        Of the other.
+    a : list of Predictions
+        Of one run, one a seed.
+    b : list of Predictions
+        Of the other run.
 
     Returns
     -------
@@ -68,8 +67,9 @@ def compare_answers(a, b):
         "A" and "B", each with "folders" (one a seed), "WA" and "UA";
         "difference", for WA and UA the "value" of A minus B, its
         "interval_95" (None with one speaker) and "p"; "better_in_A" and
-        "better_in_B", how many utterances only one got right, or more of
-        its seeds; "n_utterances", "n_speakers" and "n_folds".
+        "better_in_B", the number of utterances that a larger share of that
+        run's seeds classified rightly; "n_utterances", "n_speakers" and
+        "n_folds".
 
     Raises
     ------
@@ -78,10 +78,10 @@ def compare_answers(a, b):
     """
     sides = {"A": a, "B": b}
     runs = [*sides["A"], *sides["B"]]
-    check_alike(runs)
+    check_comparable(runs)
     rows = [row for run in runs for row in run.rows.values()]
-    said_or_true = ("label", "prediction")
-    labels = sorted({row[key] for row in rows for key in said_or_true})
+    keys = ("label", "prediction")
+    labels = sorted({row[key] for row in rows for key in keys})
     # [speakers, side, true label, predicted label]
     counts = np.stack(
         [mean_confusions(each, labels) for each in sides.values()], 1
@@ -116,12 +116,12 @@ def compare_answers(a, b):
 
 
 def table(comparison):
-    """The comparison as text, for people.
+    """A comparison as text.
 
     Arguments
     ---------
     comparison : dict
-        Of :func:`compare`.
+        As :func:`compare` returns it.
 
     Returns
     -------
@@ -131,10 +131,18 @@ def table(comparison):
     a, b, n = c["A"], c["B"], c["n_speakers"]
     rows = [["", "A", "B", "A - B", "95 % interval", "p"]]
     for key, difference in c["difference"].items():
-        value = percent(difference["value"], "+")
-        bounds = interval(difference["interval_95"], "+")
-        p = f"{difference['p']:.4f}"
-        rows.append([key, percent(a[key]), percent(b[key]), value, bounds, p])
+        rows.append(
+            [
+                key,
+                percent(a[key]),
+                percent(b[key]),
+                *difference_cells(
+                    difference["value"],
+                    difference["interval_95"],
+                    difference["p"],
+                ),
+            ]
+        )
     one_each = len(a["folders"]) == len(b["folders"]) == 1
     how = "only" if one_each else "more often"
     lines = [
@@ -160,28 +168,17 @@ def table(comparison):
     return "\n".join(lines)
 
 
-def main(argv=None):
-    """The command.
-
-    Arguments
-    ---------
-    argv : list of str, optional
-        Command line; ``sys.argv[1:]`` by default.
-    """
-    parser = argparse.ArgumentParser(
-        prog="ptssnn compare",
-        description=__doc__,
-    )
-    parser.add_argument("runs", nargs=2, metavar="RUN")
-    parser.add_argument("--json", metavar="FILE", help="write the figures")
-    arguments = parser.parse_args(argv)
-    if arguments.json and not Path(arguments.json).parent.is_dir():
-        parser.error(f"--json={arguments.json}: there is no such folder")
-    with one_sentence_errors():
-        comparison = compare(*arguments.runs)
-        if arguments.json:
-            write_text(arguments.json, json.dumps(comparison, indent=2))
-    print(table(comparison))
+def _read(path):
+    """The predictions of a run, or of all its seeds."""
+    path, run = Path(path), RunFolder(Path(path))
+    runs = [run] if run.folds.is_file() else seed_runs(path)
+    if not runs:
+        raise InputError(
+            f"{path} is no run: there is no {run.folds.name} in it or in a "
+            "folder of it; give e.g. results/URDU/random/fbank/pts_snn/1, or "
+            ".../pts_snn for all its seeds"
+        )
+    return [predictions_of(run) for run in runs]
 
 
 def _names(folders):
@@ -192,7 +189,7 @@ def _names(folders):
 
 
 def _shares_right(runs):
-    """Share of the seeds that got each utterance right."""
+    """Share of the seeds that classified each utterance rightly."""
     return np.mean(
         [
             [row["prediction"] == row["label"] for row in run.rows.values()]
@@ -211,8 +208,9 @@ def _differences(confusions):
 
 
 def _gains(counts):
-    """Each speaker's summand of the differences; swapping that speaker's
-    answers turns its sign, for the numbers of targets stay what they are.
+    """Each speaker's part of the differences, which are their sums. Swapping
+    a speaker's predictions changes the sign of that part alone: the numbers
+    of targets stay the same.
     """
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
     gains = hits[:, 0] - hits[:, 1]
@@ -222,7 +220,3 @@ def _gains(counts):
         "WA": gains.sum(-1) / targets.sum(),
         "UA": (gains[:, present] / targets[present]).mean(-1),
     }
-
-
-if __name__ == "__main__":
-    main()

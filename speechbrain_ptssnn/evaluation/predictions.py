@@ -1,30 +1,78 @@
-"""What finished runs answered, read back from their folders."""
+"""predictions.csv: written, read, and counted as confusion matrices."""
 
+import csv
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.evaluation.summary import (
-    confusions_of,
-    read_predictions,
-)
-from speechbrain_ptssnn.utils.files import read_json
+from speechbrain_ptssnn.metrics import speaker_confusions
+from speechbrain_ptssnn.utils.files import write_text
 
 
-@dataclass
-class Answers:
-    """One run's, with one seed.
+def write_predictions(path, rows, labels):
+    """Writes one row an utterance, sorted by id.
+
+    Arguments
+    ---------
+    path : Path
+        The CSV file.
+    rows : list of dict
+        With ``id``, ``speaker``, ``label``, ``prediction`` and one
+        ``p_<label>`` per label.
+    labels : sequence of str
+        In index order.
+    """
+    stream = StringIO()
+    fields = ["id", "speaker", "label", "prediction"]
+    fields += [f"p_{label}" for label in labels]
+    writer = csv.DictWriter(stream, fields, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(sorted(rows, key=lambda row: row["id"]))
+    write_text(path, stream.getvalue())
+
+
+def read_predictions(path):
+    """Reads what :func:`write_predictions` wrote, as a list of dict."""
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def confusions_of(rows, labels):
+    """Counts each speaker's confusion matrix.
+
+    Arguments
+    ---------
+    rows : iterable of dict
+        Of :func:`read_predictions`.
+    labels : sequence of str
+        In index order.
+
+    Returns
+    -------
+    numpy.ndarray
+        [speakers, true label, predicted label], as
+        :func:`speechbrain_ptssnn.metrics.speaker_confusions`.
+    """
+    keys = ("speaker", "label", "prediction")
+    cells = zip(*([row[key] for key in keys] for row in rows), strict=True)
+    return speaker_confusions(*cells, labels)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The test predictions of one run, on some of its folds or on all.
 
     Arguments
     ---------
     folder : Path
-        Where they lie; its name is the seed.
+        The run's; its name is the seed.
     folds : dict
-        Of ``folds.json``.
+        Number of a fold, as text, to its ids, as in ``folds.json``.
     rows : dict
-        Id to row of ``predictions.csv``, sorted.
+        Id to row of ``predictions.csv``, sorted by id.
     """
 
     folder: Path
@@ -32,127 +80,51 @@ class Answers:
     rows: dict
 
 
-def read_answers(path):
-    """Reads a run, or all seeds of it.
+def predictions_of(run, numbers=None):
+    """Reads the predictions of a run.
 
     Arguments
     ---------
-    path : str or Path
-        A run's folder, or one that holds a folder for each seed.
-
-    Returns
-    -------
-    list of Answers
-
-    Raises
-    ------
-    InputError
-        If there is no run, a fold of it is not done, or seeds were trained
-        with different settings.
-    """
-    path = Path(path)
-    folders = [path]
-    if not (path / "folds.json").is_file():
-        folders = seed_folders(path, "folds.json")
-    if not folders:
-        raise InputError(
-            f"{path} is no run: there is no folds.json in it or in a folder "
-            "of it; give e.g. results/URDU/random/fbank/pts_snn/1, or .../"
-            "pts_snn for all its seeds"
-        )
-    return [read_run(folder) for folder in folders]
-
-
-def seed_folders(folder, name):
-    """Finds the runs of a model that have a file.
-
-    Arguments
-    ---------
-    folder : Path
-        results/<corpus>/<protocol>/<backbone>/<model>.
-    name : str
-        The file's.
-
-    Returns
-    -------
-    list of Path
-        One a seed, in their order.
-
-    Raises
-    ------
-    InputError
-        If they were trained with different settings.
-    """
-    folders = [path.parent for path in folder.glob(f"*/{name}")]
-    folders.sort(key=lambda each: (len(each.name), each.name))
-    if folders:
-        _check_settings(folders)
-    return folders
-
-
-def read_run(folder, numbers=None):
-    """Reads a run of one seed.
-
-    Arguments
-    ---------
-    folder : Path
-        The run's.
+    run : RunFolder
+        One seed.
     numbers : list of int, optional
         The folds that are read; all by default.
 
     Returns
     -------
-    Answers
-        Of these folds only.
+    Predictions
 
     Raises
     ------
     InputError
-        If a fold is not done.
+        If a fold is not finished.
     """
-    folds = read_json(folder / "folds.json")
+    folds = run.read_json(run.folds)
     if numbers is not None:
         folds = {str(number): folds[str(number)] for number in numbers}
-    path = folder / "predictions.csv"
-    rows = read_predictions(path) if path.is_file() else []
-    rows = {row["id"]: row for row in sorted(rows, key=lambda row: row["id"])}
     tested = {name for fold in folds.values() for name in fold["test"]}
+    # There is no file before the first fold is finished.
+    found = run.predictions.is_file()
+    rows = read_predictions(run.predictions) if found else []
+    rows = {row["id"]: row for row in sorted(rows, key=lambda row: row["id"])}
     missing = tested - rows.keys()
     if missing:
         raise InputError(
-            f"{folder} is not complete: {len(missing)} of {len(tested)} test "
+            f"{run.path} is not complete: {len(missing)} of {len(tested)} test "
             "utterances have no prediction; give its training command again"
         )
     if numbers is not None:
         rows = {name: row for name, row in rows.items() if name in tested}
-    return Answers(folder, folds, rows)
+    return Predictions(run.path, folds, rows)
 
 
-def read_settings(folder):
-    """Reads a run's ``settings.json``.
-
-    Arguments
-    ---------
-    folder : Path
-        The run's.
-
-    Returns
-    -------
-    dict
-    """
-    path = folder / "settings.json"
-    if not path.is_file():
-        raise InputError(f"{folder}: there is no settings.json; it is no run")
-    return read_json(path)
-
-
-def check_alike(runs):
-    """Refuses runs that cannot be paired utterance by utterance.
+def check_comparable(runs):
+    """Refuses runs that cannot be compared utterance by utterance.
 
     Arguments
     ---------
-    runs : list of Answers
-        Compared with the first.
+    runs : list of Predictions
+        Each is checked against the first.
 
     Raises
     ------
@@ -160,7 +132,7 @@ def check_alike(runs):
         If utterances, true labels, speakers or folds differ.
     """
     for run in runs[1:]:
-        reason = _why_unlike(runs[0], run)
+        reason = _why_not(runs[0], run)
         if reason:
             raise InputError(
                 f"{runs[0].folder} and {run.folder} cannot be compared: "
@@ -169,12 +141,12 @@ def check_alike(runs):
 
 
 def mean_confusions(runs, labels):
-    """Each speaker's confusion matrix, averaged over the seeds of a run.
+    """Averages each speaker's confusion matrix over the seeds of a run.
 
     Arguments
     ---------
-    runs : list of Answers
-        One a seed, to the same utterances.
+    runs : list of Predictions
+        One a seed, of the same utterances.
     labels : sequence of str
         In index order.
 
@@ -187,32 +159,15 @@ def mean_confusions(runs, labels):
     return np.mean(each, axis=0)
 
 
-def _check_settings(folders):
-    first, *others = (_flat(read_settings(f)) for f in folders)
-    for folder, other in zip(folders[1:], others, strict=True):
-        for key in sorted(first.keys() | other.keys()):
-            if first.get(key) != other.get(key):
-                raise InputError(
-                    f"{folders[0]} and {folder} are seeds of different runs: "
-                    f"{key}={first.get(key)} and {other.get(key)}; remove one"
-                )
-
-
-def _flat(settings):
-    pairs = {**settings, **settings["hyperparams"]}
-    left_out = ("hyperparams", "seed", "__set_seed")
-    return {key: pairs[key] for key in pairs if key not in left_out}
-
-
-def _why_unlike(one, other):
+def _why_not(one, other):
     odd = sorted(one.rows.keys() ^ other.rows.keys())
     if odd:
         return f"utterance {odd[0]!r} is tested in one of them only"
     for name, row in one.rows.items():
         for key in ("label", "speaker"):
-            mine, its = row[key], other.rows[name][key]
-            if mine != its:
-                return f"the {key} of {name!r} is {mine!r} and {its!r}"
+            first, second = row[key], other.rows[name][key]
+            if first != second:
+                return f"the {key} of {name!r} is {first!r} and {second!r}"
     if one.folds != other.folds:
         return "their folds differ; train both with one protocol and split_seed"
     return None

@@ -12,6 +12,19 @@ CONDITION = ("corpus", "protocol", "backbone")
 LEVELS = (*CONDITION, "model", "seed")
 SHAPE = "results/" + "/".join(f"<{level}>" for level in LEVELS)
 
+# A resumed run may change these keys of hyperparams.yaml. The precision that
+# was chosen is in settings.json.
+FREE_KEYS = (
+    "data_folder",
+    "results_folder",
+    "features_folder",
+    "fold",
+    "jobs",
+    "launcher",
+    "ray_address",
+    "precision",
+)
+
 
 @dataclass(frozen=True)
 class FoldFolder:
@@ -139,8 +152,7 @@ class RunFolder:
     @property
     def condition(self):
         """Corpus, protocol and backbone, as the folders above are named."""
-        names = self.path.absolute().parts[-5:-2]
-        return dict(zip(CONDITION, names, strict=True))
+        return condition_of(self.path.parent)
 
     def fold(self, number):
         """The :class:`FoldFolder` of a fold; folds count from 1."""
@@ -162,7 +174,7 @@ class RunFolder:
         InputError
             If it is not there or no YAML.
         """
-        return plain(read_yaml(self._existing(self.hyperparams)))
+        return plain(read_yaml(self.existing(self.hyperparams)))
 
     def read_json(self, path):
         """The content of one of the JSON files above.
@@ -172,9 +184,16 @@ class RunFolder:
         InputError
             If it is not there.
         """
-        return read_json(self._existing(path))
+        return read_json(self.existing(path))
 
-    def _existing(self, path):
+    def existing(self, path):
+        """One of the paths above.
+
+        Raises
+        ------
+        InputError
+            If it is not there.
+        """
         if not path.exists():
             raise InputError(
                 f"{path}: is not there; the training has not ended, or it was "
@@ -192,6 +211,63 @@ def model_folder(results_folder, corpus, protocol, backbone, model):
     ('results', 'URDU', 'random', 'fbank', 'pts_snn')
     """
     return Path(results_folder, corpus, protocol, backbone, model)
+
+
+def fixed_keys(hyperparams):
+    """The keys that a resumed run cannot change, with their values.
+
+    Example
+    -------
+    >>> fixed_keys({"lr": 0.1, "jobs": 2})
+    {'lr': 0.1}
+    """
+    return {k: v for k, v in hyperparams.items() if k not in FREE_KEYS}
+
+
+def condition_of(folder):
+    """Corpus, protocol and backbone, as the folders above a model are named.
+
+    Arguments
+    ---------
+    folder : Path
+        Of :func:`model_folder`.
+
+    Returns
+    -------
+    dict
+        With the keys of :data:`CONDITION`.
+    """
+    names = Path(folder).absolute().parts[-4:-1]
+    return dict(zip(CONDITION, names, strict=True))
+
+
+def seeds_file(folder):
+    """JSON of a model's folder; what its seeds gave together."""
+    return Path(folder, "seeds.json")
+
+
+def record_file(folder, name):
+    """JSON beside the folders of a set's models; what the set gave.
+
+    Arguments
+    ---------
+    folder : Path
+        Of :func:`model_folder`, any of the set's models.
+    name : str
+        The set's.
+
+    Example
+    -------
+    >>> model = model_folder("results", "URDU", "random", "fbank", "pts_snn")
+    >>> record_file(model, "table4").as_posix()
+    'results/URDU/random/fbank/table4.json'
+    """
+    return Path(folder).with_name(f"{name}.json")
+
+
+def record_files(results_folder):
+    """The files of :func:`record_file` below a results folder, sorted."""
+    return sorted(Path(results_folder).glob("*/*/*/*.json"))
 
 
 def runs_of(folder):

@@ -1,37 +1,64 @@
-"""How sure a figure is: bootstrap and permutation, both over speakers.
+"""How sure a value is: intervals, p values and standard deviations.
 
-Utterances of one speaker are right or wrong together, so the speaker is what
-is drawn or swapped; over utterances, intervals would be too narrow. What the
-training itself varies by (seed, folds) is not in them.
+Intervals and p values resample speakers, not utterances: the utterances of one
+speaker tend to be right or wrong together, and over utterances the intervals
+would be too narrow. They do not contain the variation over seeds and folds,
+which standard deviations show.
+
+``scipy.stats.bootstrap`` and ``permutation_test`` do the same and draw other
+random numbers, so that published values would change. The tests compare them
+with ours.
 """
 
 from itertools import product
+from statistics import stdev
 
 import numpy as np
 
 EXACT_UP_TO = 14  # speakers: 16,384 patterns of signs
 
 
+def sample_std(values):
+    """The standard deviation of a sample (n - 1).
+
+    Arguments
+    ---------
+    values : list of float
+        One or more.
+
+    Returns
+    -------
+    float or None
+        None for one value, which has no spread.
+
+    Example
+    -------
+    >>> sample_std([1.0, 2.0, 3.0]), sample_std([1.0])
+    (1.0, None)
+    """
+    return stdev(values) if len(values) > 1 else None
+
+
 def bootstrap_intervals(scores, counts, draws=2000, level=0.95, seed=1):
     """Percentile bootstrap over speakers (Efron, 1979).
 
-    In each draw as many speakers as there are come with replacement, each
-    with all their utterances. With few speakers the intervals are too narrow:
-    in simulation (``tests/unittests/test_uncertainty.py``) those of "95 %"
-    hold the truth in 93 to 95 % of cases with 20 speakers, in 85 to 88 % with
-    six.
+    Each draw takes as many speakers as there are, with replacement, each with
+    all utterances. With few speakers the intervals are too narrow: in
+    simulation (``tests/unittests/evaluation/test_uncertainty.py``) intervals
+    of 95 % contain the true value in 93 to 95 % of cases with 20 speakers,
+    and in 85 to 88 % with six.
 
     Arguments
     ---------
     scores : callable
         Takes sums of ``counts`` over speakers, [draws, ...]; returns a dict
-        of [draws].
+        of name to [draws].
     counts : numpy.ndarray
-        What is summed over speakers, [speakers, ...].
+        Each speaker's counts, [speakers, ...], like confusion matrices.
     draws : int
         Number of resamples.
     level : float
-        Share of them inside the interval.
+        Share of the resamples inside the interval.
     seed : int
         Of the draws.
 
@@ -62,10 +89,10 @@ def bootstrap_intervals(scores, counts, draws=2000, level=0.95, seed=1):
 def sign_flip_p(differences, draws=10_000, seed=1):
     """Two-sided p value of a paired permutation test.
 
-    If two runs are equally good, a speaker's answers might as well be swapped
-    between them, which turns the sign of that speaker's difference. All 2^n
-    patterns are counted up to 14 speakers; above, ``draws`` random ones and
-    the one observed (Phipson and Smyth, 2010, arXiv:1603.05766).
+    If two runs are equally good, a speaker's predictions can be swapped
+    between them, which changes the sign of that speaker's difference. Up to
+    14 speakers all 2^n patterns of signs are counted; above, ``draws`` random
+    patterns and the observed one (Phipson and Smyth, 2010, arXiv:1603.05766).
 
     Arguments
     ---------
@@ -88,7 +115,7 @@ def sign_flip_p(differences, draws=10_000, seed=1):
     """
     differences = np.asarray(differences, dtype=float)
     n = len(differences)
-    # What is equal but for rounding counts as equal.
+    # Sums that differ only by rounding count as equal.
     observed = abs(differences.sum()) - 1e-12
     if n <= EXACT_UP_TO:
         signs = np.array(list(product((1, -1), repeat=n)))

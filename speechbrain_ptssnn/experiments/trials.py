@@ -15,8 +15,10 @@ from pathlib import Path
 from speechbrain_ptssnn.corpora.registry import find_corpus
 from speechbrain_ptssnn.energy.measure import write_energy
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.evaluation.run_folder import record_file
+from speechbrain_ptssnn.experiments.record import collect
 from speechbrain_ptssnn.experiments.sets import check_rates, read_set
-from speechbrain_ptssnn.experiments.table import collect, table
+from speechbrain_ptssnn.experiments.table import table
 from speechbrain_ptssnn.recipe import train
 from speechbrain_ptssnn.training.arguments import Arguments
 from speechbrain_ptssnn.training.command import read_command
@@ -206,25 +208,25 @@ def _collect(experiments, rows):
 
 def _show(experiments, rows, as_markdown):
     """Prints what is done and writes it beside the models' folders."""
-    outcome = _collect(experiments, rows)
-    print(f"\n{table(outcome, as_markdown)}")
-    place = next(iter(rows.values()))[0].folder.parent
-    if place.is_dir():
-        path = place / f"{experiments.name}.json"
-        write_text(path, json.dumps(outcome, indent=2))
+    record = _collect(experiments, rows)
+    print(f"\n{table(record, as_markdown)}")
+    model = next(iter(rows.values()))[0].folder
+    path = record_file(model, experiments.name)
+    if path.parent.is_dir():
+        write_text(path, json.dumps(record.to_dict(), indent=2))
         print(f"\n{path}")
 
 
-def _count_operations(outcome):
+def _count_operations(record):
     """Measures the first seed's run of what is shown and lacks its energy, or
     has that of other folds.
     """
-    for row in outcome["rows"]:
-        figures = row["figures"]
-        if not figures:
+    for row in record.rows:
+        values = row.values
+        if not values:
             continue
-        energy, seed = figures["energy"], next(iter(figures["seeds"]))
-        if not energy or not {*figures["folds_done"]} <= {*energy["folds"]}:
-            run_folder = Path(row["folder"], seed)
+        energy, seed = values.energy, next(iter(values.seeds))
+        if not energy or not {*values.folds_done} <= {*energy.folds}:
+            run_folder = Path(row.folder, seed)
             print(f"operations of {run_folder}", flush=True)
             write_energy(run_folder)

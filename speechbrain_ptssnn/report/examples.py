@@ -9,8 +9,7 @@ import torch
 
 from speechbrain_ptssnn.audio import load_audio
 from speechbrain_ptssnn.corpora.common import Utterance
-from speechbrain_ptssnn.evaluation.run_folder import RunFolder
-from speechbrain_ptssnn.evaluation.summary import read_predictions
+from speechbrain_ptssnn.evaluation.predictions import read_predictions
 from speechbrain_ptssnn.nnet.monitor import LayerRecorder
 
 SECONDS = 5  # the report shows and plays at most so much of an utterance
@@ -141,7 +140,7 @@ def examples(run):
         The utterances of :func:`pick`.
     """
     number, labels = run.summary["folds_done"][0], run.summary["labels"]
-    rows = read_predictions(RunFolder(run.folder).fold(number).predictions)
+    rows = read_predictions(run.files.fold(number).predictions)
     head, features = run.load(number)
     audio = run.store.audio
     result = []

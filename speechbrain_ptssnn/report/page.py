@@ -11,8 +11,7 @@ from pathlib import Path
 import matplotlib
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from speechbrain_ptssnn.evaluation.run_folder import RunFolder
-from speechbrain_ptssnn.evaluation.summary import (
+from speechbrain_ptssnn.evaluation.summary_table import (
     collapse_warnings,
     firing_rows,
     interval_note,
@@ -62,7 +61,7 @@ def write_report(runs, output=None, features_folder=None):
         If a folder holds no finished fold, or a file of the run is missing.
     """
     opened = [TrainedRun(folder, features_folder) for folder in runs]
-    path = Path(output or RunFolder(opened[0].folder).report)
+    path = Path(output or opened[0].files.report)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, report(opened))
     return path
@@ -83,7 +82,7 @@ def report(runs):
     """
     run = runs[0]
     named = {f"run {k}": each for k, each in enumerate(runs, 1)}
-    files = RunFolder(run.folder)
+    files = run.files
     with matplotlib.rc_context(plots.STYLE):
         return _template().render(
             summary=run.summary,
@@ -148,7 +147,7 @@ def _energy(named):
     """The table and the figure of the section "Accuracy against energy"."""
     energies = {}
     for name, run in named.items():
-        files = RunFolder(run.folder)
+        files = run.files
         if files.energy.exists():
             energies[name] = files.read_json(files.energy)
     drawn = plots.energy_figure(

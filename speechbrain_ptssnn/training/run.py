@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from speechbrain_ptssnn.corpora.manifests import write_manifest
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.evaluation.run_folder import RunFolder
+from speechbrain_ptssnn.evaluation.run_folder import RunFolder, fixed_keys
 from speechbrain_ptssnn.evaluation.summary import summarize
 from speechbrain_ptssnn.features.store import FeatureStore
 from speechbrain_ptssnn.training.command import Command
@@ -26,19 +26,6 @@ RESULT_OPTIONS = (
     "optimizer_step_limit",
     "remove_vector_weight_decay",
     "skip_nonfinite_grads",
-)
-
-# A resumed run may change these keys. The precision that was chosen is among
-# the options.
-FREE_KEYS = (
-    "data_folder",
-    "results_folder",
-    "features_folder",
-    "fold",
-    "jobs",
-    "launcher",
-    "ray_address",
-    "precision",
 )
 
 
@@ -145,8 +132,8 @@ class Run:
         if not files.settings.exists():
             return
         old, new = read_json(files.settings), self._settings()
-        old["hyperparams"] = _fixed_keys(files.read_hyperparams())
-        new["hyperparams"] = _fixed_keys(plain(YAML().load(self.text)))
+        old["hyperparams"] = fixed_keys(files.read_hyperparams())
+        new["hyperparams"] = fixed_keys(plain(YAML().load(self.text)))
         for key in ("hyperparams", *new):
             what = _difference(key, old.get(key), new[key])
             if what:
@@ -166,7 +153,7 @@ class Run:
         parameters = self.hparams["head"].parameters()
         trainable = sum(p.numel() for p in parameters if p.requires_grad)
         return summarize(
-            self.files.path,
+            self.files,
             self.labels,
             **self.facts,
             trainable_params=trainable,
@@ -184,10 +171,6 @@ class Run:
             "processes": command.processes,
             "version": version("speechbrain-ptssnn"),
         }
-
-
-def _fixed_keys(hyperparams):
-    return {k: v for k, v in hyperparams.items() if k not in FREE_KEYS}
 
 
 def _difference(key, old, new):

@@ -11,7 +11,7 @@ from speechbrain.utils.data_pipeline import provides, takes
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.epoch_loop import EpochCounter
 
-from speechbrain_ptssnn.evaluation.summary import write_predictions
+from speechbrain_ptssnn.evaluation.predictions import write_predictions
 from speechbrain_ptssnn.inference import save_bundle
 from speechbrain_ptssnn.training.brain import SERBrain, best_validation
 from speechbrain_ptssnn.training.checkpoints import CompleteCheckpointer

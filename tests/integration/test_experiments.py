@@ -8,7 +8,7 @@ import pytest
 
 from speechbrain_ptssnn.cli import main
 from speechbrain_ptssnn.evaluation.compare import compare
-from speechbrain_ptssnn.evaluation.summary import read_predictions
+from speechbrain_ptssnn.evaluation.predictions import read_predictions
 from speechbrain_ptssnn.experiments import trials
 from speechbrain_ptssnn.training.arguments import Arguments
 from write_results import BEGIN, END

@@ -1,55 +1,85 @@
 """The measured tables: order, what is missing, where they stand."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
+from speechbrain_ptssnn.experiments.record import (
+    Difference,
+    Energy,
+    Latency,
+    Record,
+    RowRecord,
+    ScoreDifference,
+    TriedRate,
+    Values,
+)
 from write_results import (
     BEGIN,
     END,
+    ROOT,
     main,
     section,
     tables,
     with_section,
 )
 
-FIGURES = {
-    "trainable_params": 1234,
-    "epochs": 30,
-    "lr": "0.001",
-    "folds": 10,
-    "folds_done": [1, 2],
-    "seeds": {"1": {}, "2": {}},
-    "WA": 0.5,
-    "UA": 0.25,
-    "WA_std": 0.0123,
-    "UA_std": None,
-    "interval_95": {"WA": [0.4, 0.6], "UA": None},
-    "majority": {"WA": 0.1},
-    "speaker_oracle": {"WA": 0.9},
-    "n_speakers": 6,
-    "is_complete": True,
-    "energy": {"folds": [1], "channels": 160, "frames": 226, "mJ": 0.1236},
-    "latency": {"frames": 226, "threads": 1, "processor": "X", "ms": 2.345},
-}
-ROW = {
-    "name": "PTS-SNN",
-    "folder": "URDU/random/fbank/pts_snn",
-    "head": "pts_snn.yaml",
-    "overrides": {},
-    "paper": {"WA": 73.34},
-    "rates": [{"lr": "0.001", "valid_UA": 0.7, "runs": 4}],
-    "figures": FIGURES,
-    "difference": None,
-    "why_not": None,
-}
-RECORD = {
-    "set": "table4",
-    "title": "Adaptations",
-    "reference": "PTS-SNN",
-    "corpus": "URDU",
-    "protocol": "random",
-    "backbone": "fbank",
-    "rows": [ROW],
-}
+VALUES = Values(
+    corpus="URDU",
+    protocol="random",
+    backbone="fbank",
+    model="pts_snn",
+    folds=10,
+    labels=["a", "b"],
+    epochs=30,
+    lr="0.001",
+    is_complete=True,
+    trainable_params=1234,
+    n_utterances=8,
+    n_speakers=6,
+    folds_done=[1, 2],
+    seeds={"1": {}, "2": {}},
+    WA=0.5,
+    UA=0.25,
+    WA_std=0.0123,
+    UA_std=None,
+    interval_95={"WA": [0.4, 0.6], "UA": None},
+    majority={"WA": 0.1},
+    speaker_oracle={"WA": 0.9},
+    energy=Energy(folds=[1], channels=160, frames=226, mJ=0.1236),
+    latency=Latency(226, threads=1, processor="X", ms=2.345, low=2, high=3),
+    git_revisions=[],
+)
+RATE = TriedRate("0.001", 0.7, 4)
+ROW = RowRecord(
+    name="PTS-SNN",
+    folder="URDU/random/fbank/pts_snn",
+    head="pts_snn.yaml",
+    overrides={},
+    paper={"WA": 73.34},
+    rates=[RATE],
+    values=VALUES,
+    difference=None,
+    why_not=None,
+)
+RECORD = Record(
+    set="table4",
+    title="Adaptations",
+    reference="PTS-SNN",
+    corpus="URDU",
+    protocol="random",
+    backbone="fbank",
+    rows=[ROW],
+)
+
+
+def with_rows(*rows, **changes):
+    return replace(RECORD, rows=list(rows), **changes)
+
+
+def with_values(row, **changes):
+    return replace(row, values=replace(row.values, **changes))
 
 
 def test_a_row_says_what_its_record_says():
@@ -66,48 +96,43 @@ def test_a_row_says_what_its_record_says():
     ):
         assert remark in text
     assert "part of the corpus" not in text
-    bare = {
-        **FIGURES,
-        "interval_95": None,
-        "energy": None,
-        "latency": None,
-        "is_complete": False,
-    }
-    text = tables([{**RECORD, "rows": [{**ROW, "figures": bare}]}])
+    bare = with_values(
+        ROW, interval_95=None, energy=None, latency=None, is_complete=False
+    )
+    text = tables([with_rows(bare)])
     assert "| 25.00% | - | 73.34% | 1,234 | - | - | 0.001 |" in text
     assert "mJ:" not in text and "ms:" not in text
     assert "Of a part of the corpus" in text
 
 
 def test_rows_say_where_they_were_trained():
-    here = {**ROW, "figures": {**FIGURES, "devices": ["CPU"]}}
-    there = {**ROW, "name": "LIF", "figures": {**FIGURES, "devices": ["GPU"]}}
-    assert "- Trained on CPU.\n" in tables([{**RECORD, "rows": [here]}])
-    text = tables([{**RECORD, "rows": [here, there]}])
+    here = with_values(ROW, devices=["CPU"])
+    there = with_values(replace(ROW, name="LIF"), devices=["GPU"])
+    assert "- Trained on CPU.\n" in tables([with_rows(here)])
+    text = tables([with_rows(here, there)])
     assert "- Trained on CPU: PTS-SNN.\n- Trained on GPU: LIF.\n" in text
     assert "Trained on" not in tables([RECORD])  # an old record
 
 
 def test_seeds_that_were_left_out_are_named():
-    figures = {**FIGURES, "left_out": [3, 4]}
-    text = tables([{**RECORD, "rows": [{**ROW, "figures": figures}]}])
+    text = tables([with_rows(with_values(ROW, left_out=[3, 4]))])
     assert "- PTS-SNN: seeds left out, with fewer folds done: 3, 4." in text
     assert "left out" not in tables([RECORD])
 
 
 def test_of_several_rates_all_are_named():
-    rates = [*ROW["rates"], {"lr": "0.01", "valid_UA": 0.6, "runs": 4}]
-    text = tables([{**RECORD, "rows": [{**ROW, "rates": rates}]}])
+    rates = [RATE, TriedRate("0.01", 0.6, 4)]
+    text = tables([with_rows(replace(ROW, rates=rates))])
     assert "- PTS-SNN, lr (valid UA): 0.001 (70.00%), 0.01 (60.00%)." in text
 
 
 def test_tables_are_by_corpus_protocol_backbone_and_set():
-    other = {**RECORD, "corpus": "EMOVO"}
-    unseen = {**RECORD, "protocol": "speaker"}
-    ablations = {**RECORD, "set": "table5", "title": "Ablations"}
+    other = replace(RECORD, corpus="EMOVO")
+    unseen = replace(RECORD, protocol="speaker")
+    ablations = replace(RECORD, set="table5", title="Ablations")
     text = tables([RECORD, unseen, ablations, other])
-    heads = [row for row in text.splitlines() if row.startswith("### ")]
-    assert heads == [
+    titles = [row for row in text.splitlines() if row.startswith("### ")]
+    assert titles == [
         "### Adaptations: EMOVO, random folds, fbank",
         "### Adaptations: URDU, random folds, fbank",
         "### Ablations: URDU, random folds, fbank",
@@ -115,44 +140,40 @@ def test_tables_are_by_corpus_protocol_backbone_and_set():
     ]
 
 
-PROBE = {
-    **ROW,
-    "name": "probe",
-    "head": "linear_probe.yaml",
-    "paper": {},
-    "figures": {**FIGURES, "WA": 0.254, "interval_95": None},
-    "difference": {
-        "folds": [1],
-        "WA": {"value": -0.246, "interval_95": [-0.3, -0.2], "p": 0.031},
-    },
-}
+LOSS = ScoreDifference(-0.246, [-0.3, -0.2], 0.031)
+PROBE = replace(
+    with_values(ROW, WA=0.254, interval_95=None),
+    name="probe",
+    head="linear_probe.yaml",
+    paper={},
+    difference=Difference([1], LOSS, LOSS),
+)
 
 
 def lines_of(text, start):
     return [line for line in text.splitlines() if line.startswith(start)]
 
 
-def whole(row, **figures):
-    return {**row, "figures": {**row["figures"], "folds": 2, **figures}}
+def whole(row, **changes):
+    return with_values(row, folds=2, **changes)
 
 
-def test_the_overview_has_a_line_a_place_and_a_column_a_model():
-    full = {**whole(ROW), "name": "Full Model"}
-    bare = {**whole(PROBE, seeds={"1": {}}), "head": "shift.yaml"}
-    unsure = {"WA": {**PROBE["difference"]["WA"], "p": 0.05}}
-    table5 = {**RECORD, "set": "table5", "reference": "Full Model"}
+def test_the_overview_has_a_line_a_condition_and_a_column_a_model():
+    full = replace(whole(ROW), name="Full Model")
+    bare = replace(
+        whole(PROBE, seeds={"1": {}}), name="shift", head="shift.yaml"
+    )
+    p_of_5 = Difference([1], replace(LOSS, p=0.05), LOSS)
+    unsure = replace(whole(PROBE), difference=p_of_5)
     text = section(
         [
-            {**table5, "rows": [full, {**bare, "name": "shift"}]},
-            {
-                **RECORD,
-                "rows": [{**whole(PROBE), "difference": unsure}, whole(ROW)],
-            },
-            {**RECORD, "corpus": "EMOVO", "rows": [whole(PROBE)]},
+            with_rows(full, bare, set="table5", reference="Full Model"),
+            with_rows(unsure, whole(ROW)),
+            with_rows(whole(PROBE), corpus="EMOVO"),
         ]
     )
-    (heads,) = lines_of(text, "| corpus,")
-    assert heads == (
+    (header,) = lines_of(text, "| corpus,")
+    assert header == (
         "| corpus, folds, backbone | probe | PTS-SNN | shift | oracle | seeds |"
     )
     (urdu,) = lines_of(text, "| URDU")
@@ -167,24 +188,20 @@ def test_the_overview_has_a_line_a_place_and_a_column_a_model():
 
 
 @pytest.mark.parametrize(
-    "figures", [None, FIGURES, {**FIGURES, "folds": 2, "is_complete": False}]
+    "values", [None, VALUES, replace(VALUES, folds=2, is_complete=False)]
 )
-def test_what_is_not_whole_is_not_in_the_overview(figures):
-    partial = {**PROBE, "figures": figures}
-    text = section([{**RECORD, "rows": [whole(ROW), partial]}])
+def test_what_is_not_whole_is_not_in_the_overview(values):
+    partial = replace(PROBE, values=values)
+    text = section([with_rows(whole(ROW), partial)])
     (line,) = lines_of(text, "| URDU")
     assert "| 50.0 (40.0 to 60.0) | - | 90.0 |" in line
-    assert "| URDU" not in section([{**RECORD, "rows": [partial]}])
+    assert "| URDU" not in section([with_rows(partial)])
 
 
 def test_rows_are_not_starred_for_another_reference_than_the_one_shown():
     for other in ({"lr": "0.003"}, {"seeds": {"1": {}}}):
-        ablations = {
-            **RECORD,
-            "set": "table5",
-            "rows": [whole(ROW, **other), whole(PROBE)],
-        }
-        text = section([{**RECORD, "rows": [whole(ROW)]}, ablations])
+        ablations = with_rows(whole(ROW, **other), whole(PROBE), set="table5")
+        text = section([with_rows(whole(ROW)), ablations])
         (line,) = lines_of(text, "| URDU")
         assert line == (
             "| URDU, random, `fbank` | 50.0 (40.0 to 60.0) | 90.0 | 2 |"
@@ -192,8 +209,8 @@ def test_rows_are_not_starred_for_another_reference_than_the_one_shown():
 
 
 def test_readme_has_the_cost_of_peers_that_were_measured():
-    undone = {**ROW, "name": "DST", "figures": None}
-    text = section([{**RECORD, "set": "peers", "rows": [ROW, PROBE, undone]}])
+    undone = replace(ROW, name="DST", values=None)
+    text = section([with_rows(ROW, PROBE, undone, set="peers")])
     assert lines_of(text, "| PTS-SNN") == [
         "| PTS-SNN | 50.00% | 40.0 to 60.0% | - | - | 1,234 | 0.124 | 2.35 | "
         "2 | 2 of 10 |"
@@ -212,13 +229,13 @@ def test_readme_has_the_cost_of_peers_that_were_measured():
 
 def test_what_the_paper_measures_and_we_do_not_has_its_command():
     done = {"backbone": "emotion2vec_base", "corpus": "IEMOCAP"}
-    by_speaker = {**RECORD, **done, "protocol": "speaker"}
+    by_speaker = replace(RECORD, **done, protocol="speaker")
     assert "--corpus=IEMOCAP --protocol=session" in section([by_speaker])
-    session = {**RECORD, **done, "protocol": "session"}
+    session = replace(RECORD, **done, protocol="session")
     assert "--corpus=IEMOCAP" not in section([session])
     for undone in (
-        {**session, "set": "kappa"},
-        {**session, "rows": [ROW, {**ROW, "figures": None}]},
+        replace(session, set="kappa"),
+        replace(session, rows=[ROW, replace(ROW, values=None)]),
     ):
         text = section([undone])
         assert "--corpus=IEMOCAP" in text
@@ -233,7 +250,7 @@ def test_without_its_two_comments_a_readme_is_left_alone(text, tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text(text)
     with pytest.raises(
-        SystemExit, match=r"README.md: needs the lines"
+        SystemExit, match=r"README.md: must hold the lines"
     ) as error:
         main([f"--readme={readme}", f"--records={tmp_path}"])
     assert "\n" not in str(error.value)
@@ -249,3 +266,13 @@ def test_the_section_replaces_itself_only():
 def test_a_folder_without_tables_is_refused(tmp_path):
     with pytest.raises(SystemExit, match=r"experiments writes them"):
         main([str(tmp_path), f"--records={tmp_path}"])
+
+
+def test_records_are_read_and_written_as_they_are():
+    for path in sorted((ROOT / "docs" / "results").glob("*.json")):
+        content = json.loads(path.read_text())
+        for row in content["rows"]:
+            if row["figures"]:  # old records lack these two
+                row["figures"].setdefault("left_out", [])
+                row["figures"].setdefault("devices", [])
+        assert Record.from_dict(content).to_dict() == content

@@ -7,7 +7,7 @@ import pytest
 from speechbrain_ptssnn.corpora.folds import KFold
 from speechbrain_ptssnn.corpora.urdu import LABELS, RELEASE
 from speechbrain_ptssnn.evaluation.chance_levels import (
-    confounds,
+    chance_levels,
     speaker_labels,
 )
 
@@ -26,19 +26,19 @@ FOLDS = [
 def test_guesses_are_those_worked_by_hand():
     # Of k2 k3 m1, k1 l1 l2 (a b b, a b b) the majority guess says b each
     # time, the oracle a a b, a b b.
-    both = confounds(MANIFEST, FOLDS, ["a", "b"])
+    both = chance_levels(MANIFEST, FOLDS, ["a", "b"])
     assert both["majority"] == pytest.approx({"WA": 4 / 6, "UA": 1 / 2})
     assert both["speaker_oracle"] == pytest.approx(
         {"WA": 5 / 6, "UA": (1 + 3 / 4) / 2}
     )
-    first = confounds(MANIFEST, FOLDS[:1], ["a", "b"])
+    first = chance_levels(MANIFEST, FOLDS[:1], ["a", "b"])
     assert first["speaker_oracle"]["WA"] == pytest.approx(2 / 3)
 
 
 def test_ties_go_to_the_first_label_whatever_the_order_of_training():
     fold = {"train": ["k3", "k2"], "valid": [], "test": ["k1"]}
     for labels, share in ((["a", "b"], 1), (["b", "a"], 0)):
-        scores = confounds(MANIFEST, [fold], labels)
+        scores = chance_levels(MANIFEST, [fold], labels)
         assert scores["majority"]["WA"] == share
         assert scores["speaker_oracle"]["WA"] == share
 
@@ -54,7 +54,7 @@ def test_urdu_says_who_speaks(shared_data):
     oracle = {}
     for unit in ("utterance", "speaker"):
         folds = KFold(10, unit, seed=1234).split(utterances)
-        scores = confounds(manifest, list(map(asdict, folds)), LABELS)
+        scores = chance_levels(manifest, list(map(asdict, folds)), LABELS)
         oracle[unit] = scores["speaker_oracle"]["WA"]
         unseen = scores["majority"] == scores["speaker_oracle"]
         assert unseen == (unit == "speaker")

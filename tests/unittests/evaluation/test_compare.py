@@ -5,8 +5,8 @@ import json
 import pytest
 
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.evaluation.compare import compare, main, table
-from speechbrain_ptssnn.evaluation.summary import write_predictions
+from speechbrain_ptssnn.evaluation.compare import compare, table
+from speechbrain_ptssnn.evaluation.predictions import write_predictions
 
 LABELS = ("a", "b")
 # Utterances k1 ... m2 of the speakers k, l, m.
@@ -23,22 +23,23 @@ FOLDS = {
 
 @pytest.fixture
 def make(tmp_path):
-    def make(name, said, true=TRUE, folds=FOLDS, lr="0.1"):
+    def make(name, predictions, true=TRUE, folds=FOLDS):
         folder = tmp_path / name
         folder.mkdir(parents=True)
-        (folder / "settings.json").write_text(
-            json.dumps({"hyperparams": {"seed": name[-1], "lr": lr}})
-        )
+        (folder / "settings.json").write_text("{}")
+        (folder / "hyperparams.yaml").write_text(f"seed: {name[-1]}\n")
         (folder / "folds.json").write_text(json.dumps(folds))
         rows = [
             {
                 "id": name,
                 "speaker": name[0],
                 "label": label,
-                "prediction": guess,
+                "prediction": prediction,
                 **{f"p_{each}": "0.5" for each in LABELS},
             }
-            for (name, label), guess in zip(true.items(), said, strict=False)
+            for (name, label), prediction in zip(
+                true.items(), predictions, strict=False
+            )
         ]
         write_predictions(folder / "predictions.csv", rows, LABELS)
         return folder
@@ -50,7 +51,7 @@ def make(tmp_path):
 A, B = "aaabbb", "abaaaa"
 
 
-def test_figures_are_those_worked_by_hand(make):
+def test_values_are_those_worked_by_hand(make):
     comparison = compare(make("A/1", A), make("B/1", B))
     a, b = comparison["A"], comparison["B"]
     assert (a["WA"], b["WA"]) == pytest.approx((5 / 6, 3 / 6))
@@ -86,10 +87,8 @@ def test_seeds_count_with_the_share_of_them_that_is_right(make):
     assert "right more often in A: 3 utterances" in text
 
 
-def test_command_prints_a_table_and_writes_json(make, tmp_path, capsys):
-    runs = [str(make("A", A)), str(make("B", B))]
-    main([*runs, f"--json={tmp_path / 'c.json'}"])
-    text = " ".join(capsys.readouterr().out.split())
+def test_table_shows_the_comparison(make):
+    text = " ".join(table(compare(make("A", A), make("B", B))).split())
     for shown in (
         "test utterances: 6, speakers: 3, folds: 2",
         "WA 83.33% 50.00% +33.33% +0.0 to +50.0% 0.5000",
@@ -97,9 +96,6 @@ def test_command_prints_a_table_and_writes_json(make, tmp_path, capsys):
         "the smallest p that so few speakers allow: 0.2500",
     ):
         assert shown in text
-    assert json.loads((tmp_path / "c.json").read_text()) == compare(*runs)
-    with pytest.raises(SystemExit):
-        main([*runs, "--json=nowhere/c.json"])
 
 
 def test_smallest_p_is_told_where_nothing_could_be_significant(make):
@@ -114,7 +110,7 @@ def test_smallest_p_is_told_where_nothing_could_be_significant(make):
     assert "the smallest p" not in text(6)  # 2 / 64 = 0.03
 
 
-def test_runs_that_can_not_be_paired_are_refused(make, tmp_path):
+def test_runs_that_cannot_be_paired_are_refused(make, tmp_path):
     a = make("A", A)
     fewer = {name: label for name, label in TRUE.items() if name != "m2"}
     one_fold = {"1": FOLDS["1"], "2": {**FOLDS["2"], "test": list(fewer)[2:]}}
@@ -130,20 +126,21 @@ def test_runs_that_can_not_be_paired_are_refused(make, tmp_path):
     others[tmp_path / "none"] = "none is not complete: 6 of 6"
     for other, message in others.items():
         for pair in ((a, other), (other, a)):
-            with pytest.raises(SystemExit, match=message) as error:
-                main(list(map(str, pair)))
+            with pytest.raises(InputError, match=message) as error:
+                compare(*pair)
             assert "\n" not in str(error.value)
 
 
 def test_seeds_whose_folds_differ_are_refused(make):
     a = make("A/1", A)
     make("A/2", A, folds={"1": FOLDS["2"], "2": FOLDS["1"]})
-    with pytest.raises(SystemExit, match=r"A/1 and .*A/2 cannot be compared"):
-        main([str(a.parent), str(a)])
+    with pytest.raises(InputError, match=r"A/1 and .*A/2 cannot be compared"):
+        compare(a.parent, a)
 
 
 def test_seeds_of_different_settings_are_not_averaged(make):
     make("A/1", A)
-    seeds = make("A/2", A, lr="0.2").parent
-    with pytest.raises(InputError, match=r"different runs: lr=0.1 and 0.2"):
-        compare(make("B/1", B), seeds)
+    other = make("A/2", A)
+    (other / "hyperparams.yaml").write_text("seed: 2\nlr: 0.2\n")
+    with pytest.raises(InputError, match=r"different runs: lr=None and 0.2"):
+        compare(make("B/1", B), other.parent)

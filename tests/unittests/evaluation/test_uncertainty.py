@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from scipy.stats import permutation_test
+from scipy.stats import bootstrap, permutation_test
 
 from speechbrain_ptssnn.evaluation.uncertainty import (
     bootstrap_intervals,
@@ -57,6 +57,22 @@ def test_intervals_hold_the_truth_as_often_as_the_docstring_says(
         low, high = bootstrap_intervals(accuracy, counts, 500, seed=k)["WA"]
         held += low <= 6 / 9 <= high
     assert least < held / 400 < most
+
+
+def test_intervals_are_scipys_but_for_its_random_numbers():
+    rng = np.random.default_rng(0)
+    counts = np.stack([rng.binomial(30, 0.7, 12), np.full(12, 30)], 1)
+    # SciPy resamples the indices of speakers.
+    expected = bootstrap(
+        (np.arange(12),),
+        lambda drawn, axis: accuracy(counts[drawn].sum(-2))["WA"],
+        n_resamples=20_000,
+        method="percentile",
+        rng=np.random.default_rng(1),
+    ).confidence_interval
+    found = bootstrap_intervals(accuracy, counts, draws=20_000)["WA"]
+    assert found == pytest.approx(list(expected), abs=0.005)
+    assert found[1] - found[0] > 0.05
 
 
 def test_p_by_hand():
