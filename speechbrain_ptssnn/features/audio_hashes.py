@@ -69,9 +69,11 @@ class AudioHashes:
         InputError
             If the file cannot be read.
         """
-        if not self.is_known(k):
+        key = self._keys[k].tobytes()
+        if key == UNKNOWN:
             self._find(k)
-        return self._keys[k].tobytes()
+            key = self._keys[k].tobytes()
+        return key
 
     def find_all(self, progressbar=True):
         """Finds all hashes.

@@ -190,9 +190,8 @@ class FeatureStore:
 
     def n_frames(self, name):
         """Returns an utterance's number of frames, without reading them."""
-        k = self._position(name)
-        self._find(k)
-        return self._locations["frames"][k].item()
+        _, _, frames, _ = self._location(self._position(name))
+        return frames
 
     def audio_fingerprint(self, name):
         """Returns the hash of an utterance's audio, as text."""
@@ -320,19 +319,21 @@ class FeatureStore:
             self._locations[k] = (*row, False)
         return bool(row)
 
-    def _find(self, k):
-        """Locates an utterance's record, which must exist."""
-        is_known = self._locations["shard"][k] != NOWHERE
-        if not is_known and not self._locate(k):
+    def _location(self, k):
+        """Returns the fields of ``LOCATION`` of a record, which must exist."""
+        location = self._locations[k].item()
+        if location[0] != NOWHERE:
+            return location
+        if not self._locate(k):
             raise InputError(
                 f"{self.utterances[k].wav}: has no features in {self.folder} "
                 "yet; fill the store first"
             )
+        return self._locations[k].item()
 
     def _read(self, k):
         """Reads an utterance's features; None if the record is damaged."""
-        self._find(k)
-        shard, offset, _, verified = self._locations[k].item()
+        shard, offset, _, verified = self._location(k)
         features = self._reader.read(
             self._hashes.key(k), shard, offset, verify=not verified
         )
