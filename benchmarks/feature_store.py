@@ -89,7 +89,7 @@ def readers(folder, utterances, backbone):
     fresh = FeatureStore(folder / "store", backbone, utterances)
 
     def read_first(name):
-        fresh._verified = bytearray(len(fresh._verified))
+        fresh._locations["verified"] = False
         return fresh[name]
 
     def read_lmdb(name):

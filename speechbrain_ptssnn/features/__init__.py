@@ -1,1 +1,1 @@
-"""The feature store: what the frozen backbone said, computed once."""
+"""The feature store: the frozen backbone's output, computed once."""

@@ -1,10 +1,11 @@
-"""Hashes of audio: each file is read once and remembered in the index."""
+"""Hashes of audio: each file is hashed once, and the index remembers it."""
 
 import hashlib
 import os
 import time
 from contextlib import contextmanager
 
+import numpy as np
 from tqdm import tqdm
 
 from speechbrain_ptssnn.audio import read_samples
@@ -12,20 +13,22 @@ from speechbrain_ptssnn.errors import InputError
 
 KEY_BYTES = 16  # of the SHA-256 of an audio file
 UNKNOWN = bytes(KEY_BYTES)
-# A file written this recently may change again within the same timestamp.
+# A file written more recently may change again without a new timestamp.
 RACY_NS = 2 * 10**9
 
 
 class AudioHashes:
-    r"""One hash for each utterance: of its file's bytes, or of the samples
-    where the utterance is a part of a file.
+    r"""Finds one hash for each utterance.
+
+    It is the hash of the file's bytes, or of the samples if the utterance is
+    a part of a file.
 
     Arguments
     ---------
     index : Index
         Remembers the hash of each file with the file's size and time.
     utterances : list of Utterance
-        They are referred to by their position in this list.
+        The methods name an utterance by its position k in this list.
 
     Example
     -------
@@ -42,37 +45,51 @@ class AudioHashes:
     def __init__(self, index, utterances):
         self._index = index
         self._utterances = utterances
-        self._keys = bytearray(KEY_BYTES * len(utterances))
+        self._keys = np.zeros(len(utterances), f"V{KEY_BYTES}")
 
     def is_known(self, k):
-        """Whether the hash of utterance k was found."""
-        return self._get(k) != UNKNOWN
+        """Tells whether the hash of utterance k was found."""
+        return self._keys[k].tobytes() != UNKNOWN
 
     def key(self, k):
-        """The hash of utterance k, 16 bytes; found now if it is not known.
+        """Returns the hash of utterance k, and finds it first if needed.
+
+        Arguments
+        ---------
+        k : int
+            The utterance's position.
+
+        Returns
+        -------
+        bytes
+            16 bytes.
 
         Raises
         ------
         InputError
             If the file cannot be read.
         """
-        if not self.is_known(k):
+        key = self._keys[k].tobytes()
+        if key == UNKNOWN:
             self._find(k)
-        return self._get(k)
+            key = self._keys[k].tobytes()
+        return key
 
     def find_all(self, progressbar=True):
-        """Finds all hashes. A file that was hashed before and still has its
-        size and time is not read.
+        """Finds all hashes.
+
+        A file is not read if it was hashed before and still has the same size
+        and time.
 
         Arguments
         ---------
         progressbar : bool
-            Whether to show one, if it takes longer than two seconds.
+            Whether to show one after the first two seconds.
 
         Returns
         -------
         list of str
-            What is wrong with the files that cannot be read.
+            The errors of files that cannot be read.
         """
         bad, found = [], []
         for k in tqdm(
@@ -97,12 +114,17 @@ class AudioHashes:
 
     @contextmanager
     def unchanged(self, k):
-        """Around reading the audio of utterance k.
+        """Checks that a file does not change while the context reads it.
+
+        Arguments
+        ---------
+        k : int
+            The position of the utterance whose audio is read.
 
         Raises
         ------
         InputError
-            If the file is no longer what was hashed, or changed meanwhile.
+            If the file is not the one that was hashed.
         """
         utterance = self._utterances[k]
         key, state = self.key(k), _state(utterance.wav)
@@ -112,13 +134,8 @@ class AudioHashes:
                 self._index.forget_file(_name(utterance))
             raise _changed(utterance.wav)
 
-    def _get(self, k):
-        return bytes(self._keys[KEY_BYTES * k : KEY_BYTES * (k + 1)])
-
     def _find(self, k):
-        """Sets the hash of utterance k; returns the row that the index should
-        remember, or None.
-        """
+        """Sets the hash; returns the row for the index to remember, or None."""
         now = time.time_ns()
         utterance = self._utterances[k]
         name, state = _name(utterance), _state(utterance.wav)
@@ -126,7 +143,7 @@ class AudioHashes:
         key = known or _digest(utterance)
         if _state(utterance.wav) != state:
             raise _changed(utterance.wav)
-        self._keys[KEY_BYTES * k : KEY_BYTES * (k + 1)] = key
+        self._keys[k] = key
         if known or now - state[1] < RACY_NS:
             return None
         return name, *state, key
@@ -140,14 +157,14 @@ class AudioHashes:
 
 
 def part_of(utterance):
-    """Says which part of its file an utterance is; "" if it is all of it."""
+    """Says which part of its file an utterance is; "" if it is the whole."""
     if utterance.start == 0 and utterance.end is None:
         return ""
     return f" from {utterance.start} s to {utterance.end} s"
 
 
 def _state(path):
-    """Size and time of a file, which change when it is written."""
+    """Returns size and time of a file, which change when it is written."""
     try:
         status = os.stat(path)
     except OSError as error:
@@ -171,7 +188,7 @@ def _digest(utterance):
 
 
 def _name(utterance):
-    """The name that the index remembers a hash by."""
+    """Returns the name under which the index remembers a hash."""
     return os.path.abspath(utterance.wav) + part_of(utterance)
 
 

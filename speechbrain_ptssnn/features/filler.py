@@ -1,4 +1,4 @@
-"""One process's part in filling a feature store together with others."""
+"""One process's part when several fill a feature store together."""
 
 from enum import Enum
 
@@ -6,23 +6,23 @@ from speechbrain_ptssnn.features.shards import ShardWriter
 
 
 class State(Enum):
-    """What is to be done about a key."""
+    """Who computes the features of a key."""
 
-    MINE = "this process computes it"
-    OTHERS = "another one is computing it"
-    DONE = "its features are there"
+    MINE = "this process"
+    OTHERS = "another process, now"
+    DONE = "nobody: they are stored"
 
 
 class Filler:
-    """Claims keys, keeps what is computed for them, and lists it.
+    """Claims keys, stores their features, and lists them in the index.
 
-    A claim holds as long as its owner has its shard locked, so what a killed
-    process claimed is free at once, on other machines too.
+    A claim is valid while its owner holds the lock of its shard. The claims
+    of a killed process are therefore free at once, on other machines too.
 
     Arguments
     ---------
     index : Index
-        Being written (:meth:`Index.writing`).
+        Must be open for writing (:meth:`Index.writing`).
 
     Example
     -------
@@ -54,21 +54,22 @@ class Filler:
                 self._writer.close()
 
     def free_dead_claims(self):
-        """Frees what processes had claimed that are no more."""
+        """Frees the claims of processes that have ended."""
         with self._index.transaction():
             self._index.free_dead_claims()
 
     def claim(self, keys):
-        """Says of each key what to do, and lists what was appended before.
+        """Claims keys, and lists the records that were appended before.
 
         Arguments
         ---------
         keys : list of bytes
-            A batch.
+            The keys to compute next.
 
         Returns
         -------
         list of State
+            One for each key.
         """
         if self._writer is not None and self._writer.is_full:
             self.flush()
@@ -81,12 +82,12 @@ class Filler:
             return [self._claim(key) for key in keys]
 
     def append(self, key, features):
-        """Writes features; a kill from now on does not lose them.
+        """Writes features; if the process is killed later, they are kept.
 
         Arguments
         ---------
         key : bytes
-            What they are found by.
+            The key to find them by.
         features : torch.Tensor
             [..., time, size], float32 or float16.
         """
@@ -95,7 +96,7 @@ class Filler:
         self._rows.append((key, offset, features.shape[-2]))
 
     def flush(self):
-        """Lists what was appended, so that others find it."""
+        """Lists the appended records, so that other processes find them."""
         if self._writer is not None:
             self._writer.sync()
             with self._index.transaction():
@@ -105,7 +106,7 @@ class Filler:
         if self._writer is None:
             self._writer = ShardWriter(self._index.folder)
             with self._index.transaction():
-                # What the shard's last owner was killed before listing.
+                # The shard's last owner may have been killed before listing.
                 self._index.list_shard(self._writer.number)
 
     def _list(self):

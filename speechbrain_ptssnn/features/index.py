@@ -1,8 +1,8 @@
-"""The feature store's index: which shard holds what, and who computes what.
+"""The feature store's index: where each record is, and who computes what.
 
-An SQLite file with a rollback journal, which works on network file systems
-and in read-only folders. What it says of records can be rebuilt from the
-shards; what it says of audio files only saves hashing them again.
+It is an SQLite file with a rollback journal, which works on network file
+systems and in read-only folders. The list of records can be rebuilt from the
+shards. The hashes of audio files only save hashing them again.
 """
 
 import os
@@ -42,7 +42,7 @@ PATIENCE = 60  # seconds to wait for another process's transaction
 
 
 class Index:
-    """Opens a folder's index; makes or rebuilds it where needed.
+    """Opens the index of a folder; makes or rebuilds it if needed.
 
     Arguments
     ---------
@@ -52,8 +52,9 @@ class Index:
     Raises
     ------
     InputError
-        If the index is another program's, or damaged and not to be rebuilt:
-        the folder is read-only or another process is writing to it.
+        If the index belongs to another program, or if it is damaged and
+        cannot be rebuilt, because the folder is read-only or another process
+        writes to it.
 
     Example
     -------
@@ -92,13 +93,13 @@ class Index:
         return {**self.__dict__, "_connections": {}}
 
     def find(self, key):
-        """Where a record is: (shard, offset, frames), or None."""
+        """Returns where a record is, (shard, offset, frames), or None."""
         return self._fetch(
             "SELECT shard, offset, frames FROM records WHERE key = ?", key
         )
 
     def find_file(self, path, size, mtime_ns):
-        """Key that an unchanged audio file was found to have, or None."""
+        """Returns the key of an audio file if it is unchanged, or None."""
         row = self._fetch(
             "SELECT key FROM files WHERE path = ? AND size = ? "
             "AND mtime_ns = ?",
@@ -109,7 +110,7 @@ class Index:
         return row and row[0]
 
     def remember_file(self, path, size, mtime_ns, key):
-        """Keeps what :meth:`find_file` returns."""
+        """Stores the key that :meth:`find_file` returns."""
         self._execute(
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)",
             os.fsencode(path),
@@ -119,20 +120,20 @@ class Index:
         )
 
     def forget_file(self, path):
-        """Has it hashed again."""
+        """Deletes the key of an audio file, so that it is hashed again."""
         self._execute("DELETE FROM files WHERE path = ?", os.fsencode(path))
 
     def add(self, shard, size, rows):
-        """Lists a shard's new records and frees its owner's claims.
+        """Lists new records of a shard and frees the claims of its owner.
 
         Arguments
         ---------
         shard : int
-            Number.
+            The shard's number.
         size : int
-            Bytes of it that are listed now.
+            Its size in bytes with the new records.
         rows : list of tuple
-            (key, offset, frames).
+            (key, offset, frames) of each record.
         """
         for key, offset, frames in rows:
             self._execute(
@@ -148,13 +149,14 @@ class Index:
         self._execute("DELETE FROM claims WHERE shard = ?", shard)
 
     def claim(self, key, shard):
-        """Whether the owner of a shard may compute a key: nobody else does."""
-        return self._execute(
+        """Claims a key for a shard's owner; False if it is claimed already."""
+        cursor = self._execute(
             "INSERT OR IGNORE INTO claims VALUES (?, ?)", key, shard
-        ).rowcount
+        )
+        return cursor.rowcount == 1
 
     def free_dead_claims(self):
-        """Frees the claims of processes that ended before their work did."""
+        """Frees the claims of processes that ended before their work."""
         claims = self._execute("SELECT DISTINCT shard FROM claims").fetchall()
         for (shard,) in claims:
             with self._alone(shard) as is_alone:
@@ -162,10 +164,11 @@ class Index:
                     self._execute("DELETE FROM claims WHERE shard = ?", shard)
 
     def mend(self):
-        """Compares the shards' sizes with what is listed.
+        """Lists the shards again whose size is not the listed one.
 
-        What a killed process wrote and did not list is listed; what was cut
-        off is taken from the list. Shards being written are left alone.
+        That adds records of processes that were killed before listing them,
+        and removes records that were cut off. Shards that a process writes to
+        are left alone.
         """
         listed = dict(self._execute("SELECT * FROM shards").fetchall())
         for shard in sorted({*listed, *shard_numbers(self.folder)}):
@@ -177,8 +180,12 @@ class Index:
                         self.list_shard(shard)
 
     def list_shard(self, shard):
-        """Lists what a shard holds beyond what is listed; the caller has the
-        shard for itself.
+        """Lists the records after a shard's listed size, or all if it shrank.
+
+        Arguments
+        ---------
+        shard : int
+            The shard's number; the caller holds its lock.
         """
         row = self._fetch("SELECT size FROM shards WHERE shard = ?", shard)
         start, size = row[0] if row else 0, _size(self.folder, shard)
@@ -193,7 +200,7 @@ class Index:
 
     @contextmanager
     def writing(self):
-        """Around all that changes the index: keeps a rebuild away."""
+        """Keeps other processes from rebuilding the index in this context."""
         with self._open_lock() as lock:
             while not try_lock(lock, shared=True):
                 time.sleep(0.1)
@@ -202,7 +209,7 @@ class Index:
 
     @contextmanager
     def transaction(self, write=True):
-        """All of what is done in it, or nothing."""
+        """Applies all changes of the context, or none if it raises."""
         self._execute("BEGIN IMMEDIATE" if write else "BEGIN")
         try:
             yield
@@ -242,7 +249,7 @@ class Index:
 
     @property
     def _connection(self):
-        # One a process: a fork must not use its parent's.
+        # Each process has its own: a fork must not use its parent's.
         return self._connections.get(os.getpid()) or self._connect()
 
     def _connect(self):
@@ -262,16 +269,16 @@ class Index:
 
     def _refusal(self, error):
         if error.sqlite_errorcode & 0xFF in DAMAGE:
-            advice = "the same command mends it"
+            advice = "give the same command again, which repairs it"
         else:
             advice = (
-                "check the disk's room and the folder's permissions, then "
-                "give the same command again"
+                "check the free disk space and the folder's permissions, "
+                "then give the same command again"
             )
         return InputError(f"{self.path}: {error}; {advice}")
 
     def _is_whole(self):
-        """Whether there is an index that can be used as it is."""
+        """Tells whether the index exists and is not damaged."""
         if not self.path.exists() or not self.path.stat().st_size:
             return False
         connection = self._connect()
@@ -293,7 +300,7 @@ class Index:
         return check == "ok"
 
     def _rebuild(self):
-        """Makes the index anew, in a file that replaces the old one."""
+        """Makes the index again, in a file that replaces the old one."""
         shards = shard_numbers(self.folder)
         if shards:
             logger.warning(

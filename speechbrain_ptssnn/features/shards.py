@@ -1,8 +1,9 @@
 """Tensors on disk, in append-only files from which an index can be rebuilt.
 
 A record is a header of 64 bytes and the tensor's bytes, padded to a multiple
-of 64. The header names the record's key, type, shape and checksum and has a
-checksum itself, so that a scan tells records from what a kill left behind.
+of 64. The header holds the record's key, type and shape, the checksum of the
+tensor's bytes and its own checksum. By that a scan tells whole records from
+what a killed process left behind.
 """
 
 import errno
@@ -24,28 +25,29 @@ from speechbrain_ptssnn.utils.files import try_lock
 
 ALIGNMENT = 64
 MAGIC = b"\x89PTSSNN\n"
-# Magic, key, type, dimensions, shape, checksum of the payload, of the header.
+# Magic, key, type, number of dimensions, shape, checksum of the payload. The
+# checksum of the header follows.
 HEADER = struct.Struct("<8s16s8sI4II")
 CHECKSUM = struct.Struct("<I")
 MAX_DIMENSIONS = 4
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
 
-SHARD_BYTES = 2**30  # a writer goes on in another file after that many
-SPARE_BYTES = 2**24  # stay free on the disk: the index needs room as well
+SHARD_BYTES = 2**30  # a larger shard is full: the writer takes another one
+SPARE_BYTES = 2**24  # to leave free on the disk: the index needs space as well
 OPEN_MAPS = 64
 
 
 class Record(NamedTuple):
-    """What a header says.
+    """The content of a header.
 
     Arguments
     ---------
     key : bytes
-        16 bytes that name the record.
+        16 bytes that identify the record.
     dtype : str
         A key of ``DTYPES``.
     shape : tuple of int
-        Of the tensor.
+        The tensor's shape.
     checksum : int
         CRC-32 of the payload.
     """
@@ -57,22 +59,22 @@ class Record(NamedTuple):
 
     @property
     def payload(self):
-        """Bytes of the tensor."""
+        """The tensor's size in bytes."""
         return math.prod(self.shape) * DTYPES[self.dtype].itemsize
 
     @property
     def size(self):
-        """Bytes on disk."""
+        """The record's size on disk in bytes."""
         return _aligned(ALIGNMENT + self.payload)
 
 
 def pack(key, features):
-    """A record's bytes.
+    """Returns a record's bytes.
 
     Arguments
     ---------
     key : bytes
-        16 bytes.
+        16 bytes that identify the record.
     features : torch.Tensor
         float32 or float16, on the CPU, of one to four dimensions.
 
@@ -103,7 +105,18 @@ def pack(key, features):
 
 
 def parse(header):
-    """What a header says; None if it is none or damaged."""
+    """Reads a header.
+
+    Arguments
+    ---------
+    header : bytes
+        The first 64 bytes of a record.
+
+    Returns
+    -------
+    Record or None
+        None if they are not a header, or a damaged one.
+    """
     if len(header) < ALIGNMENT or header[: len(MAGIC)] != MAGIC:
         return None
     (checksum,) = CHECKSUM.unpack_from(header, HEADER.size)
@@ -119,14 +132,14 @@ def parse(header):
 
 
 def scan(path, start=0):
-    """Finds the whole records of a shard; payloads are not read.
+    """Finds the whole records of a shard, without reading the tensors.
 
     Arguments
     ---------
     path : Path
         The shard.
     start : int
-        Where to begin, in bytes.
+        The offset to begin at, in bytes.
 
     Yields
     ------
@@ -143,30 +156,30 @@ def scan(path, start=0):
             ):
                 yield offset, record
                 offset += record.size
-            else:  # what a kill or damage left: on to the next header
+            else:  # damaged or cut off: continue at the next header
                 offset = _next_magic(file, offset + ALIGNMENT, size)
 
 
 def shard_path(folder, number):
-    """File of a shard."""
+    """Returns the file of a shard."""
     return Path(folder, f"{number:05d}.bin")
 
 
 def shard_numbers(folder):
-    """Numbers of the shards in a folder, sorted."""
+    """Returns the numbers of the shards in a folder, sorted."""
     return sorted(int(path.stem) for path in Path(folder).glob("[0-9]*.bin"))
 
 
 class ShardWriter:
-    """Appends records to one shard, which no other process writes meanwhile.
+    """Appends records to one shard, and keeps other processes from it.
 
-    The first shard that is neither full nor taken is continued, else a new
-    one is made. Its file lock tells others that this process is alive.
+    It takes the first shard that is neither full nor locked, or makes a new
+    one. The lock of the shard tells others that this process is alive.
 
     Arguments
     ---------
     folder : Path
-        Where the shards are.
+        Holds the shards.
 
     Raises
     ------
@@ -194,7 +207,7 @@ class ShardWriter:
         except (FileExistsError, FileNotFoundError):
             return False
         is_mine = try_lock(file)
-        end = os.fstat(file.fileno()).st_size  # fixed, now that it is locked
+        end = os.fstat(file.fileno()).st_size  # final if it is locked
         if not is_mine or end >= SHARD_BYTES:
             file.close()
             return False
@@ -203,7 +216,7 @@ class ShardWriter:
 
     @property
     def is_full(self):
-        """Whether the next record belongs into another shard."""
+        """Whether the next record must go to another shard."""
         return self.end >= SHARD_BYTES
 
     def append(self, key, features):
@@ -214,17 +227,17 @@ class ShardWriter:
         key : bytes
             16 bytes.
         features : torch.Tensor
-            What :func:`pack` takes.
+            As in :func:`pack`.
 
         Returns
         -------
         int
-            Where it begins, in bytes.
+            The record's offset, in bytes.
 
         Raises
         ------
         InputError
-            If there is no room; the shard is as it was before.
+            If the disk is full; the shard is as it was before.
         """
         data = memoryview(pack(key, features))
         offset = position = _aligned(self.end)
@@ -242,31 +255,31 @@ class ShardWriter:
         return offset
 
     def sync(self):
-        """Returns when all records are on the disk."""
+        """Waits until all records are on the disk."""
         try:
             os.fsync(self.file.fileno())
         except OSError as error:
             raise self._refusal(error) from error
 
     def close(self):
-        """Leaves the shard to others."""
+        """Unlocks the shard."""
         self.file.close()
 
     def _refusal(self, error):
         return InputError(
             f"{self.folder}: features cannot be written "
-            f"({error.strerror}); make room or choose another "
-            "--features_folder, what was computed before is kept"
+            f"({error.strerror}); free some space or choose another "
+            "--features_folder; what was computed before is kept"
         )
 
 
 class ShardReader:
-    """Reads records from memory maps, of which a bounded number is open.
+    """Reads records from memory maps; at most ``OPEN_MAPS`` are open.
 
     Arguments
     ---------
     folder : Path
-        Where the shards are.
+        Holds the shards.
     """
 
     def __init__(self, folder):
@@ -277,23 +290,23 @@ class ShardReader:
         return {"folder": self.folder, "_maps": OrderedDict()}
 
     def read(self, key, number, offset, verify):
-        """One tensor.
+        """Reads one tensor.
 
         Arguments
         ---------
         key : bytes
-            Which record is expected.
+            The key that the record must have.
         number : int
-            Shard.
+            The shard's number.
         offset : int
-            Where the record begins, in bytes.
+            The record's offset, in bytes.
         verify : bool
-            Whether to compare the payload with its checksum.
+            Whether to compare the tensor's bytes with their checksum.
 
         Returns
         -------
         torch.Tensor or None
-            float32, the caller's own; None if the record is damaged.
+            A float32 copy; None if the record is damaged.
         """
         header = self._view(number, offset, offset + ALIGNMENT)
         record = header and parse(bytes(header))
@@ -306,12 +319,12 @@ class ShardReader:
         if verify and zlib.crc32(payload) != record.checksum:
             return None
         stored = np.frombuffer(payload, record.dtype).reshape(record.shape)
-        # A copy: the map is shared by all reads, and copying is cheap beside
-        # what opening a file costs.
+        # A copy, because all reads share the map. Copying is cheap compared
+        # with opening a file.
         return torch.from_numpy(stored.astype(np.float32))
 
     def _view(self, number, begin, end):
-        """Bytes of a shard; None if it ends before."""
+        """Returns bytes of a shard; None if it is shorter."""
         known = self._maps.get(number)
         if known is None or len(known) < end:  # it may have grown
             known = self._open(number)
@@ -337,7 +350,7 @@ def _aligned(position):
 
 
 def _next_magic(file, offset, size):
-    """Where the next header may begin."""
+    """Returns the offset at which the next header may begin."""
     while offset < size:
         block = os.pread(file.fileno(), 2**20, offset)
         found = block.find(MAGIC)

@@ -1,4 +1,4 @@
-"""The feature store: what the backbone said about each utterance, once."""
+"""The feature store: the backbone's output of each utterance, on disk."""
 
 import hashlib
 import time
@@ -8,6 +8,7 @@ from itertools import chain
 from operator import attrgetter
 from pathlib import Path
 
+import numpy as np
 import torch
 from speechbrain.utils.logger import get_logger
 from tqdm import tqdm
@@ -22,44 +23,51 @@ from speechbrain_ptssnn.utils.files import write_text
 
 logger = get_logger(__name__)
 
-FORMAT = 1  # of the records; another one is another store
+FORMAT = 1  # of the records; another format is another store
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-NOWHERE = 2**32 - 1
+# What is kept of each utterance: where its record is, and whether its checksum
+# was compared.
+LOCATION = np.dtype(
+    [("shard", "u4"), ("offset", "u8"), ("frames", "u4"), ("verified", "?")]
+)
+NOWHERE = 2**32 - 1  # the shard of an utterance whose record is not known
 BATCH = 16  # utterances that a process claims, and lists, at a time
-NAMED_FILES = 3  # of all that cannot be used, in the error
+NAMED_FILES = 3  # the number of unusable files that an error names
 
 
 class FeatureStore:
-    r"""Features on disk, found by content.
+    r"""Features on disk, found by the content of the audio.
 
-    A record is named by the hash of the audio file's bytes, or where an
-    utterance is a part of a file by that of its samples, in a folder named by
-    the backbone's fingerprint: changed audio, weights or settings are
-    never answered with old features. Utterances go through the backbone one
-    by one, so that nothing depends on batches or processes. Any number of
-    processes may fill one store and read it meanwhile; a killed one loses the
-    utterance it was at. See docs/decisions/feature_store.md.
+    The key of a record is the hash of the audio file's bytes, or the hash of
+    the samples if the utterance is a part of a file. The name of the folder
+    is the hash of the backbone's fingerprint. Old features are therefore never
+    used for changed audio, weights or settings. Utterances go through the
+    backbone one by one, so the features do not depend on batches or
+    processes. Any number of processes may fill and read one store at the same
+    time; a killed process loses one utterance at most. See
+    docs/decisions/feature_store.md.
 
     Arguments
     ---------
     folder : str or Path
-        Where stores are kept; several corpora and backbones may share it.
+        Holds the stores; several corpora and backbones may share it.
     backbone : Backbone
         The front-end.
     utterances : list of Utterance
-        What can be asked for.
+        Whose features can be read.
     dtype : str
-        What features are kept as: "float32", or "float16" in half the room.
+        Type of the stored features: "float32", or "float16" in half the space.
     precision : str
-        Of the backbone's products: "fp32", or on a GPU "bf16" or "fp16".
+        Of the backbone's matrix products: "fp32", or on a GPU "bf16" or
+        "fp16".
     channel : str or int
         Which channel; see :class:`~speechbrain_ptssnn.audio.MonoAudio`.
 
     Raises
     ------
     InputError
-        If a setting is none of these, or the folder is another backbone's or
-        cannot be used.
+        If a setting is not one of these, or the folder cannot be used or was
+        made with another backbone.
 
     Example
     -------
@@ -107,21 +115,18 @@ class FeatureStore:
         self.audio = MonoAudio(backbone.sample_rate, channel)
         self._index = Index(self.folder)
         self._reader = ShardReader(self.folder)
-        # All that is kept of an utterance, its hash included, takes 40 bytes.
+        # The store itself takes 41 bytes per utterance, the hash included.
         self.utterances = sorted(utterances, key=attrgetter("id"))
-        n = len(self.utterances)
         self._hashes = AudioHashes(self._index, self.utterances)
-        self._shards = array("I", [NOWHERE]) * n
-        self._offsets = array("Q", [0]) * n
-        self._frames = array("I", [0]) * n
-        self._verified = bytearray(n // 8 + 1)
+        self._locations = np.zeros(len(self.utterances), LOCATION)
+        self._locations["shard"] = NOWHERE
 
     def hash_audio(self, progressbar=True):
         """Hashes the audio; see :meth:`AudioHashes.find_all`."""
         return self._hashes.find_all(progressbar)
 
     def fill(self, progressbar=True):
-        """Computes what is missing, together with whoever else does.
+        """Computes the missing features, together with other processes.
 
         Arguments
         ---------
@@ -136,8 +141,9 @@ class FeatureStore:
         Raises
         ------
         InputError
-            If audio files are unusable: the message names them, and all
-            others are computed first. If the folder cannot be written.
+            If audio files are unusable; the message names some of them, and
+            the features of all others are computed first. If the folder
+            cannot be written.
         """
         bad = self.hash_audio(progressbar)
         if not self._index.read_only:
@@ -146,23 +152,23 @@ class FeatureStore:
         missing = self._missing()
         computed = self._fill(missing, bad, progressbar) if missing else 0
         if bad:
-            raise _refusal(bad)
+            raise _audio_error(bad)
         return computed
 
     def __getitem__(self, name):
-        """Features of an utterance.
+        """Returns the features of an utterance.
 
-        A damaged record is told of, and computed again.
+        A damaged record gives a warning and is computed again.
 
         Arguments
         ---------
         name : str
-            Its id.
+            The utterance's id.
 
         Returns
         -------
         torch.Tensor
-            What the backbone gave, e.g. [time, output_size]; float32.
+            The backbone's output, e.g. [time, output_size]; float32.
 
         Raises
         ------
@@ -171,7 +177,7 @@ class FeatureStore:
         """
         k = self._position(name)
         features = self._read(k)
-        if features is None:  # another process may have mended it
+        if features is None:  # another process may have computed it again
             self._locate(k)
             features = self._read(k)
         if features is None:
@@ -179,17 +185,16 @@ class FeatureStore:
                 "%s: the stored features are damaged; computed again",
                 self.utterances[k].wav,
             )
-            features = self._mend(k)
+            features = self._compute_again(k)
         return features
 
     def n_frames(self, name):
-        """Frames of an utterance, which are not read for it."""
-        k = self._position(name)
-        self._find(k)
-        return self._frames[k]
+        """Returns an utterance's number of frames, without reading them."""
+        _, _, frames, _ = self._location(self._position(name))
+        return frames
 
     def audio_fingerprint(self, name):
-        """Hash of an utterance's audio: of its file, or its part of one."""
+        """Returns the hash of an utterance's audio, as text."""
         return self._hashes.key(self._position(name)).hex()
 
     def _open_folder(self):
@@ -219,10 +224,10 @@ class FeatureStore:
         return k
 
     def _missing(self):
-        """Positions of the utterances that have no features."""
+        """Returns the positions of the utterances that have no features."""
         missing = array("I")
         n = len(self.utterances)
-        for start in range(0, n, 10_000):  # others may write in between
+        for start in range(0, n, 10_000):  # in between, others may write
             with self._index.transaction(write=False):
                 for k in range(start, min(start + 10_000, n)):
                     if self._hashes.is_known(k) and not self._locate(k):
@@ -230,8 +235,9 @@ class FeatureStore:
         return missing
 
     def _fill(self, todo, bad, progressbar):
-        """Computes what nobody else does and waits for what others do; what
-        is wrong with audio files is added to ``bad``.
+        """Computes what no other process does, and waits for the others.
+
+        Errors of audio files are appended to ``bad``.
         """
         if self._index.read_only:
             raise InputError(
@@ -241,7 +247,7 @@ class FeatureStore:
             )
         bar = tqdm(
             desc="features",
-            # A little more, so that rounding does not end beyond it.
+            # A little more, so that rounding errors do not exceed it.
             total=sum(self.utterances[k].duration for k in todo) + 1e-3,
             disable=not progressbar,
             unit="s",
@@ -271,13 +277,13 @@ class FeatureStore:
                         bar.update(self.utterances[k].duration)
                 filler.flush()
                 if len(others) == len(todo):
-                    bar.set_postfix_str("others are at work on the rest")
+                    bar.set_postfix_str("other processes compute the rest")
                     time.sleep(0.2)
                 todo = others
         return computed
 
     def _compute(self, k):
-        """What is to be stored for an utterance."""
+        """Computes an utterance's features, in the type to be stored."""
         u = self.utterances[k]
         with self._hashes.unchanged(k):
             samples = load_audio(u.wav, self.audio, u.start, u.end)
@@ -297,8 +303,8 @@ class FeatureStore:
             )
         return stored
 
-    def _mend(self, k):
-        """Computes an utterance again and stores it where that is allowed."""
+    def _compute_again(self, k):
+        """Computes an utterance again, and stores it if the folder allows."""
         features = self._compute(k)
         if not self._index.read_only:
             with self._index.writing(), Filler(self._index) as filler:
@@ -307,34 +313,32 @@ class FeatureStore:
         return features.float()
 
     def _locate(self, k):
-        """Whether the index lists an utterance; where is noted."""
+        """Asks the index for an utterance's record; False if there is none."""
         row = self._index.find(self._hashes.key(k))
         if row:
-            self._shards[k], self._offsets[k], self._frames[k] = row
+            self._locations[k] = (*row, False)
         return bool(row)
 
-    def _find(self, k):
-        """As :meth:`_locate`, but once, and it must be there."""
-        if self._shards[k] != NOWHERE:
-            return
+    def _location(self, k):
+        """Returns the fields of ``LOCATION`` of a record, which must exist."""
+        location = self._locations[k].item()
+        if location[0] != NOWHERE:
+            return location
         if not self._locate(k):
             raise InputError(
                 f"{self.utterances[k].wav}: has no features in {self.folder} "
                 "yet; fill the store first"
             )
+        return self._locations[k].item()
 
     def _read(self, k):
-        """Features as they are stored; None if the record is damaged."""
-        self._find(k)
-        byte, bit = k // 8, 1 << k % 8
+        """Reads an utterance's features; None if the record is damaged."""
+        shard, offset, _, verified = self._location(k)
         features = self._reader.read(
-            self._hashes.key(k),
-            self._shards[k],
-            self._offsets[k],
-            verify=not self._verified[byte] & bit,
+            self._hashes.key(k), shard, offset, verify=not verified
         )
-        if features is not None:
-            self._verified[byte] |= bit
+        if features is not None and not verified:
+            self._locations["verified"][k] = True
         return features
 
 
@@ -348,7 +352,7 @@ def _device(module):
     return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 
-def _refusal(bad):
+def _audio_error(bad):
     if len(bad) == 1:
         return InputError(bad[0])
     named = "; ".join(sorted(bad)[:NAMED_FILES])

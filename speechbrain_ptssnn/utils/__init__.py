@@ -1,1 +1,1 @@
-"""Helpers without knowledge of speech: files, tables, processes."""
+"""Helpers that know nothing about speech: files, tables, processes."""

@@ -1,4 +1,4 @@
-"""Errors and work that the processes of one command share."""
+"""Errors and work shared by the processes of one command."""
 
 import os
 import sys
@@ -12,9 +12,10 @@ from speechbrain_ptssnn.errors import InputError
 
 @contextmanager
 def one_sentence_errors():
-    """Goes around a whole command: what the user can mend ends in a sentence
-    instead of a traceback. Characters that the terminal does not have are
-    printed as escapes.
+    """Ends a command with one sentence instead of a traceback.
+
+    That holds for an InputError, which the user can correct, and for Ctrl-C.
+    Characters that the terminal cannot show are printed as escapes.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -35,7 +36,25 @@ def one_sentence_errors():
 
 
 def on_main(function, arguments):
-    """``run_on_main``, but every process learns of an InputError."""
+    """Calls a function in the main process; every process gets the result.
+
+    Arguments
+    ---------
+    function : callable
+        What is called.
+    arguments : list
+        Its arguments.
+
+    Returns
+    -------
+    object
+        The function's result.
+
+    Raises
+    ------
+    InputError
+        In every process, if the function raised it in the main process.
+    """
 
     def attempt():
         try:

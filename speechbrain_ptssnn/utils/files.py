@@ -1,5 +1,6 @@
-"""Files that appear whole or not at all, and folders with one owner."""
+"""Files that appear whole or not at all, and locks between processes."""
 
+import fcntl
 import json
 import os
 from contextlib import contextmanager
@@ -8,21 +9,16 @@ from uuid import uuid4
 
 from speechbrain_ptssnn.errors import InputError
 
-try:
-    import fcntl
-except ImportError:  # Windows: nothing guards there
-    fcntl = None
-
 
 def write_text(path, text):
-    """Writes a text file so that a kill leaves the old one or the new one.
+    """Writes a text file; if the process is killed, the old file stays.
 
     Arguments
     ---------
     path : str or Path
         The file.
     text : str
-        Its content, written as UTF-8.
+        The content, written as UTF-8.
 
     Example
     -------
@@ -32,7 +28,7 @@ def write_text(path, text):
     'done'
     """
     path = Path(path)
-    # Processes of several machines may write it at once.
+    # A name of its own: processes on several machines may write the file.
     partial = path.with_name(f"{path.name}.{uuid4().hex}.part")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
@@ -49,7 +45,7 @@ def read_json(path):
     Returns
     -------
     object
-        Its content.
+        The content.
 
     Example
     -------
@@ -63,17 +59,19 @@ def read_json(path):
 
 @contextmanager
 def only_process(folder):
-    """Keeps a second process out of a folder; ends with the process.
+    """Keeps other processes out of a folder in this context.
+
+    The lock ends with the process, even if it is killed.
 
     Arguments
     ---------
     folder : Path
-        Is made; its file ``lock`` is held.
+        It is made if needed; its file ``lock`` is locked.
 
     Raises
     ------
     InputError
-        If another process holds it.
+        If another process has locked it.
 
     Example
     -------
@@ -95,19 +93,19 @@ def only_process(folder):
 
 
 def try_lock(file, shared=False):
-    """Takes an open file for this process, until it is closed or killed.
+    """Locks an open file until it is closed or the process ends.
 
     Arguments
     ---------
     file : file object
-        What is locked; only other callers of this function are kept out.
+        The lock keeps out other callers of this function only.
     shared : bool
-        Whether others may take it too, if they share it.
+        Whether other processes may have a shared lock at the same time.
 
     Returns
     -------
     bool
-        False if another process has it.
+        False if another process has locked it.
 
     Raises
     ------
@@ -121,8 +119,6 @@ def try_lock(file, shared=False):
     ...     try_lock(one), try_lock(other)
     (True, False)
     """
-    if fcntl is None:
-        return True
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""What a result was made with: versions, revision, device."""
+"""How a result was made: versions, revision, device."""
 
 import platform
 import subprocess
@@ -18,13 +18,13 @@ PACKAGES = (
 
 
 def provenance():
-    """Versions of what computes, and the revision of this package.
+    """Returns the versions of the packages and the revision of this one.
 
     Returns
     -------
     dict
-        "versions", by name, and "git_revision", None where the package was
-        installed without its repository.
+        "versions", from name to version, and "git_revision", which is None if
+        the package was installed without its repository.
 
     Example
     -------
@@ -41,12 +41,12 @@ def provenance():
 
 
 def device_name(device):
-    """The make of a device.
+    """Returns the model name of a device.
 
     Arguments
     ---------
     device : str
-        As torch has it, like "cpu" or "cuda:0".
+        In torch's notation, like "cpu" or "cuda:0".
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""YAML files of keys and values, read with one sentence about what is wrong."""
+"""YAML files of keys and values: read, and made plain for comparisons."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,12 +21,12 @@ def read_yaml(path):
     Returns
     -------
     ruamel.yaml.comments.CommentedMap
-        Tags (``!new:``) and comments are kept.
+        It keeps tags (``!new:``) and comments.
 
     Raises
     ------
     InputError
-        If it cannot be read as one.
+        If the file is not one.
     """
     try:
         document = YAML().load(Path(path).read_text(encoding="utf-8"))
@@ -38,12 +38,12 @@ def read_yaml(path):
 
 
 def plain(node):
-    """A node of a YAML document as plain Python, which can be compared.
+    """Converts a node of a YAML document to plain Python, for comparisons.
 
     Arguments
     ---------
     node : object
-        What :func:`read_yaml` gave, or a part of it.
+        The result of :func:`read_yaml`, or a part of it.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def plain(node):
 
 
 def _plain_scalar(value):
-    # ruamel's numbers and text are subclasses that remember how they looked.
+    # ruamel's numbers and texts are subclasses that remember their notation.
     if isinstance(value, bool) or value is None:
         return value
     for kind in (int, float, str):

@@ -174,7 +174,7 @@ def test_published_corpora_have_these_folds(name, protocol, expected, request):
     utterances = as_published(name, listed)
     settings = Hyperparams(
         ROOT / "hparams" / "linear_probe.yaml",
-        f"backbone: fbank\nprotocol: {protocol}",
+        {"backbone": "fbank", "protocol": protocol},
         ROOT / "recipes" / name,
         corpus=name,
         n_classes=len(find_corpus(name).labels),
