@@ -150,7 +150,7 @@ def _backbone(run, share):
     seconds = share * MEAN_SECONDS
     macs = backbone_operations(run.backbone, seconds)
     return {
-        "name": RunFolder(run.folder.resolve()).condition["backbone"],
+        "name": run.files.condition["backbone"],
         "seconds": seconds,
         "MACs": macs,
         "mJ": None if macs is None else energy(macs, 0),

@@ -1,5 +1,6 @@
 """A run's folder: the only place that knows the names of its files."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +61,7 @@ class FoldFolder:
 
     @property
     def log(self):
-        """Text; what the fold's own process said."""
+        """Text; the log of the fold's own process."""
         return self.path / "log.txt"
 
     @property
@@ -146,7 +147,7 @@ class RunFolder:
 
     @property
     def log(self):
-        """Text; what the run said."""
+        """Text; the log of the run."""
         return self.path / "log.txt"
 
     @property
@@ -237,7 +238,7 @@ def condition_of(folder):
     dict
         With the keys of :data:`CONDITION`.
     """
-    names = Path(folder).absolute().parts[-4:-1]
+    names = Path(os.path.abspath(folder)).parts[-4:-1]
     return dict(zip(CONDITION, names, strict=True))
 
 

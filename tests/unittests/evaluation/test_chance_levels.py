@@ -16,9 +16,9 @@ MANIFEST = {
     name: {"speaker": name[0], "label": label} for name, label in ROWS.items()
 }
 FOLDS = [
-    # Labels a, b and, only with the validation part, another b: b is said.
+    # Labels a, b and, only with the validation part, another b: b is guessed.
     {"train": ["k1", "l1"], "valid": ["l2"], "test": ["k2", "k3", "m1"]},
-    # k shows a and b once each: a, the first, is said; l is unseen: b.
+    # k shows a and b once each: a, the first, is guessed; l is unseen: b.
     {"train": ["k2", "k3", "m1"], "valid": [], "test": ["k1", "l1", "l2"]},
 ]
 

@@ -62,7 +62,7 @@ def test_values_are_those_worked_by_hand(make):
     assert (wa["value"], ua["value"]) == pytest.approx((2 / 6, 1 / 2))
     # By speaker WA gains 1/6, 1/6, 0 and UA 1/8, 1/4, 1/8.
     assert (wa["p"], ua["p"]) == (4 / 8, 2 / 8)
-    # k and l gain one of two answers, m none; m m m is one of 27 draws.
+    # k and l gain one of two predictions, m none; m m m is one of 27 draws.
     assert wa["interval_95"] == [0.0, 0.5]
     assert json.loads(json.dumps(comparison)) == comparison
     swapped = compare(*(comparison[side]["folders"][0] for side in "BA"))

@@ -54,6 +54,7 @@ def test_the_condition_is_read_from_the_path(monkeypatch, tmp_path):
     assert condition_of(folder) == expected
     monkeypatch.chdir(folder)
     assert RunFolder(Path("1")).condition == expected
+    assert RunFolder(Path("../pts_snn/1")).condition == expected
 
 
 def test_what_is_missing_is_named(tmp_path):
