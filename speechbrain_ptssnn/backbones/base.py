@@ -70,9 +70,9 @@ class Backbone(torch.nn.Module):
             )
         if len(wav) < self.min_samples:
             raise InputError(
-                f"the audio is too short for one frame: it has {len(wav)} "
-                f"samples at {self.sample_rate} Hz, but at least "
-                f"{self.min_samples} are needed"
+                f"too short for one frame: {len(wav)} samples at "
+                f"{self.sample_rate} Hz, but at least {self.min_samples} are "
+                "needed"
             )
         with without_tf32(wav.device.type):
             features = self.extract(wav).float()
