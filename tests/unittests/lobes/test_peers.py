@@ -175,7 +175,9 @@ def test_offset_and_width_learn():
 
 
 def test_heads_that_do_not_divide_the_channels_are_named():
-    with pytest.raises(ValueError, match="8 heads cannot share 20 channels"):
+    with pytest.raises(
+        ValueError, match="n_heads must divide size, got n_heads=8, size=20"
+    ):
         DST(20, size=20)
 
 
