@@ -18,8 +18,8 @@ import torch
 from numba.extending import overload
 
 ZERO, ONE, LN2 = np.float32(0), np.float32(1), np.float32(np.log(2))
-# Added to a float32 below 2**22, this puts the rounded value into the last bits;
-# 127 is the exponent of 2**0 in a float32.
+# Added to a float32 below 2**22, this puts the rounded value into the last
+# bits. 127 is the exponent of 2**0 in a float32.
 ROUND = np.float32(1.5 * 2**23 + 127)
 # At this argument the slope is almost 0, but not yet a subnormal number.
 FARTHEST = np.float32(80)
