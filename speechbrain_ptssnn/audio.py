@@ -1,4 +1,4 @@
-"""Reading audio files, checked, so that no bad file goes on in silence."""
+"""Reads and checks audio files, so that no bad file is used unnoticed."""
 
 import os
 from pathlib import Path
@@ -9,26 +9,28 @@ from speechbrain.dataio.preprocess import AudioNormalizer
 
 from speechbrain_ptssnn.errors import InputError
 
-# What writes to a pipe cannot know the size, and promises one from here on.
+# A program that writes to a pipe does not know the size of the audio. It puts
+# this size, or a larger one, into the WAV header.
 STREAMED = 0x7FFF0000
 
 
 def audio_seconds(path, sample_rate=None, channels=None):
-    """Duration of an audio file, from its header, which is checked.
+    """Returns the duration of an audio file, after checking its header.
 
     Arguments
     ---------
     path : str or Path
         The file.
     sample_rate : int, optional
-        What the corpus was published with, in Hz; another rate is an error.
+        The sample rate of the published corpus, in Hz; another one is an
+        error.
     channels : int, optional
-        Likewise for the number of channels.
+        Its number of channels; another one is an error.
 
     Returns
     -------
     float
-        Seconds.
+        In seconds.
 
     Raises
     ------
@@ -45,26 +47,26 @@ def audio_seconds(path, sample_rate=None, channels=None):
         ) from error
     if info.frames == 0:
         raise InputError(
-            f"{path}: holds 0 samples by its header; copy the file again, or "
-            "have ffmpeg write it anew if its recording was broken off"
+            f"{path}: has 0 samples according to its header; copy the file "
+            "again, or repair it with ffmpeg if its recording was interrupted"
         )
     _check_not_cut(path)
     if sample_rate not in (None, info.samplerate):
         raise InputError(
-            f"{path}: sample rate is {info.samplerate} Hz, this corpus has "
-            f"{sample_rate} Hz; use the files as they were published"
+            f"{path}: sample rate is {info.samplerate} Hz, but this corpus "
+            f"has {sample_rate} Hz; use the files as they were published"
         )
     if channels not in (None, info.channels):
         raise InputError(
-            f"{path}: has {info.channels} channels, this corpus has "
+            f"{path}: has {info.channels} channels, but this corpus has "
             f"{channels}; use the files as they were published"
         )
     return info.frames / info.samplerate
 
 
 def _check_not_cut(path):
-    # libsndfile reads a WAV file that was cut short without a word. Only the
-    # data chunk tells: writers set the size of the whole file wrongly.
+    # libsndfile reads a truncated WAV file without an error. Only the data
+    # chunk's size is reliable: many programs write a wrong size of the file.
     with open(path, "rb") as file:
         header = file.read(12)
         if header[:4] != b"RIFF" or header[8:] != b"WAVE":
@@ -76,25 +78,26 @@ def _check_not_cut(path):
             if len(chunk) < 8:
                 return
             name, promised = chunk[:4], int.from_bytes(chunk[4:], "little")
-        there = Path(path).stat().st_size - file.tell()
-    if there < promised < STREAMED:
+        present = Path(path).stat().st_size - file.tell()
+    if present < promised < STREAMED:
         raise InputError(
-            f"{path}: cut short, {there} of {promised} bytes of audio are "
-            "there; copy the file again"
+            f"{path}: is cut short, with {present} of {promised} bytes of "
+            "audio; copy the file again"
         )
 
 
 class MonoAudio(AudioNormalizer):
-    """SpeechBrain's ``AudioNormalizer``, but it takes one of several channels,
-    whose average may cancel them, and refuses what would go wrong in silence:
-    values that are not finite, no sample at all.
+    """SpeechBrain's ``AudioNormalizer``, except for two things. It takes one
+    channel, not the average of all, in which they may cancel. It refuses audio
+    that is empty or not finite.
 
     Arguments
     ---------
     sample_rate : int
-        Hz; other rates are resampled to it, and nothing is clipped.
+        Of the result, in Hz; other audio is resampled, without clipping.
     channel : str or int
-        "louder" takes the channel with the most energy, a number that one.
+        "louder" takes the channel with the most energy; a number takes that
+        channel, counted from 0.
 
     Raises
     ------
@@ -119,24 +122,24 @@ class MonoAudio(AudioNormalizer):
         self.channel = channel
 
     def __call__(self, audio, sample_rate):
-        """Makes one recording mono, at this object's rate.
+        """Returns one channel of a recording, resampled.
 
         Arguments
         ---------
         audio : torch.Tensor
             [time] or [time, channels].
         sample_rate : int
-            Its rate, in Hz.
+            Its sample rate, in Hz.
 
         Returns
         -------
         torch.Tensor
-            [time], at this object's rate.
+            [time], at this object's sample rate.
 
         Raises
         ------
         InputError
-            As said above, or if there is no such channel.
+            If the audio is empty or not finite, or lacks the channel.
         """
         if audio.numel() == 0:
             raise InputError("the audio holds 0 samples")
@@ -153,32 +156,35 @@ class MonoAudio(AudioNormalizer):
         if int(self.channel) >= channels.shape[1]:
             raise InputError(
                 f"there is no channel {self.channel}, the audio has "
-                f"{channels.shape[1]}; set channel to 'louder' or to less"
+                f"{channels.shape[1]}; set channel to 'louder' or to a lower "
+                "number"
             )
         return int(self.channel)
 
 
 def read_samples(path, start=0.0, end=None):
-    """Reads a file, or a part of it and nothing else.
+    """Reads the samples of a file, or only of a part of it.
 
     Arguments
     ---------
     path : str or Path
         The file.
     start : float
-        Where the part begins, in seconds.
+        Start of the part, in seconds.
     end : float or None
-        Where it ends; None is the file's end.
+        End of the part, in seconds; None is the end of the file.
 
     Returns
     -------
-    tuple
-        (numpy.ndarray, [time] or [time, channels], float32; Hz).
+    samples : numpy.ndarray
+        [time] or [time, channels], float32.
+    sample_rate : int
+        In Hz.
 
     Raises
     ------
     InputError
-        If the file cannot be read or does not hold that part.
+        If the file cannot be read or is shorter than the part.
 
     Example
     -------
@@ -196,8 +202,8 @@ def read_samples(path, start=0.0, end=None):
             last = file.frames if end is None else round(end * rate)
             if not 0 <= first < last <= file.frames:
                 raise InputError(
-                    f"{path}: has no part from {start} to {end} s, it lasts "
-                    f"{seconds} s"
+                    f"{path}: has no part from {start} to {end} s, as it "
+                    f"lasts {seconds} s; correct start and end"
                 )
             file.seek(first)
             samples = file.read(last - first, dtype="float32")
@@ -207,23 +213,19 @@ def read_samples(path, start=0.0, end=None):
 
 
 def load_audio(path, normalizer, start=0.0, end=None):
-    """Reads a file, or a part of it, as its backbone wants it.
+    """Reads a file, or a part of it, as mono audio for a backbone.
 
     Arguments
     ---------
-    path : str or Path
-        The file.
+    path, start, end : str or Path, float, float or None
+        As in :func:`read_samples`.
     normalizer : MonoAudio
-        What resamples it.
-    start : float
-        Where the part begins, in seconds.
-    end : float or None
-        Where it ends; None is the file's end.
+        Chooses the channel and resamples.
 
     Returns
     -------
     torch.Tensor
-        [time], float32; resampling may pass over 1.
+        [time], float32; resampling may give values beyond 1.
 
     Raises
     ------

@@ -1,9 +1,9 @@
-"""The one exception for what a user can mend: data, settings, file names."""
+"""The exception for errors that a user can correct."""
 
 
 class InputError(ValueError):
-    """Bad input: the message names the file, key or shape at fault and says
-    what to do. ``recipe.main`` prints it as one line, without a traceback.
+    """A wrong file, setting or shape. The message names it and says what to
+    do. Commands print it as one line, without a traceback.
 
     Example
     -------

@@ -1,4 +1,4 @@
-"""Bundles: folders that SpeechBrain's stock ``EncoderClassifier`` loads."""
+"""Bundles: trained models that SpeechBrain's ``EncoderClassifier`` loads."""
 
 import os
 import shutil
@@ -52,7 +52,8 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
 
 
 class PassWaveform(torch.nn.Module):
-    """Fills the stock class's ``mean_var_norm`` slot, which must take lengths.
+    """Returns the waveforms unchanged, for ``EncoderClassifier``'s slot
+    ``mean_var_norm``, which must take lengths.
 
     Example
     -------
@@ -61,22 +62,23 @@ class PassWaveform(torch.nn.Module):
     """
 
     def forward(self, wavs, wav_lens):
-        """Gives the waveforms back."""
+        """Returns the waveforms."""
         return wavs
 
 
 class UtteranceEncoder(torch.nn.Module):
-    r"""From padded waveforms to the head's rates, padding-exact.
+    r"""Maps padded waveforms to the head's rates. Padding does not change the
+    result.
 
-    The backbone sees each utterance alone, without its padding; the head
-    masks what it pads itself.
+    The backbone gets each utterance alone, without its padding. The features
+    are padded to a batch, whose padding the head masks.
 
     Arguments
     ---------
     backbone : Backbone
-        The frozen front-end.
+        The frozen backbone.
     normalizer : FeatureNorm
-        With the training fold's statistics.
+        Holds the training fold's statistics.
     head : torch.nn.Module
         The trained head.
 
@@ -96,7 +98,7 @@ class UtteranceEncoder(torch.nn.Module):
         self.head = head
 
     def forward(self, wavs, wav_lens):
-        """Encodes a batch.
+        """Classifies a batch.
 
         Arguments
         ---------
@@ -128,18 +130,18 @@ def save_bundle(folder, text, backbone, normalizer, head, labels):
     Arguments
     ---------
     folder : Path
-        Is replaced.
+        Where to write; an older folder is replaced.
     text : str
-        The run's resolved YAML, which says how backbone and head are built.
+        The run's resolved YAML, from which backbone and head are built.
     backbone : Backbone
-        The front-end; a local model's weights are put into the bundle, a hub
-        model is referred to by its id and commit.
+        The bundle holds a local model's weights, but only the id and commit
+        of a hub model.
     normalizer : FeatureNorm
-        Fitted.
+        The fitted normalizer.
     head : torch.nn.Module
-        Trained.
+        The trained head.
     labels : sequence of str
-        In index order.
+        All labels, in index order.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -176,19 +178,19 @@ def save_bundle(folder, text, backbone, normalizer, head, labels):
 
 
 def load_parts(folder, names):
-    """Builds and loads some of a bundle's parts, without the others.
+    """Builds and loads only some parts of a bundle.
 
     Arguments
     ---------
     folder : Path
-        Of :func:`save_bundle`.
+        A folder that :func:`save_bundle` wrote.
     names : sequence of str
-        Of "backbone", "normalizer" and "head".
+        Some of "backbone", "normalizer" and "head".
 
     Returns
     -------
     list of torch.nn.Module
-        One a name, trained.
+        The trained parts, in the order of ``names``.
     """
     document = YAML().load((folder / "hyperparams.yaml").read_text("utf-8"))
     stream = StringIO()
@@ -207,7 +209,7 @@ def load_parts(folder, names):
 
 
 def _link_or_save(backbone, folder):
-    # All folds' bundles hold the same frozen weights: one file, many names.
+    # The bundles of all folds hold the same frozen weights: links save space.
     for other in sorted(folder.parent.parent.glob("*/model/backbone.ckpt")):
         try:
             os.link(other, folder / "backbone.ckpt")

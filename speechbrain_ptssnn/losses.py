@@ -5,30 +5,30 @@ from torch.nn import functional
 
 
 class FocalSmoothingLoss(torch.nn.Module):
-    r"""Focal loss and label-smoothing cross-entropy, added (eq. 15).
+    r"""Weighted sum of focal loss and label-smoothing cross-entropy (eq. 15).
 
-    p = softmax(o) (eq. 14); focal term -alpha (1 - p_y)^gamma log p_y
-    (eq. 16); smoothing term -sum_k y_k log p_k with y_k = 1 - epsilon +
-    epsilon / K for the target, epsilon / K otherwise (eq. 17, 18). Mean over
-    the batch.
+    p = softmax(o) (eq. 14). The focal term is -alpha (1 - p_y)^gamma log p_y
+    (eq. 16). The smoothing term is -sum_k y_k log p_k with y_k = 1 - epsilon
+    + epsilon / K for the target and epsilon / K for the others (eq. 17, 18).
+    Both are averaged over the batch.
 
     Arguments
     ---------
     alpha : float
         Scale of the focal term.
     gamma : float
-        Focus on hard examples.
+        Exponent of the focal term: how far easy examples are weighted down.
     epsilon : float
         Label smoothing, in [0, 1).
     focal_weight : float
-        lambda_1.
+        Weight of the focal term, lambda_1 in eq. 15.
     smoothing_weight : float
-        lambda_2.
+        Weight of the smoothing term, lambda_2 in eq. 15.
 
     Raises
     ------
     ValueError
-        If rates and targets have other shapes than [batch, classes], [batch].
+        If rates are not [batch, classes], or targets not [batch].
 
     Example
     -------
@@ -54,7 +54,7 @@ class FocalSmoothingLoss(torch.nn.Module):
         self.smoothing_weight = smoothing_weight
 
     def forward(self, rates, targets):
-        """The loss of a batch.
+        """Returns the loss of a batch.
 
         Arguments
         ---------

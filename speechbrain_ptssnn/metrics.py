@@ -1,18 +1,19 @@
-"""Accuracy, F1 and calibration as speech emotion recognition counts them."""
+"""Accuracy, F1 and calibration error, as in speech emotion recognition."""
 
 import numpy as np
 from sklearn.metrics import accuracy_score, recall_score
 
 
 def weighted_accuracy(targets, predictions):
-    """Share of utterances classified rightly (WA, section IV.A).
+    """Returns the share of utterances classified correctly (WA, section
+    IV.A).
 
     Arguments
     ---------
     targets : sequence of int or str
-        True labels, not empty.
+        True labels, at least one.
     predictions : sequence of int or str
-        Predicted labels, as many.
+        Predicted labels, in the same order.
 
     Returns
     -------
@@ -28,20 +29,13 @@ def weighted_accuracy(targets, predictions):
 
 
 def unweighted_accuracy(targets, predictions):
-    """Mean over the classes present in ``targets`` of the share of each that
-    was classified rightly (UA, section IV.A).
+    """Returns the mean recall of the classes that are present in ``targets``
+    (UA, section IV.A), in [0, 1].
 
     Arguments
     ---------
-    targets : sequence of int or str
-        True labels, not empty.
-    predictions : sequence of int or str
-        Predicted labels, as many.
-
-    Returns
-    -------
-    float
-        In [0, 1].
+    targets, predictions : sequence of int or str
+        As in :func:`weighted_accuracy`.
 
     Example
     -------
@@ -55,18 +49,14 @@ def unweighted_accuracy(targets, predictions):
 
 
 def speaker_confusions(speakers, targets, predictions, labels):
-    """Each speaker's confusion matrix; their sum is the whole's.
+    """Returns each speaker's confusion matrix; their sum is that of all.
 
     Arguments
     ---------
-    speakers : sequence of str
-        Who speaks each utterance.
-    targets : sequence of str
-        True labels, as many.
-    predictions : sequence of str
-        Predicted labels, as many.
+    speakers, targets, predictions : sequence of str
+        Speaker, true label and predicted label of each utterance.
     labels : sequence of str
-        In index order.
+        All labels, in index order.
 
     Returns
     -------
@@ -80,16 +70,16 @@ def speaker_confusions(speakers, targets, predictions, labels):
     """
     names, rows = np.unique(list(speakers), return_inverse=True)
     index = {label: k for k, label in enumerate(labels)}
-    true, said = (
+    true, predicted = (
         [index[label] for label in each] for each in (targets, predictions)
     )
     counts = np.zeros((len(names), len(index), len(index)), dtype=int)
-    np.add.at(counts, (rows, true, said), 1)
+    np.add.at(counts, (rows, true, predicted), 1)
     return counts
 
 
 def class_recalls(confusion):
-    """Share of each class that was classified rightly.
+    """Returns the share of each class that was classified correctly.
 
     Arguments
     ---------
@@ -99,7 +89,7 @@ def class_recalls(confusion):
     Returns
     -------
     numpy.ndarray
-        [..., labels], in [0, 1]; nan where a class is not among the targets.
+        [..., labels], in [0, 1]; nan where a class has no target.
 
     Example
     -------
@@ -110,16 +100,16 @@ def class_recalls(confusion):
 
 
 def confusion_scores(confusion):
-    """WA, UA and F1 of a confusion matrix, or of many at once.
+    """Returns WA, UA and F1 of one confusion matrix or of many.
 
-    F1 is 2 h / (t + p), where a class has t targets and p predictions, h of
-    them right. Macro F1 is its mean over the classes with t + p > 0, weighted
-    F1 its mean weighted by t; both as scikit-learn has them.
+    F1 is 2 h / (t + p) for a class with t targets and p predictions, of which
+    h are correct. Macro F1 is its mean over the classes with t + p > 0.
+    Weighted F1 is its mean weighted by t. Both equal scikit-learn's.
 
     Arguments
     ---------
     confusion : numpy.ndarray
-        Counts, [..., true label, predicted label], not all zero.
+        Counts, [..., true label, predicted label], not all 0.
 
     Returns
     -------
@@ -143,27 +133,28 @@ def confusion_scores(confusion):
 
 
 def expected_calibration_error(posteriors, hits, n_bins=15):
-    """How far the largest posterior is from the share of right answers.
+    """Returns the expected calibration error (ECE): how far the largest
+    posteriors are from the share of correct predictions.
 
-    Utterances are put into bins by their largest posterior p, bin b holding
-    (b-1) / n_bins < p <= b / n_bins. In each bin the share of right answers
-    is compared with the mean of p; ECE is the mean of the absolute
-    differences, weighted by the bins' utterances.
+    Utterances are grouped by their largest posterior p: bin b holds
+    (b-1) / n_bins < p <= b / n_bins. In each bin, the share of correct
+    predictions is compared with the mean of p. ECE is the mean absolute
+    difference, weighted by the number of utterances.
     Source: Guo et al., 2017, arXiv:1706.04599, eq. 3, with their 15 bins.
 
     Arguments
     ---------
     posteriors : array of float
-        [utterances, classes], in [0, 1], not empty.
+        [utterances, classes], in [0, 1], at least one utterance.
     hits : sequence of bool
-        Whether each utterance was classified rightly.
+        Whether each utterance was classified correctly.
     n_bins : int
         Number of bins, of equal width.
 
     Returns
     -------
     float
-        In [0, 1]; 0 is calibrated.
+        In [0, 1]; 0 is perfectly calibrated.
 
     Example
     -------

@@ -1,4 +1,4 @@
-"""Frozen front-ends: waveform in, features out, never trained."""
+"""Frozen backbones: they map waveforms to features and are never trained."""
 
 from speechbrain_ptssnn.backbones.emotion2vec import Emotion2vec
 from speechbrain_ptssnn.backbones.fbank import Fbank

@@ -1,4 +1,4 @@
-"""What every frozen front-end has in common."""
+"""What every frozen backbone shares."""
 
 from contextlib import contextmanager
 
@@ -8,21 +8,21 @@ from speechbrain_ptssnn.errors import InputError
 
 
 class Backbone(torch.nn.Module):
-    r"""A front-end that stays frozen and in eval mode whatever is called.
+    r"""A feature extractor that always stays frozen and in eval mode.
 
     A subclass sets ``output_size``, defines :meth:`extract` and
-    :meth:`fingerprint`, and ends its constructor with :meth:`freeze`.
-    ``n_layers`` hidden states of equal size stand side by side in the
-    ``output_size`` channels.
+    :meth:`fingerprint`, and ends its constructor with :meth:`freeze`. The
+    ``output_size`` channels hold ``n_layers`` hidden states of equal size,
+    side by side.
 
     Arguments
     ---------
     sample_rate : int
-        Rate of the waveforms, in Hz.
+        Sample rate of the waveforms, in Hz.
     frame_rate : float
         Frames per second of the features.
     min_samples : int
-        The shortest waveform that gives one frame.
+        Length of the shortest waveform that gives one frame.
     """
 
     def __init__(self, sample_rate, frame_rate, min_samples):
@@ -33,19 +33,19 @@ class Backbone(torch.nn.Module):
         self.n_layers = 1
 
     def freeze(self):
-        """Takes every parameter out of training; eval mode, for good."""
+        """Turns off all gradients and enters eval mode."""
         self.requires_grad_(False)
         self.eval()
 
     def train(self, mode=True):
-        """Stays in eval mode: ``Brain.fit`` calls this every epoch, and
-        dropout and LayerDrop would come back on.
+        """Stays in eval mode. ``Brain.fit`` calls this in every epoch, which
+        would turn dropout and LayerDrop on again.
         """
         return super().train(False)
 
     @torch.no_grad()
     def forward(self, wav):
-        """Features of one utterance; there is no padding to leak in.
+        """Returns the features of one utterance, without padding.
 
         Arguments
         ---------
@@ -60,18 +60,19 @@ class Backbone(torch.nn.Module):
         Raises
         ------
         InputError
-            If the waveform is too short for one frame or a feature is not
-            finite.
+            If there is not one waveform, it is too short for one frame, or a
+            feature is not finite.
         """
         if wav.ndim != 1:
             raise InputError(
-                f"a backbone takes one waveform [samples], got "
+                "a backbone takes one waveform [samples], got shape "
                 f"{list(wav.shape)}"
             )
         if len(wav) < self.min_samples:
             raise InputError(
-                f"too short for one frame: {len(wav)} samples, at least "
-                f"{self.min_samples} are needed at {self.sample_rate} Hz"
+                f"too short for one frame: {len(wav)} samples at "
+                f"{self.sample_rate} Hz, but at least {self.min_samples} are "
+                "needed"
             )
         with without_tf32(wav.device.type):
             features = self.extract(wav).float()
@@ -84,22 +85,24 @@ class Backbone(torch.nn.Module):
         raise NotImplementedError
 
     def fingerprint(self):
-        """A string that changes with whatever changes the features."""
+        """Returns a string that changes if the features would change; a
+        subclass defines it.
+        """
         raise NotImplementedError
 
 
 @contextmanager
 def without_tf32(device):
-    """Full float32 products on a GPU.
+    """Turns TF32 off, so that float32 products on a GPU are exact.
 
-    SpeechBrain lets GPUs round the factors to ten bits, even where float32 is
-    asked for; what a feature store keeps for ever should be exact. Whoever has
-    set torch's newer ``fp32_precision`` keeps what they set.
+    SpeechBrain turns TF32 on, which rounds factors to ten bits. Features are
+    stored and used again in every later run, so they should be exact. A user's
+    own setting of torch's newer ``fp32_precision`` is left as it is.
 
     Arguments
     ---------
     device : str
-        Type of the device that multiplies; nothing is done but for "cuda".
+        Type of the device; only "cuda" changes anything.
 
     Example
     -------
@@ -110,7 +113,7 @@ def without_tf32(device):
     products = torch.backends.cuda.matmul, torch.backends.cudnn
     try:
         before = [each.allow_tf32 for each in products]
-    except RuntimeError:  # torch's refusal to mix the newer with the older
+    except RuntimeError:  # fp32_precision is set: torch refuses to mix both
         device = None
     if device != "cuda":
         yield

@@ -1,4 +1,4 @@
-"""Frozen emotion2vec, the paper's backbone, in FunASR's format."""
+"""emotion2vec, the paper's backbone, in FunASR's format."""
 
 import json
 import logging
@@ -12,31 +12,27 @@ from torch.nn import functional
 
 from speechbrain_ptssnn.backbones.pretrained import (
     Pretrained,
-    missing_weights,
-    not_loadable,
+    check_complete,
+    loading,
 )
 from speechbrain_ptssnn.errors import InputError
 
 
 class Emotion2vec(Pretrained):
-    r"""Frame-level features of emotion2vec (arXiv:2312.15185), 50 a second,
-    as FunASR's ``generate(granularity="frame")`` gives them.
+    r"""Frame-level features of emotion2vec (arXiv:2312.15185), 50 per second,
+    equal to those of FunASR's ``generate(granularity="frame")``.
 
-    The model class is that of the package funasr. What only pre-training or
-    its nine-class output need is left out.
+    The model class comes from the package funasr. The parts for pre-training
+    and for its own nine classes are left out.
 
     Arguments
     ---------
     source : str or None
         Hub id, e.g. "emotion2vec/emotion2vec_base", or a local folder as
-        published: config.yaml and model.pt, or what configuration.json names
-        instead. None leaves the model to be loaded from a bundle's
-        ``backbone.ckpt``.
-    revision : str, optional
-        Commit, tag or branch of a hub model.
-    layer : str or int
-        "last", "weighted", or the index of a hidden state; see
-        :class:`~speechbrain_ptssnn.backbones.pretrained.Pretrained`.
+        published: config.yaml and model.pt, or the files that
+        configuration.json names instead; None as in the base class.
+    revision, layer : str, str or int
+        See :class:`~speechbrain_ptssnn.backbones.pretrained.Pretrained`.
 
     Raises
     ------
@@ -50,7 +46,14 @@ class Emotion2vec(Pretrained):
         _funasr()
         if source is None:
             return
-        try:
+        with loading(
+            source,
+            "config.yaml and model.pt, as published",
+            KeyError,
+            EOFError,
+            YAMLError,
+            UnpicklingError,
+        ):
             folder = Path(source)
             if not folder.is_dir():
                 folder = Path(
@@ -63,27 +66,11 @@ class Emotion2vec(Pretrained):
                 self.revision = folder.name  # the commit
             config, checkpoint = _read(folder)
             self.restore({"model_conf": config["model_conf"]})
-            missing = self._load_weights(checkpoint, config)
-        except InputError:
-            raise
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            EOFError,
-            RuntimeError,
-            YAMLError,
-            UnpicklingError,
-        ) as error:
-            raise not_loadable(
-                source, error, "config.yaml and model.pt, as published"
-            ) from error
-        if missing:
-            raise missing_weights(source, missing)
+            check_complete(source, self._load_weights(checkpoint, config))
 
     def _load_weights(self, path, config):
-        """Names of the weights that the checkpoint lacks, which FunASR's
-        loader only prints.
+        """Loads the checkpoint and returns the names of missing weights, which
+        FunASR's loader only prints.
         """
         _, load_pretrained_model = _funasr()
         loaded = set()
@@ -98,7 +85,7 @@ class Emotion2vec(Pretrained):
         return self.model.state_dict().keys() - loaded
 
     def restore(self, settings):
-        """Builds the model, its weights still random."""
+        """Builds the model, with random weights."""
         self.model_conf = settings["model_conf"]
         self.model_conf["modalities"]["audio"]["decoder"] = None
         model_class, _ = _funasr()
@@ -113,7 +100,7 @@ class Emotion2vec(Pretrained):
         )
 
     def settings(self):
-        """The model's configuration."""
+        """Returns the model's configuration."""
         return {"model_conf": self.model_conf}
 
     def extract(self, wav):
@@ -138,13 +125,13 @@ class Emotion2vec(Pretrained):
         finally:
             for hook in hooks:
                 hook.remove()
-        # In front of the frames stand learnt tokens, which "x" has lost.
+        # Learnt tokens stand before the frames; "x" no longer has them.
         n_tokens = states[0].shape[1] - last.shape[1]
         return self.join([*(s[:, n_tokens:] for s in states[:-1]), last])
 
 
 def _blocks(model):
-    """All transformer layers, in order."""
+    """Returns all transformer layers, in order."""
     return [
         *model.modality_encoders["AUDIO"].context_encoder.blocks,
         *model.blocks,
@@ -152,7 +139,7 @@ def _blocks(model):
 
 
 def _funasr():
-    """FunASR's model class and checkpoint loader."""
+    """Returns FunASR's model class and its checkpoint loader."""
     root = logging.getLogger()
     level, handlers = root.level, root.handlers[:]
     try:
@@ -165,14 +152,14 @@ def _funasr():
             f"the backbone emotion2vec needs the package funasr ({error}): "
             "pip install -e '.[emotion2vec]'"
         ) from error
-    finally:  # the import makes every library's messages appear
+    finally:  # the import changes the root logger
         root.setLevel(level)
         root.handlers = handlers
     return Emotion2vec, load_pretrained_model
 
 
 def _read(folder):
-    """The configuration, and the checkpoint's path."""
+    """Returns the configuration and the checkpoint's path."""
     files = {"config": "config.yaml", "init_param": "model.pt"}
     index = folder / "configuration.json"
     if index.exists():

@@ -1,4 +1,4 @@
-"""Log-mel filterbanks: the front-end that needs no download."""
+"""Log-mel filterbanks, a backbone that needs no download."""
 
 from speechbrain.lobes import features
 
@@ -6,17 +6,17 @@ from speechbrain_ptssnn.backbones.base import Backbone
 
 
 class Fbank(Backbone):
-    r"""SpeechBrain's ``Fbank`` at 10 ms, two frames laid side by side.
+    r"""SpeechBrain's ``Fbank``, with two frames of 10 ms joined into one.
 
-    The features are in dB and want the training fold's statistics
+    The features are in dB, so they should be standardised
     (``normalize_features: True`` in the YAML).
 
     Arguments
     ---------
     n_mels : int
-        Mel filters; the features have twice as many values per 20 ms.
+        Mel filters; the features have twice as many channels.
     sample_rate : int
-        Hz.
+        Sample rate of the waveforms, in Hz.
 
     Example
     -------
@@ -38,5 +38,5 @@ class Fbank(Backbone):
         return frames[: len(frames) // 2 * 2].reshape(-1, self.output_size)
 
     def fingerprint(self):
-        """The settings say it all."""
+        """Returns the settings, which determine the features."""
         return f"fbank n_mels={self.n_mels} sample_rate={self.sample_rate}"

@@ -1,4 +1,4 @@
-"""Frozen speech encoders in the Hugging Face format."""
+"""Speech encoders in the Hugging Face format."""
 
 from pathlib import Path
 
@@ -11,20 +11,20 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from speechbrain_ptssnn.backbones.pretrained import (
     Pretrained,
-    missing_weights,
-    not_loadable,
+    check_complete,
+    loading,
 )
 from speechbrain_ptssnn.errors import InputError
 
-# Of a configuration: what differs between two copies of one model.
+# Keys of a configuration that differ between copies of the same model.
 TRANSIENT = ("_name_or_path", "transformers_version", "architectures", "dtype")
 
-# What Whisper's checkpoints call its encoder's weights.
+# Whisper's checkpoints put these prefixes before its encoder's weights.
 WHISPER_NAMES = {r"^(model\.)?encoder\.": ""}
 
 
 class EncoderOfWhisper(WhisperEncoder):
-    """Whisper's encoder, out of a checkpoint that holds its decoder too."""
+    """Whisper's encoder, loaded from a checkpoint of the whole model."""
 
     _keys_to_ignore_on_load_unexpected = (r"decoder\.", r"proj_out\.")
 
@@ -33,34 +33,34 @@ class HuggingFace(Pretrained):
     r"""Hidden states of wav2vec 2.0, HuBERT, WavLM, data2vec-audio,
     w2v-BERT 2.0 or Whisper's encoder.
 
-    Loaded with transformers, not SpeechBrain's lobe, which asks the hub even
-    when the weights are on disk, scales the wave over its padding and leaves
-    eval mode in training. Whisper sees windows of 30 s, as it must; only the
-    frames of real audio are kept, and those of longer audio are joined.
+    It is loaded with transformers. SpeechBrain's lobe asks the hub even when
+    the weights are on disk, normalises the waveform with its padding and leaves
+    eval mode in training. Whisper needs windows of 30 s: longer audio is split
+    into windows, and only the frames of real audio are kept and joined.
 
     Arguments
     ---------
     source : str or None
-        Hub id, e.g. "microsoft/wavlm-base-plus", or local folder. None leaves
-        the model to be loaded from a bundle's ``backbone.ckpt``.
-    revision : str, optional
-        Commit, tag or branch of a hub model.
-    layer : str or int
-        "last", "weighted", or the index of a hidden state; see
-        :class:`~speechbrain_ptssnn.backbones.pretrained.Pretrained`.
+        Hub id, e.g. "microsoft/wavlm-base-plus", or local folder; None as in
+        the base class.
+    revision, layer : str, str or int
+        See :class:`~speechbrain_ptssnn.backbones.pretrained.Pretrained`.
 
     Raises
     ------
     InputError
-        If the model cannot be loaded, is no such model or lacks the layer.
+        If the model cannot be loaded, has another architecture or lacks the
+        layer.
     """
 
     def __init__(self, source, revision=None, layer="last"):
         super().__init__(source, revision, layer)
         if source is None:
             return
-        try:
-            if not self.is_local:  # whatever it is called, take one commit
+        files = "config.json, weights and preprocessor_config.json"
+        with loading(source, files, SafetensorError):
+            if not self.is_local:
+                # One commit for all files; a bundle names it.
                 config = hf_hub_download(
                     source, "config.json", revision=revision
                 )
@@ -80,15 +80,9 @@ class HuggingFace(Pretrained):
                 key_mapping=WHISPER_NAMES if is_whisper else None,
                 output_loading_info=True,
             )
-        except InputError:
-            raise
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            files = "config.json, weights and preprocessor_config.json"
-            raise not_loadable(source, error, files) from error
-        # What masks spans in pre-training is all that may be missing.
+        # Only what masks spans in pre-training may be missing.
         missing = set(report["missing_keys"]) - {"masked_spec_embed"}
-        if missing:
-            raise missing_weights(source, missing)
+        check_complete(source, missing)
         self._adopt(model, extractor)
 
     def _check_kind(self, config):
@@ -104,7 +98,8 @@ class HuggingFace(Pretrained):
 
     def _adopt(self, model, extractor):
         if hasattr(model, "masked_spec_embed"):
-            # Random where a checkpoint lacks it, and never used here.
+            # It is never used. Where a checkpoint lacks it, it would be
+            # random, and the fingerprint with it.
             model.masked_spec_embed.data.zero_()
         config = model.config
         self.extractor = extractor
@@ -112,11 +107,11 @@ class HuggingFace(Pretrained):
         self.window = None
         if config.model_type == "whisper":
             self.window = extractor.n_samples
-            # A mel frame each hop; the encoder's second convolution has
+            # One mel frame per hop; the encoder's second convolution has
             # stride 2.
             kernels = strides = [extractor.hop_length, 2]
         elif config.model_type == "wav2vec2-bert":
-            # 25 ms each 10 ms, as in Kaldi; then frames side by side.
+            # Windows of 25 ms every 10 ms, as in Kaldi, then joined frames.
             kernels, strides = [400, extractor.stride], [160, extractor.stride]
         else:
             kernels, strides = config.conv_kernel, config.conv_stride
@@ -143,21 +138,23 @@ class HuggingFace(Pretrained):
         )
         values = inputs[self.model.main_input_name].to(wav.device)
         output = self.model(values, output_hidden_states=True)
-        # Large models normalise after the last layer; the list is from before.
+        # Large models normalise the last layer's output; hidden_states holds
+        # it before that.
         states = [*output.hidden_states[:-1], output.last_hidden_state]
-        # Padding to whole windows or pairs of frames gives frames of nothing.
+        # Inputs are padded to whole windows or pairs of frames: their frames
+        # are cut off.
         n_frames = 1 + (len(wav) - self.min_samples) // self.hop
         return self.join(states)[:n_frames]
 
     def settings(self):
-        """Configurations of the model and of its feature extractor."""
+        """Returns the configurations of model and feature extractor."""
         config = self.model.config.to_dict()
         for name in TRANSIENT:
             config.pop(name, None)
         return {"config": config, "extractor": self.extractor.to_dict()}
 
     def restore(self, settings):
-        """Builds the model, its weights still random."""
+        """Builds the model, with random weights."""
         config = AutoConfig.for_model(**settings["config"])
         extractor = getattr(
             transformers, settings["extractor"]["feature_extractor_type"]

@@ -1,4 +1,4 @@
-"""Low-level descriptors of openSMILE: no weights, no download."""
+"""openSMILE's low-level descriptors, a backbone that needs no download."""
 
 import numpy as np
 import torch
@@ -11,10 +11,10 @@ FULL_SCALE = 32767 / 32768
 
 
 class OpenSmile(Backbone):
-    r"""Descriptors and, where the set has them, their deltas, 10 ms apart and
-    averaged in pairs: 130 values per 20 ms for ComParE 2016, 25 for eGeMAPS.
+    r"""Descriptors and, where the set has them, their deltas. Two frames of
+    10 ms are averaged into one: 130 channels for ComParE 2016, 25 for eGeMAPS.
 
-    The values have all kinds of units and want the training fold's statistics
+    The channels have different units, so they should be standardised
     (``normalize_features: True`` in the YAML). openSMILE is free for research
     and private use only, not for products.
 
@@ -23,7 +23,7 @@ class OpenSmile(Backbone):
     feature_set : str
         "ComParE_2016" or "eGeMAPSv02".
     sample_rate : int
-        Hz.
+        Sample rate of the waveforms, in Hz.
 
     Raises
     ------
@@ -32,7 +32,7 @@ class OpenSmile(Backbone):
     """
 
     def __init__(self, feature_set="ComParE_2016", sample_rate=16000):
-        # The longest window has 60 ms and the next stands 10 ms later.
+        # The longest window lasts 60 ms.
         super().__init__(
             sample_rate, frame_rate=50.0, min_samples=round(0.06 * sample_rate)
         )
@@ -72,14 +72,14 @@ class OpenSmile(Backbone):
             extractor.process_signal(samples, self.sample_rate).to_numpy()
             for extractor in self.extractors
         ]
-        # The deltas go on for two frames at the end.
+        # The deltas have two frames more, at the end.
         n_pairs = min(map(len, parts)) // 2
         frames = np.concatenate([part[: 2 * n_pairs] for part in parts], axis=1)
         pairs = frames.reshape(n_pairs, 2, self.output_size)
         return torch.from_numpy(pairs.mean(axis=1)).to(wav.device)
 
     def fingerprint(self):
-        """The settings and openSMILE's version say it all."""
+        """Returns openSMILE's version and the settings."""
         return (
             f"opensmile {self.version} {self.feature_set} "
             f"sample_rate={self.sample_rate}"

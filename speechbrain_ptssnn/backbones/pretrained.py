@@ -1,7 +1,8 @@
-"""What frozen front-ends with weights have in common."""
+"""What frozen backbones with pretrained weights share."""
 
 import hashlib
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -17,23 +18,23 @@ from speechbrain_ptssnn.errors import InputError
 
 @register_checkpoint_hooks
 class Pretrained(Backbone):
-    r"""A model from a hub, a local folder or a bundle, and which of its hidden
-    states are the features.
+    r"""A model from a hub, a local folder or a bundle. One or all of its
+    hidden states are the features.
 
-    A subclass defines :meth:`settings` and :meth:`restore`, which ends with
-    :meth:`adopt`, and :meth:`extract`.
+    A subclass defines :meth:`extract`, :meth:`settings` and :meth:`restore`,
+    which ends with :meth:`adopt`.
 
     Arguments
     ---------
     source : str or None
-        Hub id or local folder. None leaves the model to be loaded from a
+        Hub id or local folder. With None, the model is loaded later, from a
         bundle's ``backbone.ckpt``.
     revision : str, optional
         Commit, tag or branch of a hub model.
     layer : str or int
-        "last"; an index, 0 being the input of the first transformer layer and
-        -1 the last; or "weighted": all hidden states side by side, for the
-        head's :class:`~speechbrain_ptssnn.nnet.layer_mixture.LayerMixture`.
+        "last"; the index of a hidden state, where 0 is the input of the first
+        transformer layer and -1 is the last state; or "weighted": all hidden
+        states side by side, which the head learns to mix.
     """
 
     def __init__(self, source, revision=None, layer="last"):
@@ -44,24 +45,25 @@ class Pretrained(Backbone):
 
     @property
     def is_local(self):
-        """Whether the weights came from a folder, which a moved bundle would
-        miss.
+        """Whether the weights come from a local folder. Then a bundle holds a
+        copy of them, so that it can be moved.
         """
         return self.source is not None and Path(self.source).is_dir()
 
     def adopt(self, model, n_states, size, kernels, strides):
-        """Takes the model; works out layers, frame rate and shortest input.
+        """Freezes the model and derives layers, frame rate and shortest input.
 
         Arguments
         ---------
         model : torch.nn.Module
-            Whole; is frozen.
+            The whole model.
         n_states : int
-            Hidden states that it gives.
+            Number of its hidden states.
         size : int
-            Channels of each.
+            Channels of each hidden state.
         kernels, strides : sequence of int
-            Of the steps from samples to frames, in order.
+            Kernel sizes and strides of the layers from samples to frames, in
+            order.
         """
         self.model = model
         self._choose_layers(n_states)
@@ -92,29 +94,30 @@ class Pretrained(Backbone):
             ) from error
 
     def join(self, states):
-        """The chosen ones of all hidden states, each [1, time, size], as
+        """Joins the chosen hidden states, each [1, time, size], to
         [time, output_size].
         """
         return torch.cat([states[k] for k in self.layers], -1).squeeze(0)
 
     def settings(self):
-        """What makes the model, with its weights; a subclass defines it.
+        """Returns what rebuilds the model, except for its weights; a subclass
+        defines it.
 
         Returns
         -------
         dict
-            Of numbers, strings, lists and dicts.
+            Numbers, strings, lists and dicts.
         """
         raise NotImplementedError
 
     def restore(self, settings):
-        """Builds the model that :meth:`settings` tells; a subclass defines
-        it.
+        """Builds the model from :meth:`settings`, with random weights; a
+        subclass defines it.
         """
         raise NotImplementedError
 
     def fingerprint(self):
-        """Hash of weights and settings, with the layers."""
+        """Returns a hash of weights and settings, and the chosen layers."""
         settings = json.dumps(self.settings(), sort_keys=True, default=str)
         digest = hashlib.sha256(settings.encode())
         for name, tensor in sorted(self.model.state_dict().items()):
@@ -124,7 +127,7 @@ class Pretrained(Backbone):
 
     @mark_as_saver
     def save(self, path):
-        """Writes the model to one file, for a bundle that can be moved."""
+        """Writes the whole model to one file, for a bundle."""
         weights = self.model.state_dict()
         torch.save({"settings": self.settings(), "weights": weights}, path)
 
@@ -136,54 +139,56 @@ class Pretrained(Backbone):
         self.model.load_state_dict(saved["weights"])
 
 
-def not_loadable(source, error, files):
-    """The error for a model that is not there or is damaged.
+@contextmanager
+def loading(source, files, *errors):
+    """Turns an error in loading a model into one :class:`InputError`.
 
     Arguments
     ---------
     source : str
         Hub id or folder.
-    error : Exception
-        What loading it raised.
     files : str
-        What a folder should hold.
-
-    Returns
-    -------
-    InputError
+        The files that a folder should hold.
+    *errors : type
+        Errors of the model's format, besides OSError, ValueError and
+        RuntimeError.
 
     Example
     -------
-    >>> not_loadable("my/model", EOFError(), "config.json").args[0]
-    "backbone 'my/model' cannot be loaded (EOFError()); give a hub id or ..."
+    >>> with loading("my/model", "config.json", EOFError):
+    ...     raise EOFError
+    Traceback (most recent call last):
+    speechbrain_ptssnn.errors.InputError: backbone 'my/model' cannot be ...
     """
-    reason = (str(error).strip() or repr(error)).splitlines()[0]
-    return InputError(
-        f"backbone {source!r} cannot be loaded ({reason}); give a hub id or "
-        f"a local folder with {files}"
-    )
+    try:
+        yield
+    except InputError:
+        raise
+    except (OSError, ValueError, RuntimeError, *errors) as error:
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        raise InputError(
+            f"backbone {source!r} cannot be loaded ({reason}); give a hub id "
+            f"or a local folder with {files}"
+        ) from error
 
 
-def missing_weights(source, names):
-    """The error for weights that a checkpoint should have.
+def check_complete(source, missing):
+    """Refuses a checkpoint that lacks weights, which would stay random.
 
     Arguments
     ---------
     source : str
         Hub id or folder.
-    names : set of str
-        At least one.
+    missing : set of str
+        Names of the missing weights.
 
-    Returns
-    -------
+    Raises
+    ------
     InputError
-
-    Example
-    -------
-    >>> missing_weights("my/model", {"norm.weight"}).args[0]
-    "backbone 'my/model' lacks 1 weights, e.g. norm.weight; they would be ..."
+        If there is one.
     """
-    return InputError(
-        f"backbone {source!r} lacks {len(names)} weights, e.g. {min(names)}; "
-        "they would be random: get the whole checkpoint"
-    )
+    if missing:
+        raise InputError(
+            f"backbone {source!r} lacks {len(missing)} of its weights, e.g. "
+            f"{min(missing)}; get the whole checkpoint"
+        )

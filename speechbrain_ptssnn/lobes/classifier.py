@@ -1,4 +1,4 @@
-"""The back end of the spiking heads (eq. 4, 13)."""
+"""The classifier of the spiking heads (eq. 4, 13)."""
 
 import torch
 
@@ -8,30 +8,30 @@ from speechbrain_ptssnn.nnet.plif import PLIF
 
 
 class PLIFClassifier(torch.nn.Module):
-    r"""Spiking back end: neurons that take the calibrated current, then one
-    output neuron per class whose mean rate over the valid frames decides
-    (eq. 4, 13).
+    r"""Two spiking layers: neurons that take the calibrated current, then one
+    output neuron per class. The class whose neuron has the highest mean rate
+    over the valid frames is predicted (eq. 4, 13).
 
     Arguments
     ---------
     input_size : int
-        Channels in, and neurons of the calibrated layer.
+        Input channels, and neurons of the calibrated layer.
     n_classes : int
         Output neurons.
     plif : callable
         ``plif(n_neurons)`` makes a layer of neurons.
     readout : str
-        "spike" decides by the output neurons' mean rate; "membrane" by the
-        mean membrane of neurons that leak but never fire.
+        "spike" returns the output neurons' mean rates; "membrane" returns the
+        mean membranes of neurons that leak but never fire.
     logit_scale : float
-        Factor on the result, so that loss, posteriors and bundle, which all
-        take its softmax, agree. Rates of 0 and 1 cannot give 4 classes a
-        posterior above 0.48 without it.
+        Factor on the result. It is applied here, so that loss, posteriors and
+        bundle, which all take the softmax, agree. Without it, rates between 0
+        and 1 give no posterior above 0.48 for 4 classes.
 
     Raises
     ------
     ValueError
-        If ``readout`` is neither.
+        If ``readout`` is neither "spike" nor "membrane".
 
     Example
     -------
@@ -62,20 +62,8 @@ class PLIFClassifier(torch.nn.Module):
             self.output = LeakyIntegrator(n_classes)
 
     def forward(self, x, lengths=None):
-        """Classifies a current.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Current, [batch, time, input_size].
-        lengths : torch.Tensor, optional
-            Relative lengths, [batch].
-
-        Returns
-        -------
-        torch.Tensor
-            Mean firing rates of the output neurons, in [0, 1], or their mean
-            membranes, times ``logit_scale``, [batch, n_classes].
+        """Maps a current, [batch, time, input_size], to the output neurons'
+        mean rates or membranes, times ``logit_scale``, [batch, n_classes].
         """
         current = self.linear(self.hidden(x, lengths))
         if self.readout == "spike":

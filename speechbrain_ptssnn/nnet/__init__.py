@@ -1,1 +1,1 @@
-"""One layer and its equation a file."""
+"""Layers, one equation per file."""

@@ -7,7 +7,7 @@ from spikingjelly.activation_based.surrogate import Rect
 
 from speechbrain_ptssnn.nnet.masking import frame_mask
 
-# Bounds of the parameters, which are drawn evenly between them.
+# Bounds of the parameters; start values are uniform between them.
 ALPHA = math.exp(-1 / 5), math.exp(-1 / 25)
 BETA = math.exp(-1 / 30), math.exp(-1 / 120)
 A = -1.0, 1.0
@@ -15,7 +15,7 @@ B = 0.0, 2.0
 
 
 def draw(bounds, size):
-    """A parameter of that size, drawn evenly between its bounds.
+    """Returns a parameter, drawn uniformly between its bounds, [size].
 
     Example
     -------
@@ -30,20 +30,20 @@ class AdaptiveLIF(torch.nn.Module):
 
     w[t] = beta * w[t-1] + a * u[t-1] + b * s[t-1],
     u[t] = alpha * (u[t-1] - s[t-1]) + (1 - alpha) * (i[t] - w[t]),
-    s[t] = 1 where u[t] >= 1, the threshold; LIF has no w. Each neuron learns
-    its own alpha, beta, a and b, within bounds. The surrogate gradient is 1
-    within 0.5 of the threshold, else 0.
+    s[t] = 1 where u[t] >= 1, the threshold. LIF neurons have no w. Each neuron
+    learns its own alpha, beta, a and b, within bounds. The surrogate gradient
+    is 1 within 0.5 of the threshold, else 0.
 
     Source: sparch, Bittar and Garner 2022, doi:10.3389/fnins.2022.865897.
-    Differs: states start at 0, not at random, so that a result can be
-    repeated.
+    Differs: states start at 0, not at random values, so that results can be
+    reproduced.
 
     Arguments
     ---------
     n_neurons : int
         Size of the last dimension.
     adaptive : bool
-        False leaves w out.
+        Whether neurons have w (adLIF); False is LIF.
 
     Example
     -------
@@ -65,8 +65,8 @@ class AdaptiveLIF(torch.nn.Module):
             self.b = draw(B, n_neurons)
 
     def forward(self, current, lengths=None):
-        """Spikes, [batch, time, n_neurons], of a current of that shape;
-        padded frames never spike.
+        """Maps a current, [batch, time, n_neurons], to spikes of the same
+        shape. Padded frames never spike.
         """
         alpha = self.alpha.clamp(*ALPHA)
         if self.adaptive:

@@ -92,14 +92,7 @@ class SpikingSparseLinearAttention(torch.nn.Module):
         self._fused = FusedWeights()
 
     def forward(self, x, lengths=None):
-        """Returns prompts and frames after attention over both.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            [batch, time, size].
-        lengths : torch.Tensor, optional
-            Relative lengths, [batch].
+        """Attends over the prompts and the frames x, [batch, time, size].
 
         Returns
         -------

@@ -4,10 +4,11 @@ import torch
 
 
 class HomeostaticBiasGenerator(torch.nn.Module):
-    r"""Turns the prompts' context into a bias voltage per channel.
+    r"""Maps the prompts to a bias voltage per channel.
 
     c = mean of the prompts (eq. 10); v_bias = kappa * tanh(W_up ReLU(W_down c
-    + b_1) + b_2) (eq. 11). W_up and b_2 start at 0, so v_bias does (eq. 12).
+    + b_1) + b_2) (eq. 11). W_up and b_2 start at 0, so v_bias starts at 0 too
+    (eq. 12).
 
     Arguments
     ---------
@@ -34,6 +35,6 @@ class HomeostaticBiasGenerator(torch.nn.Module):
         torch.nn.init.zeros_(self.up.bias)
 
     def forward(self, prompts):
-        """Prompts are [batch, n_prompts, size], the bias is [batch, size]."""
+        """Maps prompts, [batch, n_prompts, size], to a bias, [batch, size]."""
         context = prompts.mean(1)
         return self.kappa * torch.tanh(self.up(torch.relu(self.down(context))))

@@ -2,29 +2,30 @@
 
 import torch
 
-WINDOWS = 2.5, 50.0  # frames: the heads' first windows, 50 ms to 1 s
+WINDOWS = 2.5, 50.0  # in frames: start widths of the windows, 50 ms to 1 s
 
 
 def window_weights(center, half_width, n_frames):
-    """How much each frame counts in a window between frames.
+    """Returns the weight of each frame in a window that may start and end
+    between frames.
 
-    1 within it, in proportion where an edge cuts a frame, and up to 1 more
-    for the frames next to the centre, by linear interpolation: so the window
-    learns where to lie.
+    The weight is 1 inside the window, and the covered share of a frame at its
+    edges. The frames next to the centre get up to 1 more, by linear
+    interpolation, so that the centre has a gradient.
 
     Arguments
     ---------
     center, half_width : torch.Tensor
-        In frames, of any shape.
+        In frames, any shape.
     n_frames : int
-        Frames to weigh.
+        Number of frames to weigh.
 
     Returns
     -------
     weights : torch.Tensor
         [..., n_frames].
     inside : torch.Tensor
-        Bool, whether the window touches the frame, [..., n_frames].
+        Bool, [..., n_frames]: whether the window touches the frame.
 
     Example
     -------
@@ -44,20 +45,20 @@ def window_weights(center, half_width, n_frames):
 
 
 class DeformableAttention(torch.nn.Module):
-    r"""Self-attention in which each frame and head chooses its window.
+    r"""Self-attention in which each frame and each head chooses a window.
 
-    A linear layer on the queries gives offset and width. The weights of the
-    window multiply the scores; frames outside it are left out. A window
-    beyond the utterance gives the mean of all valid frames.
+    A linear layer maps the queries to the window's offset and width. The
+    window's weights multiply the scores, and frames outside get no attention.
+    A window beyond the utterance gives the mean of all valid frames.
 
     Arguments
     ---------
     size : int
         Channels.
     n_heads : int
-        Heads; they must divide ``size``.
+        Attention heads; must divide ``size``.
     dropout : float
-        Of the attention's weights.
+        Dropout rate of the attention weights.
     n_frames : int
         Largest offset and half width.
 
@@ -75,7 +76,9 @@ class DeformableAttention(torch.nn.Module):
     def __init__(self, size, n_heads, dropout=0.1, n_frames=326):
         super().__init__()
         if size % n_heads:
-            raise ValueError(f"{n_heads} heads cannot share {size} channels")
+            raise ValueError(
+                f"n_heads must divide size, got n_heads={n_heads}, size={size}"
+            )
         self.n_heads = n_heads
         self.n_frames = n_frames
         self.qkv = torch.nn.Linear(size, 3 * size)
@@ -85,7 +88,7 @@ class DeformableAttention(torch.nn.Module):
         self.reset_window()
 
     def reset_window(self):
-        """Centres the windows on their frames, each head's of another width."""
+        """Centres the windows on their frames; each head has another width."""
         half_widths = torch.linspace(*WINDOWS, self.n_heads) / 2
         torch.nn.init.zeros_(self.window.weight)
         torch.nn.init.zeros_(self.window.bias)
@@ -95,12 +98,12 @@ class DeformableAttention(torch.nn.Module):
             )
 
     def forward(self, x, mask=None):
-        """Takes and returns [batch, time, size]; the mask is
-        :func:`frame_mask`'s.
+        """Takes and returns [batch, time, size]; ``mask`` comes from
+        :func:`~speechbrain_ptssnn.nnet.masking.frame_mask`.
         """
         n_frames = x.shape[1]
         query, key, value = self.qkv(x).chunk(3, -1)
-        # Positions in float32, under autocast too: bfloat16 knows 8 bits.
+        # Positions need float32, under autocast too: bfloat16 has 8 bits.
         window = self.window(query).float().transpose(1, 2)
         offset, half_width = window.chunk(2, 1)
         center = torch.arange(n_frames, device=x.device)

@@ -1,4 +1,4 @@
-"""Fewer frames: neighbours are averaged before the head's first product."""
+"""Averages neighbouring frames, so that the head has fewer to process."""
 
 import torch
 from torch.nn import functional
@@ -7,16 +7,16 @@ from speechbrain_ptssnn.nnet.masking import frame_counts, frame_mask
 
 
 class FramePooling(torch.nn.Module):
-    r"""Averages each run of ``n_frames`` frames; an utterance's last run is
-    averaged over the frames that it has.
+    r"""Averages each group of ``n_frames`` frames. The last group of an
+    utterance is averaged over the frames that it has.
 
-    Time, memory and energy of all that follows fall by that factor. Own
-    choice, the paper does not pool; 1 is its form.
+    All following layers need that many times less time, memory and energy.
+    Own choice; the paper does not pool, as with ``n_frames=1``.
 
     Arguments
     ---------
     n_frames : int
-        Frames that become one, 20 ms each.
+        Frames of 20 ms that become one.
 
     Raises
     ------
@@ -38,20 +38,14 @@ class FramePooling(torch.nn.Module):
         self.n_frames = n_frames
 
     def forward(self, x, lengths=None):
-        """Pools a batch.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            [batch, time, channels].
-        lengths : torch.Tensor, optional
-            Relative lengths, [batch].
+        """Pools x, [batch, time, channels], with relative lengths, [batch].
 
         Returns
         -------
-        tuple of torch.Tensor
-            [batch, ceil(time / n_frames), channels] and its relative lengths
-            (None where None was given).
+        pooled : torch.Tensor
+            [batch, ceil(time / n_frames), channels].
+        lengths : torch.Tensor or None
+            Its relative lengths; None if None was given.
         """
         k = self.n_frames
         if k == 1:

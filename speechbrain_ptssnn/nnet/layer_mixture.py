@@ -4,15 +4,16 @@ import torch
 
 
 class LayerMixture(torch.nn.Module):
-    r"""Sum of the hidden states, weighted by a learnt softmax.
+    r"""Weighted sum of the hidden states. The weights are a learnt softmax,
+    equal at the start.
 
-    Source: SUPERB (arXiv:2105.01051). It starts as their mean.
+    Source: SUPERB (arXiv:2105.01051).
 
     Arguments
     ---------
     n_layers : int
-        Hidden states that stand side by side in the channels; 1 leaves the
-        features as they are and has no parameter.
+        Hidden states that stand side by side in the channels. With 1, the
+        features are returned unchanged and there is no parameter.
 
     Example
     -------

@@ -6,14 +6,14 @@ import torch
 
 
 def leaky_integrate(current, decay):
-    """u[t] = decay * u[t-1] + i[t], from u = 0.
+    """Returns u[t] = decay * u[t-1] + i[t], where u starts at 0.
 
     Arguments
     ---------
     current : torch.Tensor
         [batch, time, neurons].
     decay : torch.Tensor
-        What stays of each membrane per frame, [neurons], in (0, 1).
+        Share of each membrane that stays after a frame, [neurons], in (0, 1).
 
     Returns
     -------
@@ -34,7 +34,7 @@ def leaky_integrate(current, decay):
 
 
 class LeakyIntegrator(torch.nn.Module):
-    r"""A layer of them, with learnable decays, sigmoid(w).
+    r"""A layer of leaky integrators with learnable decays, sigmoid(w).
 
     Arguments
     ---------
@@ -56,5 +56,5 @@ class LeakyIntegrator(torch.nn.Module):
         )
 
     def forward(self, current):
-        """Membranes of a current; both are [batch, time, n_neurons]."""
+        """Maps a current to membranes; both are [batch, time, n_neurons]."""
         return leaky_integrate(current, torch.sigmoid(self.w))

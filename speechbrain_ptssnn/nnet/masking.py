@@ -1,10 +1,10 @@
-"""Which frames of a padded batch are real."""
+"""Which frames of a padded batch are valid, that is, not padding."""
 
 import torch
 
 
 def frame_counts(lengths, n_frames):
-    """Valid frames of each utterance.
+    """Returns the number of valid frames of each utterance.
 
     Arguments
     ---------
@@ -16,8 +16,8 @@ def frame_counts(lengths, n_frames):
     Returns
     -------
     torch.Tensor
-        [batch], int64, each in 1 to ``n_frames``. Rounded, because a ratio of
-        integers in float32 may lie just below the count it stands for.
+        [batch], int64, each from 1 to ``n_frames``. Products are rounded,
+        because a float32 ratio may give slightly less than the true count.
 
     Example
     -------
@@ -28,15 +28,15 @@ def frame_counts(lengths, n_frames):
 
 
 def frame_mask(lengths, n_frames):
-    """True where a frame is real, or None when every frame is.
+    """Returns True for each valid frame, or None if all frames are valid.
 
-    None lets the layers skip their masks, which most batches of one utterance
-    need not pay for.
+    None means nothing is padded, as in a batch of one utterance, so layers can
+    skip masking.
 
     Arguments
     ---------
     lengths : torch.Tensor or None
-        Relative lengths, [batch], in (0, 1]; None means no padding.
+        Relative lengths, [batch], in (0, 1]; None if nothing is padded.
     n_frames : int
         Frames of the padded batch.
 
@@ -48,7 +48,7 @@ def frame_mask(lengths, n_frames):
     Raises
     ------
     ValueError
-        If a length is not in (0, 1], as absolute lengths are not.
+        If a length is not in (0, 1], for example an absolute one.
 
     Example
     -------
@@ -62,7 +62,8 @@ def frame_mask(lengths, n_frames):
     shortest, longest = (float(end) for end in lengths.aminmax())
     if not 0 < shortest <= longest < 1 + 1e-4:
         raise ValueError(
-            f"lengths are relative, in (0, 1], got {shortest:g} to {longest:g}"
+            "lengths must be relative, in (0, 1], got "
+            f"{shortest:g} to {longest:g}"
         )
     counts = frame_counts(lengths, n_frames)
     if bool((counts == n_frames).all()):
@@ -72,7 +73,7 @@ def frame_mask(lengths, n_frames):
 
 
 def masked_mean(x, lengths=None):
-    """Mean over each utterance's own frames.
+    """Returns the mean over each utterance's valid frames.
 
     Arguments
     ---------

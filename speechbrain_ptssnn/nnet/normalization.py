@@ -1,4 +1,4 @@
-"""Normalisations that see valid frames only."""
+"""Normalisations that ignore padded frames."""
 
 import math
 
@@ -12,9 +12,9 @@ from speechbrain_ptssnn.nnet.masking import frame_mask
 class SoftSaturation(torch.nn.Module):
     r"""Bounds the features smoothly: tanh(scale * LayerNorm(x)) (eq. 5).
 
-    The LayerNorm acts frame by frame and takes the level away, which is an
-    emotion cue; features that are standardised with the training fold's
-    statistics do better without it (own choice, figures in
+    The LayerNorm normalises each frame and so removes the level, which is an
+    emotion cue. Features that are standardised with the training fold's
+    statistics do better without it (own choice; measured in
     docs/decisions/generalisation.md).
 
     Arguments
@@ -24,7 +24,7 @@ class SoftSaturation(torch.nn.Module):
     scale : float
         The paper's xi, 0.1.
     layer_norm : bool
-        Whether there is one; False is tanh(scale * x).
+        Whether there is a LayerNorm; False is tanh(scale * x).
 
     Example
     -------
@@ -49,7 +49,7 @@ class SoftSaturation(torch.nn.Module):
             shape, eps = self.norm.normalized_shape, self.norm.eps
             x = functional.layer_norm(x, shape, weight, bias, eps)
         device = x.device.type
-        if torch.is_autocast_enabled(device):  # once, not at every product
+        if torch.is_autocast_enabled(device):  # once, not for every product
             x = x.to(torch.get_autocast_dtype(device))
         return torch.tanh_(x)
 
@@ -57,20 +57,20 @@ class SoftSaturation(torch.nn.Module):
 class MaskedBatchNorm(torch.nn.Module):
     r"""BatchNorm over batch and time whose statistics ignore padding.
 
-    Equal to ``torch.nn.BatchNorm1d`` on the valid frames laid end to end, but
-    that the first batches count alike in the running statistics (own choice:
-    from their start values they would take some fifty batches to arrive, and
-    until then the neurons stay silent in evaluation). It is no subclass of
-    it, so that SpeechBrain's DDP does not turn it into a ``SyncBatchNorm``,
-    which knows no mask and no CPU.
+    It equals ``torch.nn.BatchNorm1d`` on the joined valid frames, except that
+    the first batches have equal weights in the running statistics. Own choice:
+    otherwise these need about fifty batches to leave their start values, and
+    until then the neurons stay silent in evaluation. It is not a subclass of
+    ``BatchNorm1d``: SpeechBrain's DDP would convert that to ``SyncBatchNorm``,
+    which supports neither masks nor CPUs.
 
     Arguments
     ---------
     size : int
         Channels.
     momentum : float
-        Weight of the batch in the running statistics, once 1 / momentum
-        batches were seen.
+        Weight of a batch in the running statistics, after the first
+        1 / momentum batches.
     eps : float
         Added to the variance.
 
@@ -93,37 +93,25 @@ class MaskedBatchNorm(torch.nn.Module):
         self.register_buffer("batches_seen", torch.tensor(0))
 
     def tensors(self):
-        """What :meth:`affine` depends on."""
+        """Returns the tensors on which :meth:`affine` depends."""
         return [self.weight, self.bias, self.running_mean, self.running_var]
 
     def affine(self):
-        """What evaluation does to a channel, as (scale, offset), [size]."""
+        """Returns evaluation's scale and offset per channel, each [size]."""
         scale = self.weight * (self.running_var + self.eps).rsqrt()
         return scale, self.bias - self.running_mean * scale
 
     def forward(self, x, lengths=None):
-        """Normalises each channel.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            [batch, time, size].
-        lengths : torch.Tensor, optional
-            Relative lengths, [batch].
-
-        Returns
-        -------
-        torch.Tensor
-            [batch, time, size]; padded frames are 0 in training and hold no
-            meaning in evaluation.
+        """Takes and returns [batch, time, size]. Padded frames of the result
+        are 0 in training and undefined in evaluation.
         """
         momentum = self.momentum
         if self.training:
             self.batches_seen += 1
             momentum = max(momentum, 1 / self.batches_seen.item())
         mask = frame_mask(lengths, x.shape[1]) if self.training else None
-        # As rows, [frames, size]: torch's batch norm takes tens of times as
-        # long over [batch, size, time].
+        # As [frames, size]: torch's batch norm is tens of times slower on
+        # [batch, size, time].
         frames = x.reshape(-1, x.shape[-1])
         if mask is not None:
             valid = mask.flatten().nonzero().squeeze(1)
@@ -148,16 +136,15 @@ class MaskedBatchNorm(torch.nn.Module):
 class FeatureNorm(torch.nn.Module):
     r"""Standardises features with statistics of the training fold.
 
-    Until :meth:`fit` is called it changes nothing. The statistics are the
-    fold's, not the utterance's, which would remove the level, an emotion cue
-    that the baselines see (PTS-SNN's LayerNorm removes it frame by frame).
+    It changes nothing until :meth:`fit` is called. Statistics of each
+    utterance would remove its level, which is an emotion cue.
 
     Arguments
     ---------
     size : int
         Channels.
     clip : float
-        The largest absolute value that is let through; inf is no limit.
+        Larger absolute values are clipped to this; inf clips nothing.
 
     Example
     -------
@@ -175,17 +162,17 @@ class FeatureNorm(torch.nn.Module):
 
     @torch.no_grad()
     def fit(self, features):
-        """Takes mean and standard deviation, over all frames, per channel.
+        """Computes each channel's mean and standard deviation over all frames.
 
         Arguments
         ---------
         features : iterable of torch.Tensor
-            One [time, size] an utterance.
+            [time, size], one per utterance.
 
         Raises
         ------
         InputError
-            If a value is not finite or there is no frame.
+            If a value is not finite, or there is no frame.
         """
         n, total, squares = 0, 0, 0
         for utterance in features:
@@ -194,12 +181,12 @@ class FeatureNorm(torch.nn.Module):
             total = total + frames.sum(0)
             squares = squares + frames.square().sum(0)
         if n == 0:
-            raise InputError("no training frame to take statistics from")
+            raise InputError("there are no training frames to compute from")
         mean = total / n
-        # A constant channel would be divided by 0.
+        # Avoids division by 0 in a constant channel.
         std = (squares / n - mean.square()).clamp(min=1e-10).sqrt()
         if not torch.isfinite(std).all():
-            raise InputError("training features are not finite")
+            raise InputError("the training features are not finite")
         self.mean.copy_(mean)
         self.std.copy_(std)
 

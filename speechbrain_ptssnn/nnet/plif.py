@@ -13,33 +13,33 @@ class PLIF(torch.nn.Module):
     r"""A layer of leaky integrate-and-fire neurons with learnable decays.
 
     u[t] = tau * u[t-1] + i[t] - v_threshold * s[t-1]; s[t] = 1 where
-    u[t] >= v_threshold (eq. 1, 2). One decay per neuron, tau = sigmoid(w).
-    The membrane starts at 0 in every call; no state survives it. The
-    surrogate gradient is a sigmoid's.
+    u[t] >= v_threshold (eq. 1, 2). Each neuron has its decay,
+    tau = sigmoid(w). The membrane starts at 0 in every call; no state is kept
+    between calls. The surrogate gradient is that of a sigmoid.
 
-    Source: arXiv:2007.05785. Differs: one decay per neuron, and the reset is
-    not decayed, as the paper writes eq. 1; SpikingJelly decays it.
+    Source: arXiv:2007.05785. Differs: each neuron has its own decay, and the
+    reset is not decayed, as in eq. 1 of the paper; SpikingJelly decays it.
 
     Arguments
     ---------
     n_neurons : int
         Size of the last dimension.
     decay : float
-        Initial decay factor tau of every neuron, in (0, 1), per frame.
+        Start value of tau, in (0, 1), per frame.
     v_threshold : float
         Firing threshold, above 0.
     alpha : float
-        Steepness of the surrogate (section IV.A: 5).
+        Steepness of the surrogate gradient (section IV.A: 5).
     detach_reset : bool
-        Whether the gradient skips the reset term. Own choice: the paper does
-        not say; SpikingJelly's users mostly do so.
+        Whether the reset term gets no gradient. Own choice, common with
+        SpikingJelly; the paper does not say.
     decay_reset : bool
         Whether the reset is decayed with the membrane,
-        u[t] = tau * (u[t-1] - v_threshold * s[t-1]) + i[t], which is
+        u[t] = tau * (u[t-1] - v_threshold * s[t-1]) + i[t], as in
         SpikingJelly's ``ParametricLIFNode(decay_input=False, v_reset=None)``.
     per_neuron : bool
-        Whether each neuron learns its own decay; False is one for the layer,
-        as in arXiv:2007.05785.
+        Whether each neuron learns its own decay; with False the layer learns
+        one, as in arXiv:2007.05785.
 
     Raises
     ------
@@ -80,7 +80,7 @@ class PLIF(torch.nn.Module):
         )
 
     def forward(self, current, lengths=None):
-        """Integrates the current over time.
+        """Returns the spikes of a current.
 
         Arguments
         ---------
@@ -115,10 +115,10 @@ class PLIF(torch.nn.Module):
 
 
 class SingleStepPLIF(torch.nn.Module):
-    r"""PLIF neurons that start from rest at every frame (eq. 8).
+    r"""PLIF neurons whose membrane starts at 0 in every frame (eq. 8).
 
-    With membrane 0 before and one step only, eq. 1 leaves u = i: a threshold
-    whose decay plays no part, so that it has no parameter.
+    With only one step from membrane 0, eq. 1 gives u = i. The layer is thus a
+    threshold, without decay and without parameters.
 
     Arguments
     ---------

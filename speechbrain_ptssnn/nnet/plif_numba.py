@@ -1,11 +1,11 @@
 """The PLIF scan on CPU: one pass forward and one back, compiled by numba.
 
-The kernels release Python's lock, and as many plain threads as
-``torch.get_num_threads()`` share the utterances. Numba's own ``prange`` takes
-seconds more to compile, and its threading layers end the process when two
-threads enter them at once (workqueue) or a forked process does (GNU OpenMP).
-An utterance is never divided: half rows are read slower than whole ones, and
-225 frames take less time than the waking of a thread.
+The kernels release Python's lock, so ``torch.get_num_threads()`` plain threads
+share the utterances of a batch. Numba's own ``prange`` takes seconds more to
+compile. Its threading layers also end the process if two threads enter them at
+once (workqueue) or a forked process does (GNU OpenMP).
+An utterance is never divided between threads: half rows are slower to read
+than whole ones, and 225 frames take less time than waking a thread.
 """
 
 import functools
@@ -18,29 +18,29 @@ import torch
 from numba.extending import overload
 
 ZERO, ONE, LN2 = np.float32(0), np.float32(1), np.float32(np.log(2))
-# Added to a float32 below 2**22, it leaves the rounded value in the last bits;
-# 127 is a float32's exponent for 2**0.
+# Added to a float32 below 2**22, this puts the rounded value into the last
+# bits. 127 is the exponent of 2**0 in a float32.
 ROUND = np.float32(1.5 * 2**23 + 127)
-# The slope there is as good as 0, and no subnormal number yet.
+# At this argument the slope is almost 0, but not yet a subnormal number.
 FARTHEST = np.float32(80)
-# Per thread; about 60 µs of work, twice what it takes to wake one.
+# Per thread: about 60 µs of work, twice the time to wake a thread.
 MIN_ELEMENTS = 2**18
 
 
 def _kernel(function):
-    """Compiles at the first call, for one type; the next process loads it."""
+    """Compiles at the first call and caches the result for later processes."""
     try:
         return numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # neither this folder nor the user's is writable
+    except RuntimeError:  # no cache folder can be written
         return numba.njit(nogil=True)(function)
 
 
 def _widen(x):
-    """A float32 of x, which is one or is the bits of a bfloat16."""
+    """Returns x as float32; x is a float32 or the bits of a bfloat16."""
 
 
 def _narrow(x, like):
-    """``_widen``'s inverse, rounded to nearest even, for ``like``'s type."""
+    """Inverse of ``_widen``: x in the type of ``like``, rounded to even."""
 
 
 @overload(_widen)
@@ -63,7 +63,7 @@ def _(x, like):
 
 @numba.njit(forceinline=True)
 def _step(membrane, leak, current, v_threshold, decay_reset):
-    # As the reference, operation by operation: no fastmath, no fused
+    # The same operations as in the reference, without fastmath or fused
     # multiply-add, so that spikes are equal to the last bit.
     reset = v_threshold if membrane >= v_threshold else ZERO
     if decay_reset:
@@ -74,11 +74,11 @@ def _step(membrane, leak, current, v_threshold, decay_reset):
 
 @numba.njit(forceinline=True, fastmath={"contract"}, error_model="numpy")
 def _slope(x, alpha):
-    """The derivative of sigmoid(alpha * x), relative error below 1e-5.
+    """Returns the derivative of sigmoid(alpha * x), relative error below 1e-5.
 
-    As alpha * e / (1 + e)^2 with e = exp(-alpha * abs(x)), which cannot
-    overflow. The exponential is 2^k * exp(r), abs(r) <= ln(2) / 2, in
-    operations that become vector instructions, as a call of expf does not.
+    It is alpha * e / (1 + e)^2 with e = exp(-alpha * abs(x)), which cannot
+    overflow. The exponential is computed as 2^k * exp(r), abs(r) <= ln(2) / 2:
+    unlike a call of expf, these operations compile to vector instructions.
     """
     z = alpha * abs(x)
     z = FARTHEST if z > FARTHEST else z
@@ -133,9 +133,9 @@ def _recompute(before, leak, current, v_threshold, decay_reset, membrane):
         )
 
 
-# Frame by frame in a function of its own: inside _backward's loop LLVM checks
-# once for all frames whether arrays overlap, finds that it cannot tell, and
-# uses no vector instructions.
+# A separate function for one frame, because LLVM must know that the arrays do
+# not overlap to use vector instructions. Inside _backward's loop it checks this
+# once for all frames, and cannot tell.
 @numba.njit
 def _step_back(
     before,
@@ -151,8 +151,8 @@ def _step_back(
     grad_current,
     grad_leak,
 ):
-    # From the last neuron to the first: memory is then read in one direction
-    # throughout, which the processor can foresee.
+    # From the last neuron to the first, as frames go backward too: the
+    # processor prefetches memory that is read in one direction.
     for n in range(len(leak) - 1, -1, -1):
         d = _slope(membrane[n] - v_threshold, alpha)
         d = d * (_widen(grad_spikes[n]) - reset[n]) + carry[n]
@@ -184,17 +184,17 @@ def _backward(
     grad_current,
     grad_leak,
 ):
-    """With d[t] the gradient of the membrane u[t], g[t] of the spike s[t] and
-    S the surrogate's slope at u[t] - V,
+    """Let d[t] be the gradient of the membrane u[t], g[t] that of the spike
+    s[t], S the surrogate's derivative at u[t] - V, and V the threshold. Then
 
         d[t] = S * (g[t] - r[t]) + (1 - leak) * d[t+1],
 
-    where r[t] is what the reset takes at t+1: V * d[t+1], or
-    V * (1 - leak) * d[t+1] where the reset is decayed, or 0 where its
-    gradient is cut. d[t] is also the gradient of i[t], and -d[t] * u[t-1]
-    adds to the leak's (u[t-1] - V * s[t-1] where the reset is decayed).
-    The initial membrane is u[-1], with g[-1] = 0; a gradient of the final
-    membrane stands for (1 - leak) * d[t+1] at the last frame.
+    where r[t] is the gradient through the reset at t+1: V * d[t+1], or
+    V * (1 - leak) * d[t+1] if the reset is decayed, or 0 if it is detached.
+    d[t] is also the gradient of i[t]. Each frame adds -d[t] * u[t-1] to the
+    gradient of the leak (u[t-1] - V * s[t-1] if the reset is decayed).
+    The initial membrane is u[-1], with g[-1] = 0. At the last frame, the
+    gradient of the final membrane replaces (1 - leak) * d[t+1].
     """
     batch, time, neurons = grad_current.shape
     kept = np.empty((time + 1, neurons), np.float32)
@@ -244,7 +244,7 @@ def _pool():
     return ThreadPoolExecutor(os.cpu_count(), "plif")
 
 
-# A forked process inherits the pool, but none of its threads.
+# A forked process inherits the pool, but not its threads.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
@@ -267,10 +267,10 @@ def _numpy(x):
 
 
 def _flat(x):
-    """All that x spans as one row, uncopied, and its two outer strides.
+    """Returns x's memory as one row, without a copy, and its outer strides.
 
-    Arrays of unknown strides make slow code; rows cut out of a flat one are
-    fast, and one compilation serves every layout.
+    Numba's code is slow for arrays of unknown strides. Slices of a flat array
+    are fast, and one compilation serves every layout.
     """
     if x.dtype == torch.float16:
         x = x.float()
@@ -299,7 +299,7 @@ def _inputs(current, leak, counts, v_threshold, decay_reset):
 
 
 def forward(current, leak, v_init, counts, v_threshold, decay_reset):
-    """Spikes and final membrane; see :mod:`.plif_scan`."""
+    """Returns spikes and final membranes; see :mod:`.plif_scan`."""
     spikes = _empty_like(current)
     membrane = v_init.clone(memory_format=torch.contiguous_format)
     _run(
@@ -324,10 +324,10 @@ def backward(
     detach_reset,
     decay_reset,
 ):
-    """Gradients of the current, the leak and the initial membrane."""
+    """Returns the gradients of current, leak and initial membranes."""
     grad_current = _empty_like(current)
     grad_init = grad_membrane.clone(memory_format=torch.contiguous_format)
-    # A sum for each utterance, so that the number of threads changes nothing.
+    # One sum per utterance: the result does not depend on the threads.
     grad_leak = torch.empty(grad_init.shape)
     _run(
         _backward,

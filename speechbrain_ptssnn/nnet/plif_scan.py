@@ -1,5 +1,5 @@
-"""PLIF neurons over whole sequences (eq. 1, 2): the loop that defines them,
-and one operator that does it in one kernel, ``torch.ops.ptssnn.plif_scan``.
+"""PLIF neurons over whole sequences (eq. 1, 2): the loop that defines them, and
+``torch.ops.ptssnn.plif_scan``, an operator that runs it in one fused kernel.
 """
 
 import functools
@@ -10,7 +10,7 @@ import torch
 
 from speechbrain_ptssnn.nnet.surrogate import spike
 
-try:  # a numba that refuses this NumPy also raises ImportError
+try:  # numba is absent, or refuses this NumPy
     from speechbrain_ptssnn.nnet import plif_numba
 except ImportError:
     plif_numba = None
@@ -28,22 +28,21 @@ def plif_scan(
     detach_reset=True,
     decay_reset=False,
 ):
-    r"""Integrates a current over time in neurons that leak, fire and reset.
+    r"""Returns the spikes of a current, and the final membranes.
 
     u[t] = u[t-1] - leak * u[t-1] + i[t] - v_threshold * s[t-1], or, with
     ``decay_reset``, v = u[t-1] - v_threshold * s[t-1] and
     u[t] = v - leak * v + i[t]; s[t] = 1 where u[t] >= v_threshold (eq. 1, 2).
 
-    The state is the membrane before its reset: s[t-1] follows from u[t-1],
-    so that a sequence cut anywhere, each part started from the final membrane
-    of the part before, gives the spikes of the whole bit for bit.
+    The state between two frames is the membrane before its reset, from which
+    s[t-1] follows. So a sequence can be cut anywhere: if each part starts from
+    the final membrane of the part before, the spikes are the same bit for bit.
 
-    One kernel runs on CPU (numba) and on CUDA (Triton); elsewhere, and for
-    float64, :func:`plif_scan_reference` does. For the backward pass the
-    current is kept, 4 bytes an element or 2 in half precision, and nothing
-    else: membranes and spikes are computed again, which costs less than to
-    write and read them. Membranes are float32 whatever the current is, but
-    for float64.
+    A fused kernel runs on CPU (numba) and CUDA (Triton). Other devices and
+    float64 use :func:`plif_scan_reference`. Only the current is kept for the
+    backward pass, with 4 bytes an element, or 2 in half precision. Membranes
+    and spikes are computed again, which is faster than writing and reading
+    them. Membranes are float64 for a float64 current, else float32.
 
     Arguments
     ---------
@@ -51,32 +50,34 @@ def plif_scan(
         [batch, time, neurons], of any strides; no copy is made where the
         neurons lie side by side.
     leak : torch.Tensor
-        What each neuron loses per frame, 1 - tau, [neurons], in (0, 1).
+        Share of each membrane that is lost per frame, 1 - tau, [neurons], in
+        (0, 1).
     v_init : torch.Tensor, optional
-        Membranes to start from, [batch, neurons]; 0 by default.
+        Membranes at the start, [batch, neurons]; 0 by default.
     counts : torch.Tensor, optional
-        Valid frames of each utterance, [batch], integer, 0 to time. Frames
-        beyond are not computed: no spike, no gradient.
+        Valid frames of each utterance, [batch], integer, 0 to time. Later
+        frames have no spike and no gradient.
     v_threshold : float
         Firing threshold, above 0.
     alpha : float
-        Steepness of the sigmoid whose slope is the surrogate gradient.
+        Steepness of the sigmoid whose derivative is the surrogate gradient.
     detach_reset : bool
-        Whether the gradient skips the reset term.
+        Whether the reset term gets no gradient.
     decay_reset : bool
         Whether the reset is decayed with the membrane.
 
     Returns
     -------
     spikes : torch.Tensor
-        [batch, time, neurons], exactly 0.0 or 1.0, of the current's type.
+        [batch, time, neurons], exactly 0.0 or 1.0, with the current's type.
     membrane : torch.Tensor
-        At the last valid frame, before its reset, [batch, neurons].
+        Membranes at the last valid frame, before the reset, [batch, neurons].
 
     Raises
     ------
     ValueError
-        If ``leak``, ``v_init`` or ``counts`` does not fit the current.
+        If the shape of ``leak``, ``v_init`` or ``counts`` does not fit the
+        current.
 
     Example
     -------
@@ -94,7 +95,7 @@ def plif_scan(
         v_init = current.new_zeros(batch, neurons, dtype=dtype)
     if counts is None:
         counts = torch.full((batch,), time, device=current.device)
-    # The kernels would read whatever lies in memory.
+    # With wrong shapes the kernels would read beyond the tensors.
     for name, tensor, shape in (
         ("leak", leak, [neurons]),
         ("v_init", v_init, [batch, neurons]),
@@ -102,7 +103,7 @@ def plif_scan(
     ):
         if list(tensor.shape) != shape:
             raise ValueError(
-                f"{name} must be {shape} for a current "
+                f"{name} must have shape {shape} for a current of shape "
                 f"{list(current.shape)}, got {list(tensor.shape)}"
             )
     scan = plif_scan_reference
@@ -130,22 +131,11 @@ def plif_scan_reference(
     detach_reset,
     decay_reset,
 ):
-    """The loop that :func:`plif_scan` agrees with: the definition.
+    """Computes :func:`plif_scan` as a plain loop, which is its definition.
 
-    Arguments
-    ---------
-    current, leak, v_init, counts : torch.Tensor
-        As in :func:`plif_scan`; ``leak`` and ``v_init`` are float32, or
-        float64 for a current in float64.
-    v_threshold, alpha : float
-        As there.
-    detach_reset, decay_reset : bool
-        As there.
-
-    Returns
-    -------
-    spikes, membrane : torch.Tensor
-        As there; spikes are equal to the last bit, gradients to 1e-5.
+    The kernels' spikes equal this loop's to the last bit, gradients to 1e-5.
+    ``leak`` and ``v_init`` are float32, or float64 for a float64 current. All
+    else is as in :func:`plif_scan`.
 
     Example
     -------
@@ -161,8 +151,8 @@ def plif_scan_reference(
     spikes = [torch.zeros_like(current[:, :0])]
     for t, i in enumerate(current.unbind(1)):
         reset = v_threshold * (s.detach() if detach_reset else s)
-        # The leak 1 - tau, not tau, multiplies: SpikingJelly's arithmetic,
-        # so that spikes agree to the last bit.
+        # Multiplies by the leak, 1 - tau, not by tau, as SpikingJelly does, so
+        # that spikes agree to the last bit.
         if decay_reset:
             u = membrane - reset
             u = u - u * leak + i
@@ -188,21 +178,21 @@ def _is_fused(current):
 @functools.cache
 def _warn_once(device):
     warnings.warn(
-        f"PLIF runs as a plain loop on {device}, several times slower: its "
-        "kernels need numba (for cpu) or triton (for cuda)",
+        f"PLIF runs as a plain loop on {device}, several times slower than "
+        "its kernels, which need numba (on cpu) or triton (on cuda)",
         stacklevel=2,
     )
 
 
 def _kernels(current):
-    if current.is_cuda:  # here, since triton is not on every machine
+    if current.is_cuda:  # imported here: not every machine has triton
         from speechbrain_ptssnn.nnet import plif_triton
 
         return plif_triton
     return plif_numba
 
 
-# Not torch.library.custom_op: its first call imports the compiler, 1.3 s.
+# Not torch.library.custom_op: its first call imports the compiler (1.3 s).
 _LIBRARY = torch.library.Library("ptssnn", "DEF")
 _OPTIONS = (
     "Tensor current, Tensor leak, Tensor v_init, Tensor counts, "

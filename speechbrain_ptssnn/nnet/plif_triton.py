@@ -1,8 +1,7 @@
 """The PLIF scan on CUDA: one pass forward and one back, compiled by Triton.
 
-A program integrates BLOCK neurons of one utterance. It loads FRAMES frames at
-a time, so that as many loads are under way at once, and then steps through
-them in registers.
+A program computes BLOCK neurons of one utterance. It loads FRAMES frames at
+once, so that their loads overlap, and then steps through them in registers.
 """
 
 import torch
@@ -10,7 +9,7 @@ import triton
 import triton.language as tl
 
 BLOCK, FRAMES = 64, 16
-# Without fused multiply-add every operation is rounded as on the CPU, and
+# Without fused multiply-add every operation is rounded as on the CPU, so that
 # spikes are equal to the last bit.
 OPTIONS = {"num_warps": 2, "enable_fp_fusion": False}
 
@@ -34,17 +33,17 @@ def _slope(x, alpha):
 
 @triton.jit
 def _load(row, stride, t, count, valid, FRAMES: tl.constexpr):
-    """FRAMES frames from t on, in float32, 0 beyond the valid ones."""
+    """Loads FRAMES frames from t on, as float32; 0 beyond the valid ones."""
     frames = ()
     for k in tl.static_range(FRAMES):
         mask = valid & (t + k < count)
         frame = tl.load(row + k * stride, mask=mask, other=0.0)
-        # Triton knows no starred expressions.
+        # Triton does not support starred expressions.
         frames = frames + (frame.to(tl.float32),)  # noqa: RUF005
     return frames
 
 
-# Not to compile again for sequences of one frame or of a multiple of 16.
+# Avoids further compilations for 1 frame and for multiples of 16.
 @triton.jit(do_not_specialize=["time"])
 def _forward(
     current,
@@ -62,7 +61,7 @@ def _forward(
     BLOCK: tl.constexpr,
     FRAMES: tl.constexpr,
 ):
-    # 64 bits, since a tensor may have more elements than 32 can count.
+    # 64 bits, as a tensor may have more elements than 32 bits can count.
     b = tl.program_id(0).to(tl.int64)
     n = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     valid = n < neurons
@@ -110,9 +109,9 @@ def _backward(
     BLOCK: tl.constexpr,
     FRAMES: tl.constexpr,
 ):
-    """The equation is at the backward kernel for the CPU. Membranes are
-    computed twice: once from the start, when every FRAMES-th is kept, and
-    from each of those, when they stay in registers.
+    """The CPU's backward kernel has the equation. Membranes are computed
+    twice: first from the start, keeping every FRAMES-th, then again from each
+    kept one, in registers.
     """
     b = tl.program_id(0).to(tl.int64)
     n = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
@@ -137,7 +136,7 @@ def _backward(
         i_row += FRAMES * stride_t
         kept_row += neurons
         t += FRAMES
-    # Other threads of the program may load what one has stored.
+    # A thread may load what another thread of the program has stored.
     tl.debug_barrier()
 
     carry = tl.load(grad_membrane + e, mask=valid, other=0.0)
@@ -189,7 +188,7 @@ def _launch(kernel, current, *arguments):
 
 
 def _rows(x):
-    """The tensor, its neurons side by side, and its two outer strides."""
+    """Returns x, its neurons contiguous, and its two outer strides."""
     x = x if x.stride(2) == 1 else x.contiguous()
     return x, *x.stride()[:2]
 
@@ -205,7 +204,7 @@ def _inputs(current, leak, v_init, counts, v_threshold):
 
 
 def forward(current, leak, v_init, counts, v_threshold, decay_reset):
-    """Spikes and final membrane; see :mod:`.plif_scan`."""
+    """Returns spikes and final membranes; see :mod:`.plif_scan`."""
     spikes = torch.empty(
         current.shape, dtype=current.dtype, device=current.device
     )
@@ -234,12 +233,12 @@ def backward(
     detach_reset,
     decay_reset,
 ):
-    """Gradients of the current, the leak and the initial membrane."""
+    """Returns the gradients of current, leak and initial membranes."""
     batch, time, neurons = current.shape
     grad_current = torch.empty(
         current.shape, dtype=current.dtype, device=current.device
     )
-    # A sum for each utterance: atomic additions would come in any order.
+    # One sum per utterance: atomic additions would have a random order.
     grad_leak = torch.empty(v_init.shape, device=v_init.device)
     grad_init = torch.empty_like(grad_leak)
     kept = grad_leak.new_empty(batch, triton.cdiv(time, FRAMES), neurons)

@@ -1,4 +1,4 @@
-"""Spikes in place of real features, so that no product of them is left."""
+"""Converts features to spikes, so that products become accumulations."""
 
 import torch
 
@@ -7,19 +7,20 @@ from speechbrain_ptssnn.nnet.plif import PLIF
 
 
 class SpikingInput(torch.nn.Module):
-    r"""Two neurons a channel: one hears x, the other -x, each batch-normalised.
+    r"""Two neurons per channel: the input of one is x, of the other -x, each
+    batch-normalised.
 
-    The first layer's products, nine tenths of the head's energy, become
-    accumulations. Own choice, the paper has none.
+    The first layer, with nine tenths of the head's energy, then needs
+    accumulations only. Own choice; the paper has no such layer.
 
     Arguments
     ---------
     size : int
         Channels.
     v_threshold : float
-        Of these neurons, in standard deviations of the features. A lower one
-        than the head's lets more through: at 1.0 one in twenty fires and the
-        accuracy falls (docs/energy.md).
+        Threshold of these neurons, in standard deviations of the features. It
+        is lower than in the head: at 1.0 one in twenty fires, and the accuracy
+        falls (docs/energy.md).
     plif : callable
         ``plif(n_neurons, v_threshold=...)`` makes a layer of neurons.
 
@@ -36,6 +37,6 @@ class SpikingInput(torch.nn.Module):
 
     def forward(self, x, lengths=None):
         """Maps features, [batch, time, size], to spikes, [batch, time,
-        2 * size]; padded frames are 0.
+        2 * size], whose padded frames are 0.
         """
         return self.plif(self.norm(torch.cat([x, -x], -1), lengths), lengths)

@@ -1,30 +1,30 @@
-"""The spike and the gradient that stands in for its own."""
+"""The spike and its surrogate gradient."""
 
 import torch
 
 
 class SigmoidSpike(torch.autograd.Function):
-    """Heaviside step forward (eq. 2), sigmoid of a given steepness backward."""
+    """Step function forward (eq. 2), gradient of a sigmoid backward."""
 
     @staticmethod
     def forward(ctx, x, alpha):
-        """1.0 where x >= 0, else 0.0."""
+        """Returns 1.0 where x >= 0, else 0.0."""
         ctx.save_for_backward(x)
         ctx.alpha = alpha
         return (x >= 0).to(x.dtype)
 
     @staticmethod
     def backward(ctx, grad_output):
-        """The derivative of sigmoid(alpha * x)."""
+        """Multiplies by the derivative of sigmoid(alpha * x)."""
         (x,) = ctx.saved_tensors
         sigmoid = torch.sigmoid(ctx.alpha * x)
         return grad_output * ctx.alpha * sigmoid * (1 - sigmoid), None
 
 
 def spike(x, alpha=5.0):
-    """Fires where x reaches 0: the step of eq. 2 with a surrogate gradient.
+    """Returns a spike where x >= 0 (eq. 2), with a surrogate gradient.
 
-    Source: the sigmoid surrogate of SpikingJelly, section IV.A for alpha.
+    Source: SpikingJelly's sigmoid surrogate; alpha from section IV.A.
 
     Arguments
     ---------
@@ -36,7 +36,7 @@ def spike(x, alpha=5.0):
     Returns
     -------
     torch.Tensor
-        Exactly 0.0 or 1.0, of x's shape and type.
+        Exactly 0.0 or 1.0, with x's shape and type.
 
     Example
     -------

@@ -63,7 +63,7 @@ def test_resampling_does_not_clip(tmp_path):
 @pytest.mark.parametrize(
     "subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"]
 )
-def test_every_sample_format_reads_alike(subtype, tmp_path):
+def test_every_sample_format_gives_the_same_samples(subtype, tmp_path):
     soundfile.write(tmp_path / "a.wav", tone(1), 16000, subtype=subtype)
     audio = load_audio(tmp_path / "a.wav", MonoAudio())
     assert audio.dtype == torch.float32
@@ -146,7 +146,7 @@ DATA = chunk(b"data", SAMPLES)
         (FMT + chunk(b"data", SAMPLES, 0x80000000), 0x80000024),
     ],
 )
-def test_headers_that_are_not_strict_read_rightly(body, promised, tmp_path):
+def test_headers_that_break_the_rules_are_read(body, promised, tmp_path):
     path = tmp_path / "a.wav"
     path.write_bytes(chunk(b"RIFF", b"WAVE" + body, promised))
     audio = load_audio(path, MonoAudio())
@@ -160,12 +160,12 @@ def test_headers_that_are_not_strict_read_rightly(body, promised, tmp_path):
         (FMT, "not readable"),
         (DATA, "not readable"),
         (FMT[:20], "not readable"),
-        (FMT + chunk(b"data", SAMPLES, 0), "holds 0 samples by its header"),
+        (FMT + chunk(b"data", SAMPLES, 0), "0 samples according to its header"),
         (FMT + chunk(b"data", SAMPLES, 4000), "2000 of 4000 bytes of audio"),
         (LIST + FMT + chunk(b"data", SAMPLES, 2002), "2000 of 2002 bytes"),
     ],
 )
-def test_what_no_header_can_explain_is_named(body, message, tmp_path):
+def test_a_damaged_file_is_named(body, message, tmp_path):
     path = tmp_path / "a.wav"
     path.write_bytes(chunk(b"RIFF", b"WAVE" + body))
     with pytest.raises(InputError, match=rf"a\.wav: .*{message}"):

@@ -92,10 +92,8 @@ class SpikingLIFNetwork(Head):
         Neurons of a hidden layer.
     n_hidden : int
         Hidden layers.
-    adaptive : bool
-        adLIF neurons; LIF if False.
-    dropout : float
-        Share of spikes that are dropped in training.
+    adaptive, dropout : bool, float
+        See :class:`LIFLayer`.
 
     Example
     -------

@@ -274,7 +274,9 @@ def test_a_broken_emotion2vec_is_named(make_backbone, tmp_path):
     saved = torch.load(folder / "model.pt")
     del saved["model"]["blocks.0.norm1.weight"]
     torch.save(saved, folder / "model.pt")
-    with pytest.raises(InputError, match=r"lacks 1 weights.*norm1\.weight"):
+    with pytest.raises(
+        InputError, match=r"lacks 1 of its weights.*norm1\.weight"
+    ):
         Emotion2vec(str(folder))
     with open(folder / "model.pt", "r+b") as file:
         file.truncate(1000)
@@ -315,7 +317,7 @@ def test_weights_that_are_missing_are_named_not_made_up(
     assert len(prints) == 1
     del weights["encoder.layer_norm.weight"]
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
-    with pytest.raises(InputError, match=r"lacks 1 weights.*layer_norm"):
+    with pytest.raises(InputError, match=r"lacks 1 of its weights.*layer_norm"):
         HuggingFace(str(folder))
 
 

@@ -6,36 +6,21 @@ import torch
 
 from speechbrain_ptssnn import LinearProbe, VanillaSNN
 
-COUNTS = [30, 12, 1]
-LENGTHS = torch.tensor(COUNTS) / 30
 
-
-def features():
-    return np.random.default_rng(0).normal(0, 3, (3, 30, 8))
-
-
-def run(head, x):
-    torch.manual_seed(0)
-    for p in head.parameters():
-        torch.nn.init.normal_(p, std=0.5)
-    output = head.double()(torch.from_numpy(x), LENGTHS).detach().numpy()
-    return output, {k: v.numpy() for k, v in head.state_dict().items()}
-
-
-def test_linear_probe_averages_rectified_frames():
-    x = features()
-    logits, w = run(LinearProbe(8, 3, size=16), x)
-    for row, n in enumerate(COUNTS):
+def test_linear_probe_averages_rectified_frames(batch, run):
+    x = 3 * batch.feats
+    logits, w = run(LinearProbe(8, 3, size=16), scale=3)
+    for row, n in enumerate(batch.counts):
         hidden = x[row, :n] @ w["linear.weight"].T + w["linear.bias"]
         pooled = np.maximum(hidden, 0).mean(0)
         expected = pooled @ w["output.weight"].T + w["output.bias"]
         np.testing.assert_allclose(logits[row], expected, atol=1e-9)
 
 
-def test_vanilla_snn_feeds_features_straight_into_neurons(numpy_plif):
-    x = features()
-    rates, w = run(VanillaSNN(8, 3, size=16), x)
-    for row, n in enumerate(COUNTS):
+def test_vanilla_snn_feeds_features_into_neurons(batch, run, numpy_plif):
+    x = 3 * batch.feats
+    rates, w = run(VanillaSNN(8, 3, size=16), scale=3)
+    for row, n in enumerate(batch.counts):
         spikes = x[row : row + 1, :n]
         for weights, neuron in (
             ("linear", "classifier.hidden"),

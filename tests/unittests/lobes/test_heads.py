@@ -1,4 +1,4 @@
-"""What must hold for every head, whatever is inside."""
+"""What must hold for every head."""
 
 import copy
 from functools import cache, partial
@@ -60,7 +60,7 @@ def fresh(name):
     head, arguments = HEADS[name]
     head = head(SIZE, **arguments)
     for module in head.modules():
-        if isinstance(module, LIFLayer):  # white noise hardly moves them
+        if isinstance(module, LIFLayer):  # white noise is too weak for them
             torch.nn.init.constant_(module.norm.weight, 5.0)
     return head
 
@@ -81,7 +81,7 @@ def batch(rows, padding=0.0, n_frames=None):
 
 @cache
 def _live(name):
-    """A head past its start, where outputs are silent and the bias is 0."""
+    """A head past its start: its neurons fire and its bias is not 0."""
     head = fresh(name)
     if isinstance(head, PTSSNN | VanillaSNN):
         torch.nn.init.normal_(head.classifier.linear.weight)
@@ -242,7 +242,7 @@ def test_rates_are_float32_and_in_range(head):
 @pytest.mark.parametrize("name", HEADS)
 def test_every_parameter_gets_a_gradient_from_the_first_step(name):
     _, gradients, _ = learn(fresh(name), *batch(utterances()))
-    # learn() clones them, so none is None: what DDP needs.
+    # learn() clones every gradient, so none is None, as DDP needs.
     assert all(g.isfinite().all() for g in gradients.values())
 
 

@@ -21,23 +21,6 @@ from speechbrain_ptssnn.nnet.deformable_attention import (
     window_weights,
 )
 
-COUNTS = [30, 12, 1]
-LENGTHS = torch.tensor(COUNTS) / 30
-
-
-def features():
-    return np.random.default_rng(0).normal(0, 1, (3, 30, 8))
-
-
-def run(head, x):
-    """(logits, weights) with random weights, in float64."""
-    torch.manual_seed(0)
-    for p in head.parameters():
-        torch.nn.init.normal_(p, std=0.5)
-    output = head.double().eval()(torch.from_numpy(x), LENGTHS)
-    weights = {k: v.numpy() for k, v in head.state_dict().items()}
-    return output.detach().numpy(), weights
-
 
 def linear(x, w, name):
     return x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
@@ -55,18 +38,18 @@ def softmax(x, axis):
     return e / e.sum(axis, keepdims=True)
 
 
-def test_superb_is_linear_in_the_mean_frame():
-    x = features()
-    logits, w = run(SUPERBHead(8, 3, size=16), x)
-    for row, n in enumerate(COUNTS):
+def test_superb_is_linear_in_the_mean_frame(batch, run):
+    x = batch.feats
+    logits, w = run(SUPERBHead(8, 3, size=16))
+    for row, n in enumerate(batch.counts):
         mean = linear(x[row, :n].mean(0), w, "projector")
         np.testing.assert_allclose(logits[row], linear(mean, w, "output"))
 
 
-def test_attentive_statistics_weighs_frames_channel_by_channel():
-    x = features()
-    logits, w = run(AttentiveStatisticsHead(8, 3, size=5), x)
-    for row, n in enumerate(COUNTS):
+def test_attentive_statistics_weighs_frames_channel_by_channel(batch, run):
+    x = batch.feats
+    logits, w = run(AttentiveStatisticsHead(8, 3, size=5))
+    for row, n in enumerate(batch.counts):
         frames = x[row, :n]
         std = np.sqrt(frames.var(0).clip(1e-12))
         context = np.broadcast_to(
@@ -84,11 +67,11 @@ def test_attentive_statistics_weighs_frames_channel_by_channel():
         np.testing.assert_allclose(logits[row], linear(pooled, w, "output"))
 
 
-def test_shiftformer_shifts_a_quarter_each_way_and_keeps_position():
-    x = features()
-    logits, w = run(ShiftFormer(8, 3, size=8, mlp_ratio=2), x)
+def test_shiftformer_shifts_a_quarter_each_way_and_keeps_position(batch, run):
+    x = batch.feats
+    logits, w = run(ShiftFormer(8, 3, size=8, mlp_ratio=2))
     gelu = np.vectorize(lambda z: z * (1 + math.erf(z / 2**0.5)) / 2)
-    for row, n in enumerate(COUNTS):
+    for row, n in enumerate(batch.counts):
         h = x[row, :n]
         for block in ("blocks.0", "blocks.1"):
             shifted = h.copy()
@@ -175,16 +158,18 @@ def test_offset_and_width_learn():
 
 
 def test_heads_that_do_not_divide_the_channels_are_named():
-    with pytest.raises(ValueError, match="8 heads cannot share 20 channels"):
+    with pytest.raises(
+        ValueError, match="n_heads must divide size, got n_heads=8, size=20"
+    ):
         DST(20, size=20)
 
 
-def test_leaky_readout_sums_softmaxes_of_membranes():
-    x = features()
-    logits, w = run(LeakyReadout(8, 3), x)
+def test_leaky_readout_sums_softmaxes_of_membranes(batch, run):
+    x = batch.feats
+    logits, w = run(LeakyReadout(8, 3))
     alpha = np.clip(w["alpha"], math.exp(-1 / 5), math.exp(-1 / 25))
     scale = w["norm.weight"] / np.sqrt(1 + 1e-5)
-    for row, n in enumerate(COUNTS):
+    for row, n in enumerate(batch.counts):
         u, expected = np.zeros(3), np.zeros(3)
         for frame in x[row, :n]:
             current = frame @ w["linear.weight"].T * scale + w["norm.bias"]

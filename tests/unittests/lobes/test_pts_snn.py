@@ -1,4 +1,4 @@
-"""Encoder, back end and whole head: equations by NumPy, and sizes."""
+"""Encoder, classifier and whole head: equations by NumPy, and sizes."""
 
 from functools import partial
 
@@ -19,7 +19,7 @@ SHORTCUTS = ["membrane", "spike", "none"]
 
 @torch.no_grad()
 def randomise(module, seed=0):
-    """Every weight and statistic away from its start; float64, eval mode."""
+    """Moves all weights and statistics away from their start values."""
     generator = torch.Generator().manual_seed(seed)
     for name, value in module.state_dict().items():
         noise = torch.randn(value.shape, generator=generator)

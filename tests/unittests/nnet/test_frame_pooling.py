@@ -6,7 +6,7 @@ from speechbrain_ptssnn.nnet.frame_pooling import FramePooling
 
 
 def direct(x, k):
-    """The definition, run by run."""
+    """The definition, group by group."""
     return torch.stack([run.mean(0) for run in x.split(k)])
 
 

@@ -1,4 +1,4 @@
-"""Which frames are real."""
+"""Which frames are valid."""
 
 import pytest
 import torch

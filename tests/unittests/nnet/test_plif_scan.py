@@ -289,7 +289,7 @@ def test_wrong_shapes_are_named(name):
     current, leak, v_init, counts, *_ = inputs()
     arguments = {"leak": leak, "v_init": v_init, "counts": counts}
     arguments[name] = arguments[name][:-1]
-    with pytest.raises(ValueError, match=f"{name} must be .*, got"):
+    with pytest.raises(ValueError, match=f"{name} must have shape .*, got"):
         scan(current, **arguments)
 
 
