@@ -150,7 +150,7 @@ def _funasr():
     except ImportError as error:
         raise InputError(
             f"the backbone emotion2vec needs the package funasr ({error}): "
-            "pip install -e '.[emotion2vec]'"
+            "pip install 'speechbrain-ptssnn[emotion2vec]'"
         ) from error
     finally:  # the import changes the root logger
         root.setLevel(level)

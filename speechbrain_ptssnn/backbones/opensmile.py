@@ -41,7 +41,7 @@ class OpenSmile(Backbone):
         except ImportError as error:
             raise InputError(
                 f"openSMILE's features need the package opensmile ({error}): "
-                "pip install -e '.[opensmile]'"
+                "pip install 'speechbrain-ptssnn[opensmile]'"
             ) from error
         levels = {
             "ComParE_2016": ["lld", "lld_de"],

@@ -218,7 +218,7 @@ def ray_launcher(jobs, address, n_gpus):
     except ImportError as error:
         raise InputError(
             f"launcher=ray needs the package ray ({error}): "
-            "pip install -e '.[ray]'"
+            "pip install 'speechbrain-ptssnn[ray]'"
         ) from error
     threads = threads_per_job(jobs)
     if address:

@@ -263,7 +263,7 @@ def test_a_missing_extra_is_one_sentence(package, make, monkeypatch):
         if name.partition(".")[0] == package:
             monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(
-        InputError, match=rf"{package}.*pip install -e '\.\["
+        InputError, match=rf"{package}.*pip install 'speechbrain-ptssnn\["
     ) as e:
         make()
     assert "\n" not in str(e.value)
