@@ -106,7 +106,7 @@ def list_yaml(folder):
     Example
     -------
     >>> dict(list_yaml(HPARAMS / "backbones"))["fbank"]
-    '80 log-mel filters ... side by side: 160 values per 20 ms'
+    '80 log-mel filters, ... side by side: 160 values per 20 ms'
     """
     files = sorted(Path(folder).glob("*.yaml"))
     return [(file.stem, _first_sentence(file)) for file in files]
