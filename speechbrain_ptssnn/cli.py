@@ -4,6 +4,7 @@ import argparse
 import json
 import re
 import sys
+import textwrap
 from importlib.metadata import version
 from pathlib import Path
 
@@ -32,7 +33,53 @@ from speechbrain_ptssnn.utils.own_files import (
 )
 from speechbrain_ptssnn.utils.suggestions import suggestion
 
-RUN = "results/<corpus>/<protocol>/<backbone>/<model>/<seed>"
+RUN = "results/<corpus>/<protocol>/<backbone>/<head>/<seed>"
+# The last lines of each command's help.
+ENDS = {
+    "train": """\
+To resume an interrupted run, give the same command again.
+
+examples:
+  ptssnn train URDU --data_folder=/path/to/URDU --backbone=fbank
+  ptssnn train cafe/cafe.yaml --backbone=fbank --protocol=speaker""",
+    "extract": """\
+The other keys of 'ptssnn train --help' are accepted too.
+
+example:
+  ptssnn extract URDU --data_folder=/path/to/URDU --backbone=fbank""",
+    "classify": f"""\
+MODEL: {RUN}/fold_<k>/model
+
+example:
+  ptssnn classify results/URDU/random/fbank/pts_snn/1/fold_1/model new.wav""",
+    "experiments": """\
+The other keys of 'ptssnn train --help' are accepted too. All keys hold for all
+models, but --lr only for those to which the set gives no learning rates.
+
+example:
+  ptssnn experiments table5 --corpus=URDU --data_folder=/path/to/URDU \\
+      --protocol=random,speaker --backbone=fbank --seed=1,2""",
+    "compare": f"""\
+RUN_A, RUN_B: {RUN}
+
+example:
+  ptssnn compare results/URDU/random/fbank/pts_snn/1 \\
+      results/URDU/random/fbank/linear_probe/1""",
+    "energy": f"""\
+RUN: {RUN}
+
+example:
+  ptssnn energy results/URDU/random/fbank/pts_snn/1""",
+    "report": f"""\
+RUN: {RUN}
+
+example:
+  ptssnn report results/URDU/random/fbank/pts_snn/1 \\
+      results/URDU/random/fbank/linear_probe/1""",
+    "list": """\
+example:
+  ptssnn list backbones heads""",
+}
 CHOICES = {
     "launcher": LAUNCHERS,
     "features_dtype": tuple(DTYPES),
@@ -80,14 +127,15 @@ def extract_command(words):
     """Computes a corpus's features ahead of training."""
     parser = _Parser(
         "extract",
-        f"{extract_command.__doc__} Started several times, by torchrun or on "
-        "several machines with one --features_folder, every process computes "
-        "its share.",
+        f"{extract_command.__doc__} Optional: train computes missing features "
+        "itself. If it is started several times, by torchrun or on several "
+        "machines with one --features_folder, each process computes its "
+        "share.",
     )
     parser.usage = "ptssnn extract CORPUS|MY.yaml [HEAD] [--key=value ...]"
     _describe_target(parser)
     if _asks_for_help(words):
-        _describe_training(parser)
+        _describe_training(parser, ("Data", "Outputs"))
         parser.print_help()
         return
     corpus, recipe_folder, arguments = _target("extract", words)
@@ -107,24 +155,27 @@ def classify_command(words):
     parser.add_argument(
         "model",
         metavar="MODEL",
-        help=f"the folder that a training left: {RUN}/fold_<k>/model",
+        help="a fold's folder model/, which training has written",
     )
     parser.add_argument(
         "paths",
         nargs="+",
         metavar="FILE|FOLDER",
-        help="audio files, and folders whose audio files are classified",
+        help="audio files, and folders, which are searched with their "
+        "subfolders",
     )
     parser.add_argument(
         "--format",
         choices=classification.FORMATS,
         default="text",
-        help="text: a line a file (default: %(default)s)",
+        help="text: one line per file; csv: the columns path, label and "
+        "p_<class>, one for each class; json: a list of objects (default: "
+        "%(default)s)",
     )
     parser.add_argument(
         "--output",
         metavar="FILE",
-        help="written instead of printing (default: printed)",
+        help="write to FILE instead of the screen (default: the screen)",
     )
     args = parser.parse_args(words)
     if args.output:
@@ -158,22 +209,29 @@ def experiments_command(words):
     parser = _Parser("experiments", experiments_command.__doc__)
     parser.usage = "ptssnn experiments SET --corpus=CORPUS [--key=value ...]"
     parser.add_argument(
-        "set", metavar="SET", help="a name of 'ptssnn list sets', or a path"
+        "set",
+        metavar="SET",
+        help="a name of 'ptssnn list sets', or the path of a YAML file",
     )
     parser.add_argument(
         "--corpus",
-        help="one of 'ptssnn list corpora', or several, divided by commas; "
-        "so with --protocol and --backbone: one table each",
+        help="a name of 'ptssnn list corpora'. --corpus, --protocol and "
+        "--backbone accept several values, separated by commas; one table is "
+        "printed for each combination. With several corpora, --data_folder "
+        "holds one folder for each, with the corpus's name.",
     )
     flags = {
-        "energy": "count the operations of the models that are shown",
-        "table_only": "train nothing, print what is finished",
-        "markdown": "print tables as markdown",
+        "energy": "also count the operations and energy of the models",
+        "table_only": "train nothing; print what is finished",
+        "markdown": "print tables as Markdown",
     }
     for name, text in flags.items():
         parser.add_argument(f"--{name}", action="store_true", help=text)
     if _asks_for_help(words):
-        _describe_training(parser)
+        _describe_training(
+            parser,
+            ("Data", "Outputs", "Folds and seeds in parallel", "Training"),
+        )
         parser.print_help()
         return
     given = {name: f"--{name}" in words for name in flags}
@@ -192,16 +250,23 @@ def experiments_command(words):
 
 
 def compare_command(words):
-    """Tests whether one run is better than another, utterance by utterance."""
-    parser = _Parser("compare", compare_command.__doc__)
+    """Compares two runs on the same utterances."""
+    parser = _Parser(
+        "compare",
+        f"{compare_command.__doc__} Prints the accuracy of A minus B, its 95 % "
+        "interval and p (permutation test over speakers).",
+    )
     for name in ("run_a", "run_b"):
         parser.add_argument(
             name,
             metavar=name.upper(),
-            help=f"{RUN}, or the folder above it for all its seeds",
+            help="a run's folder, or the folder above it for the mean of all "
+            "its seeds",
         )
     parser.add_argument(
-        "--json", metavar="FILE", help="also written as JSON (default: not)"
+        "--json",
+        metavar="FILE",
+        help="also write the result to FILE as JSON (default: not written)",
     )
     args = parser.parse_args(words)
     if args.json:
@@ -213,9 +278,9 @@ def compare_command(words):
 
 
 def energy_command(words):
-    """Counts a run's operations and their energy; writes energy.json."""
+    """Counts a run's operations and energy; writes energy.json into it."""
     parser = _Parser("energy", energy_command.__doc__)
-    parser.add_argument("run", metavar="RUN", help=RUN)
+    parser.add_argument("run", metavar="RUN", help="a run's folder")
     parser.add_argument(
         "--frames",
         type=int,
@@ -224,34 +289,37 @@ def energy_command(words):
         "(default: %(default)s, the mean of IEMOCAP)",
     )
     parser.add_argument(
-        "--backbone",
+        "--count_backbone",
         choices=("yes", "no"),
         default="yes",
-        help="whether the frozen front-end is counted too (default: "
+        help="whether the frozen backbone is counted too (default: "
         "%(default)s)",
     )
     _add_features_folder(parser)
     args = parser.parse_args(words)
     outcome, path = energy.write_energy(
-        args.run, args.frames, args.backbone == "yes", args.features_folder
+        args.run,
+        args.frames,
+        args.count_backbone == "yes",
+        args.features_folder,
     )
     print(f"{energy.table(outcome)}\n\n{path}")
 
 
 def report_command(words):
-    """Shows a trained run as one HTML file."""
+    """Writes one HTML report of a run, compared with other runs."""
     parser = _Parser("report", report_command.__doc__)
     parser.add_argument(
         "runs",
         nargs="+",
         metavar="RUN",
-        help=f"{RUN}; the first is shown in full, the others are compared "
-        "with it",
+        help="run folders; the first is shown in full, the others are "
+        "compared with it",
     )
     parser.add_argument(
         "--output",
         metavar="FILE",
-        help="the file (default: report.html in the first RUN)",
+        help="write to FILE (default: report.html in the first RUN)",
     )
     _add_features_folder(parser)
     args = parser.parse_args(words)
@@ -301,7 +369,11 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, name, description):
         super().__init__(
-            prog=f"ptssnn {name}", description=description, allow_abbrev=False
+            prog=f"ptssnn {name}",
+            description=textwrap.fill(description, 79),
+            epilog=ENDS[name],
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
         )
 
     def parse_args(self, words):
@@ -368,7 +440,7 @@ def _add_features_folder(parser):
     parser.add_argument(
         "--features_folder",
         metavar="FOLDER",
-        help="where the features are (default: where they were in training)",
+        help="folder of the stored features (default: that of the training)",
     )
 
 
@@ -388,10 +460,17 @@ def _describe_target(parser):
     )
 
 
-def _describe_training(parser):
-    """Adds the keys of a head's YAML and SpeechBrain's options to the help."""
+def _describe_training(parser, groups=()):
+    """Adds keys of a head's YAML and SpeechBrain's options to the help.
+
+    Without ``groups`` these are all keys and options. With ``groups``, which
+    are headings of the YAML file, they are the keys below these headings,
+    those of pretrained backbones, and ``--device``.
+    """
     group = None
     for title, key, default, text in _keys(HPARAMS / "pts_snn.yaml"):
+        if groups and title.partition(" (")[0] not in groups:
+            continue
         if group is None or title != group.title:
             group = parser.add_argument_group(title)
         _describe_key(group, key, default, text)
@@ -399,8 +478,8 @@ def _describe_training(parser):
     for _, key, default, text in _keys(HPARAMS / "backbones/huggingface.yaml"):
         _describe_key(group, key, default, text)
     group = parser.add_argument_group("SpeechBrain's options")
-    for name, text in OPTIONS.items():
-        text = text.replace("%", "%%")
+    for name in ["device"] if groups else OPTIONS:
+        text = OPTIONS[name].replace("%", "%%")
         if name in FLAGS:
             group.add_argument(f"--{name}", action="store_true", help=text)
         else:

@@ -140,6 +140,15 @@ def test_every_command_is_understood(page, command, check):
     check(command)
 
 
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_the_examples_of_the_help_are_understood(name, check):
+    lines = cli.ENDS[name].replace("\\\n", " ").splitlines()
+    examples = [line for line in lines if line.startswith("  ptssnn")]
+    assert examples
+    for example in examples:
+        check(shlex.split(example))
+
+
 def test_the_pages_use_every_subcommand():
     used = {
         words[1]

@@ -109,7 +109,7 @@ def test_compare_energy_and_report(recipe, capsys):
     written = recipe.path / "comparison.json"
     main(["compare", run, run, f"--json={written}"])
     assert json.loads(written.read_text())["difference"]["WA"]["value"] == 0
-    main(["energy", run, "--backbone=no", "--frames=50", features])
+    main(["energy", run, "--count_backbone=no", "--frames=50", features])
     assert (
         json.loads((Path(run) / "energy.json").read_text())["scaled"]["frames"]
         == 50
@@ -128,11 +128,27 @@ def test_help_names_every_option_with_its_default(capsys):
             assert not end.code
         said = capsys.readouterr().out
         assert f"usage: ptssnn {name}" in said
+        assert re.search(r"^examples?:$", said, re.M)
         for option in re.findall(
             r"^  (--\w+) (?:VALUE|FILE|FOLDER)", said, re.M
         ):
             entry = said.partition(f"  {option} ")[2].partition("\n  --")[0]
             assert "default" in entry, (name, option)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown", "left_out"),
+    [
+        ("train", ("data_folder", "lr", "pooling", "hub", "debug"), ()),
+        ("extract", ("data_folder", "features_dtype", "hub"), ("lr", "debug")),
+        ("experiments", ("data_folder", "jobs", "lr"), ("pooling", "debug")),
+    ],
+)
+def test_help_shows_the_keys_that_matter(name, shown, left_out, capsys):
+    main([name, "--help"])
+    options = re.findall(r"^  --(\w+)", capsys.readouterr().out, re.M)
+    assert {*shown} <= {*options}
+    assert not {*left_out} & {*options}
 
 
 def test_lists_have_a_line_for_everything(capsys):
@@ -182,6 +198,10 @@ def test_lists_have_a_line_for_everything(capsys):
         (
             ["energy", "x", "--frame=3"],
             r"'--frame=3' \(did you mean '--frames'",
+        ),
+        (
+            ["energy", "x", "--backbone=no"],
+            r"'--backbone=no' \(did you mean '--count_backbone'",
         ),
         (["energy", "x", "--frames=few"], "invalid int value: 'few'"),
         (["list", "backbone"], "did you mean 'backbones'"),
