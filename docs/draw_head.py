@@ -16,8 +16,9 @@ WIDTH, HEIGHT = 1000, 326
 AXIS = 86  # height of the line from waveform to label
 BACKBONE = "emotion2vec,\nWavLM, Whisper,\nopenSMILE or\nmel filters"
 ENCODER = "pool, saturate;\ntwice: shift,\nlinear layer,\nPLIF neurons"
-ATTENTION = "frames and\nprompts share\ncontext; cost\nlinear in time"
-CLASSIFIER = "PLIF neurons,\nlinear layer,\n1 PLIF neuron\nan emotion"
+ATTENTION = "frames and\nprompts share\ncontext, in\nlinear time"
+CLASSIFIER = "PLIF neurons,\nlinear layer,\n1 PLIF neuron\nper emotion"
+SIZE = "1.19 M parameters\n(with 768-dimensional features)"
 SHADES = (0.12, 0.3, 0.55, 0.8)
 # Class name to its colours in light and dark mode.
 FILLS = {
@@ -130,7 +131,7 @@ def legend(x, y):
     """What the frames around the parts mean."""
     rows = (
         ("frozen", "frozen: used as published"),
-        ("trained", "trained: the head, 1.19 M parameters"),
+        ("trained", f"trained: the head, {SIZE}"),
     )
     parts = []
     for row, (kind, words) in enumerate(rows):

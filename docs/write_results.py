@@ -25,6 +25,11 @@ from speechbrain_ptssnn.utils.files import read_json, write_text
 
 BEGIN = "<!-- results: python docs/write_results.py results -->"
 END = "<!-- end of results -->"
+INTRODUCTION = """\
+# Measured
+
+[How to read the tables](reading_results.md). The files of `hparams/sets/` say
+which head each row trains."""
 ROOT = Path(__file__).resolve().parents[1]
 SYNTHETIC = "SynthEmo"  # synthetic speech is no result
 # The paper's corpora, each with its own protocol, and its backbone.
@@ -132,9 +137,9 @@ def _missing(records):
     return [
         ["### Not measured here"],
         [
-            "What needs a corpus or weights that are not here. These commands "
-            "measure it, in the",
-            "paper's protocols:",
+            "These need a corpus or weights that we do not have. The commands "
+            "measure them in",
+            "the paper's protocols:",
         ],
         ["```bash", *lines, "```"],
     ]
@@ -227,7 +232,7 @@ def _update(arguments):
     except InputError as error:
         raise InputError(f"{readme}: {error}") from error
     texts[folder.with_suffix(".md")] = (
-        f"# Measured\n\n{BEGIN}\n\n{tables(records.values())}\n"
+        f"{INTRODUCTION}\n\n{BEGIN}\n\n{tables(records.values())}\n"
     )
     if arguments.check:
         for path, text in texts.items():

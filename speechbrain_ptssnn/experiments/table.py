@@ -23,10 +23,11 @@ DIFFERENCES = [
 ]
 # Of any table.
 NOTES = (
-    "WA, UA: means over the seeds (± standard deviation, n - 1), of all test",
-    "utterances of the folds that all of them have done. Intervals: 95 %,",
-    "bootstrap over speakers; p: paired permutation test over them. Paper: WA",
-    "and UA on IEMOCAP, quoted. Of several learning rates the one with the",
+    "WA: share of test utterances classified correctly; UA: mean recall of the",
+    "classes. Both are means over the seeds (± standard deviation, n - 1), over",
+    "the folds that all seeds have done. Intervals: 95 %, bootstrap over",
+    "speakers; p: paired permutation test over speakers. Paper: WA and UA on",
+    "IEMOCAP, quoted. If several learning rates were tried, the one with the",
     "best validation is shown.",
 )
 
@@ -75,7 +76,7 @@ def body(record, as_markdown):
     return [
         *lay_out([VALUES, *map(_value_cells, record.rows)]),
         "",
-        f"Row minus {record.reference}:",
+        f"Row minus {record.reference} (common folds only):",
         "",
         *lay_out([DIFFERENCES, *map(_difference_cells, record.rows)]),
         "",
@@ -195,8 +196,8 @@ def _chance_remarks(shown):
         "WA without hearing any emotion: majority "
         f"{percent(widest.majority['WA'])}, speaker oracle "
         f"{percent(widest.speaker_oracle['WA'])}.",
-        f"{n} speakers: no p below {2 / 2**n:.2g}; not corrected for the "
-        "number of rows.",
+        f"{n} speakers: the smallest possible p is {2 / 2**n:.2g}; not "
+        "corrected for multiple tests.",
     ]
 
 
@@ -205,7 +206,7 @@ def _part_remarks(record):
     if not all(values.is_complete for values in shown):
         remarks.append("Of a part of the corpus (complete: False).")
     if len({len(values.seeds) for values in shown}) > 1:
-        remarks.append("Not all rows have as many seeds.")
+        remarks.append("Not all rows have the same number of seeds.")
     for row in record.rows:
         if row.values and row.values.left_out:
             seeds = ", ".join(map(str, row.values.left_out))

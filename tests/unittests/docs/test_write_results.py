@@ -90,7 +90,7 @@ def test_a_row_says_what_its_record_says():
     ) in text.splitlines()
     assert "majority 10.00%, speaker oracle 90.00%" in text
     for remark in (
-        "6 speakers: no p below 0.031;",
+        "6 speakers: the smallest possible p is 0.031;",
         "mJ: strict count, an utterance of 226 frames of 160 channels.",
         "ms: median of one utterance of 226 frames, 1 CPU thread of X.",
     ):
@@ -174,7 +174,8 @@ def test_the_overview_has_a_line_a_condition_and_a_column_a_model():
     )
     (header,) = lines_of(text, "| corpus,")
     assert header == (
-        "| corpus, folds, backbone | probe | PTS-SNN | shift | oracle | seeds |"
+        "| corpus, folds, backbone | probe (`linear_probe`) | "
+        "PTS-SNN (`pts_snn`) | shift (`shift`) | oracle | seeds |"
     )
     (urdu,) = lines_of(text, "| URDU")
     assert urdu == (
@@ -212,12 +213,12 @@ def test_readme_has_the_cost_of_peers_that_were_measured():
     undone = replace(ROW, name="DST", values=None)
     text = section([with_rows(ROW, PROBE, undone, set="peers")])
     assert lines_of(text, "| PTS-SNN") == [
-        "| PTS-SNN | 50.00% | 40.0 to 60.0% | - | - | 1,234 | 0.124 | 2.35 | "
-        "2 | 2 of 10 |"
+        "| PTS-SNN (`pts_snn`) | 50.00% | 40.0 to 60.0% | - | - | 1,234 | "
+        "0.124 | 2.35 | 2 | 2 of 10 |"
     ]
     assert lines_of(text, "| probe") == [
-        "| probe | 25.40% | - | -24.60% | 0.031 | 1,234 | 0.124 | 2.35 | 2 | "
-        "2 of 10 |"
+        "| probe (`linear_probe`) | 25.40% | - | -24.60% | 0.031 | 1,234 | "
+        "0.124 | 2.35 | 2 | 2 of 10 |"
     ]
     assert not lines_of(text, "| DST")
     assert lines_of(text, "mJ: ") == [
