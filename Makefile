@@ -1,5 +1,5 @@
-# `make demo` and `make test` need Python >= 3.11 and a package index; each
-# makes .venv on its first run and starts at once on the next.
+# `make demo` and `make test` need Python >= 3.11 and internet access to PyPI or
+# a mirror; each makes .venv on its first run and starts at once on the next.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := results/SynthEmo/random/fbank/pts_snn/1

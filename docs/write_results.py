@@ -127,10 +127,10 @@ def _missing(records):
         protocol = find_corpus(name).protocol
         if (name, protocol, PAPER_BACKBONE) not in done:
             lines += [
-                "ptssnn experiments table4 \\",
-                f"    --corpus={name} --protocol={protocol} "
-                f"--data_folder=/path/to/{name} \\",
-                f"    --backbone={PAPER_BACKBONE} --seed=1,2,3",
+                f"ptssnn experiments table4 --corpus={name} "
+                f"--protocol={protocol} --seed=1,2,3 \\",
+                f"    --data_folder=/path/to/{name} "
+                f"--backbone={PAPER_BACKBONE}",
             ]
     if not lines:
         return []

@@ -24,11 +24,11 @@ DIFFERENCES = [
 # Of any table.
 NOTES = (
     "WA: share of test utterances classified correctly; UA: mean recall of the",
-    "classes. Both are means over the seeds (± standard deviation, n - 1), over",
-    "the folds that all seeds have done. Intervals: 95 %, bootstrap over",
-    "speakers; p: paired permutation test over speakers. Paper: WA and UA on",
-    "IEMOCAP, quoted. If several learning rates were tried, the one with the",
-    "best validation is shown.",
+    "classes. Both are means over seeds (± standard deviation, n - 1), of the",
+    "folds that all seeds have done. Intervals: 95 %, bootstrap over speakers;",
+    "p: paired permutation test over speakers. Paper: WA and UA on IEMOCAP,",
+    "quoted. If several learning rates were tried, the one with the best",
+    "validation is shown.",
 )
 
 

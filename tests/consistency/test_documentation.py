@@ -108,10 +108,17 @@ def check(tmp_path, monkeypatch):
         for extra in re.findall(r"\.\[(\w+)\]", " ".join(words)):
             assert extra in setup["options.extras_require"]
 
+    def source(path):
+        (folder,) = re.findall(
+            "^BIN := (.*)$", text_of(ROOT / "Makefile"), re.M
+        )
+        assert path == f"{folder}/activate"
+
     def torchrun(*words):
         run(words[words.index("--no-python") + 1 :])
 
-    programs = {f.__name__: f for f in (ptssnn, python, make, pip, torchrun)}
+    known = (ptssnn, python, make, pip, source, torchrun)
+    programs = {f.__name__: f for f in known}
 
     def run(words):
         programs[words[0]](*words[1:])
