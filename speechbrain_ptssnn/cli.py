@@ -43,7 +43,7 @@ examples:
   ptssnn train URDU --data_folder=/path/to/URDU --backbone=fbank
   ptssnn train cafe/cafe.yaml --backbone=fbank --protocol=speaker""",
     "extract": """\
-The other keys of 'ptssnn train --help' are accepted too.
+It takes all keys of 'ptssnn train', so that one command line serves both.
 
 example:
   ptssnn extract URDU --data_folder=/path/to/URDU --backbone=fbank""",
@@ -53,8 +53,8 @@ MODEL: {RUN}/fold_<k>/model
 example:
   ptssnn classify results/URDU/random/fbank/pts_snn/1/fold_1/model new.wav""",
     "experiments": """\
-The other keys of 'ptssnn train --help' are accepted too. All keys hold for all
-models, but --lr only for those to which the set gives no learning rates.
+All keys hold for all models, but --lr only for those to which the set gives no
+learning rates.
 
 example:
   ptssnn experiments table5 --corpus=URDU --data_folder=/path/to/URDU \\
@@ -135,7 +135,7 @@ def extract_command(words):
     parser.usage = "ptssnn extract CORPUS|MY.yaml [HEAD] [--key=value ...]"
     _describe_target(parser)
     if _asks_for_help(words):
-        _describe_training(parser, ("Data", "Outputs"))
+        _describe_training(parser)
         parser.print_help()
         return
     corpus, recipe_folder, arguments = _target("extract", words)
@@ -228,10 +228,7 @@ def experiments_command(words):
     for name, text in flags.items():
         parser.add_argument(f"--{name}", action="store_true", help=text)
     if _asks_for_help(words):
-        _describe_training(
-            parser,
-            ("Data", "Outputs", "Folds and seeds in parallel", "Training"),
-        )
+        _describe_training(parser)
         parser.print_help()
         return
     given = {name: f"--{name}" in words for name in flags}
@@ -460,17 +457,10 @@ def _describe_target(parser):
     )
 
 
-def _describe_training(parser, groups=()):
-    """Adds keys of a head's YAML and SpeechBrain's options to the help.
-
-    Without ``groups`` these are all keys and options. With ``groups``, which
-    are headings of the YAML file, they are the keys below these headings,
-    those of pretrained backbones, and ``--device``.
-    """
+def _describe_training(parser):
+    """Adds the keys of a head's YAML and SpeechBrain's options to the help."""
     group = None
     for title, key, default, text in _keys(HPARAMS / "pts_snn.yaml"):
-        if groups and title.partition(" (")[0] not in groups:
-            continue
         if group is None or title != group.title:
             group = parser.add_argument_group(title)
         _describe_key(group, key, default, text)
@@ -478,7 +468,7 @@ def _describe_training(parser, groups=()):
     for _, key, default, text in _keys(HPARAMS / "backbones/huggingface.yaml"):
         _describe_key(group, key, default, text)
     group = parser.add_argument_group("SpeechBrain's options")
-    for name in ["device"] if groups else OPTIONS:
+    for name in OPTIONS:
         text = OPTIONS[name].replace("%", "%%")
         if name in FLAGS:
             group.add_argument(f"--{name}", action="store_true", help=text)

@@ -136,19 +136,11 @@ def test_help_names_every_option_with_its_default(capsys):
             assert "default" in entry, (name, option)
 
 
-@pytest.mark.parametrize(
-    ("name", "shown", "left_out"),
-    [
-        ("train", ("data_folder", "lr", "pooling", "hub", "debug"), ()),
-        ("extract", ("data_folder", "features_dtype", "hub"), ("lr", "debug")),
-        ("experiments", ("data_folder", "jobs", "lr"), ("pooling", "debug")),
-    ],
-)
-def test_help_shows_the_keys_that_matter(name, shown, left_out, capsys):
+@pytest.mark.parametrize("name", ["train", "extract", "experiments"])
+def test_help_has_all_keys(name, capsys):
     main([name, "--help"])
     options = re.findall(r"^  --(\w+)", capsys.readouterr().out, re.M)
-    assert {*shown} <= {*options}
-    assert not {*left_out} & {*options}
+    assert {"data_folder", "lr", "pooling", "hub", "debug"} <= {*options}
 
 
 def test_lists_have_a_line_for_everything(capsys):
