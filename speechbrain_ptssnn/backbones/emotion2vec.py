@@ -67,6 +67,7 @@ class Emotion2vec(Pretrained):
             config, checkpoint = _read(folder)
             self.restore({"model_conf": config["model_conf"]})
             check_complete(source, self._load_weights(checkpoint, config))
+            self.stop_at_layer()
 
     def _load_weights(self, path, config):
         """Loads the checkpoint and returns the names of missing weights, which
@@ -103,31 +104,45 @@ class Emotion2vec(Pretrained):
         """Returns the model's configuration."""
         return {"model_conf": self.model_conf}
 
-    def extract(self, wav):
-        """Maps [samples] to [time, output_size]."""
+    def truncate(self, depth):
+        """Removes all blocks but the first ``depth``, and the norms that
+        follow.
+        """
+        first = self.model.modality_encoders["AUDIO"].context_encoder
+        n_first = len(first.blocks)
+        del first.blocks[depth:]
+        del self.model.blocks[max(depth - n_first, 0) :]
+        self.model.norm = None
+        if first.layer_norm_first and depth <= n_first:
+            first.norm = None
+
+    def extract_batch(self, wavs):
+        """Maps [batch, samples] to [batch, time, output_size]."""
         if self.model_conf["normalize"]:
-            wav = functional.layer_norm(wav, wav.shape)
-        blocks = _blocks(self.model)
+            wavs = functional.layer_norm(wavs, wavs.shape[1:])
         states = []
+        blocks = _blocks(self.model)
         hooks = [
-            blocks[0].register_forward_pre_hook(
+            block.register_forward_pre_hook(
                 lambda block, inputs: states.append(inputs[0])
             )
+            for block in blocks[:1]
         ]
         hooks += [
             block.register_forward_hook(
                 lambda block, inputs, output: states.append(output[0])
             )
-            for block in blocks
+            for block in blocks[:-1]  # the last one's output is "x"
         ]
         try:
-            last = self.model.extract_features(wav.unsqueeze(0))["x"]
+            with self.autocast(wavs.device):
+                last = self.model.extract_features(wavs)["x"]
         finally:
             for hook in hooks:
                 hook.remove()
         # Learnt tokens stand before the frames; "x" no longer has them.
-        n_tokens = states[0].shape[1] - last.shape[1]
-        return self.join([*(s[:, n_tokens:] for s in states[:-1]), last])
+        n_tokens = states[0].shape[1] - last.shape[1] if states else 0
+        return self.join([*(s[:, n_tokens:] for s in states), last])
 
 
 def _blocks(model):

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from contextlib import contextmanager
+import re
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -15,14 +16,21 @@ from speechbrain.utils.checkpoints import (
 from speechbrain_ptssnn.backbones.base import Backbone
 from speechbrain_ptssnn.errors import InputError
 
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+# Their products are most of the work; autocast rounds their inputs.
+ROUNDED = (torch.nn.Linear, torch.nn.Conv1d)
+
 
 @register_checkpoint_hooks
 class Pretrained(Backbone):
-    r"""A model from a hub, a local folder or a bundle. One or all of its
-    hidden states are the features.
+    r"""A model from a hub, a local folder or a bundle. Its hidden states, one
+    or several, are the features.
 
-    A subclass defines :meth:`extract`, :meth:`settings` and :meth:`restore`,
-    which ends with :meth:`adopt`.
+    The layers above the last hidden state that is read are removed, so they
+    cost no time, memory or energy, and bundles do not hold them.
+
+    A subclass defines :meth:`extract_batch`, :meth:`settings`,
+    :meth:`restore`, which ends with :meth:`adopt`, and :meth:`truncate`.
 
     Arguments
     ---------
@@ -32,9 +40,12 @@ class Pretrained(Backbone):
     revision : str, optional
         Commit, tag or branch of a hub model.
     layer : str or int
-        "last"; the index of a hidden state, where 0 is the input of the first
-        transformer layer and -1 is the last state; or "weighted": all hidden
-        states side by side, which the head learns to mix.
+        Which hidden states are read. An index takes one: 0 is the input of the
+        first transformer layer, k the output of layer k. "last", or -1, is
+        the output of the model, after its final norm if it has one. "mean" is
+        the mean of all transformer layers, without state 0, and "mean:2-5" of
+        layers 2 to 5. "weighted" gives all hidden states side by side, and
+        "weighted:2-5" these four; the head learns to mix them.
     """
 
     def __init__(self, source, revision=None, layer="last"):
@@ -42,6 +53,8 @@ class Pretrained(Backbone):
         self.source = source
         self.revision = revision
         self.layer = layer
+        self.precision = "fp32"
+        self._digest = None
 
     @property
     def is_local(self):
@@ -66,8 +79,9 @@ class Pretrained(Backbone):
             order.
         """
         self.model = model
-        self._choose_layers(n_states)
-        self.n_layers = len(self.layers)
+        self.n_states = n_states
+        self.layers = self._choose_layers()
+        self.n_layers = 1 if self._is_mean else len(self.layers)
         self.output_size = self.n_layers * size
         self.min_samples, self.hop = 1, 1
         for kernel, stride in zip(
@@ -78,26 +92,101 @@ class Pretrained(Backbone):
         self.frame_rate = self.sample_rate / self.hop
         self.freeze()
 
-    def _choose_layers(self, n_states):
-        every = list(range(n_states))
+    @property
+    def _is_mean(self):
+        return str(self.layer).startswith("mean")
+
+    def _choose_layers(self):
+        every = list(range(self.n_states))
         if self.layer == "weighted":
-            self.layers = every
-            return
+            return every
+        if self.layer == "mean":
+            return every[1:]
+        span = re.fullmatch(r"(mean|weighted):(\d+)-(\d+)", str(self.layer))
+        if span is not None and int(span[2]) > int(span[3]):
+            raise InputError(
+                f"layer {self.layer} runs backwards; write "
+                f"{span[1]}:{span[3]}-{span[2]}"
+            )
         try:
-            index = -1 if self.layer == "last" else int(self.layer)
-            self.layers = [every[index]]
+            if span is not None:
+                return [every[k] for k in range(int(span[2]), int(span[3]) + 1)]
+            return [every[-1 if self.layer == "last" else int(self.layer)]]
         except (ValueError, TypeError, IndexError) as error:
             raise InputError(
-                f"layer {self.layer} is not among the {n_states} hidden states "
-                f"of {self.source!r}; choose last, weighted, or -{n_states} to "
-                f"{n_states - 1}"
+                f"layer {self.layer} is not among the {self.n_states} hidden "
+                f"states of {self.source!r}; choose last, mean, weighted, a "
+                f"range such as mean:1-{self.n_states - 1}, or -{self.n_states}"
+                f" to {self.n_states - 1}"
             ) from error
 
-    def join(self, states):
-        """Joins the chosen hidden states, each [1, time, size], to
-        [time, output_size].
+    def stop_at_layer(self, digest=None):
+        """Removes the layers that are not read. Called when the weights are
+        loaded.
+
+        Arguments
+        ---------
+        digest : str, optional
+            The whole model's, if its weights above are not at hand.
         """
-        return torch.cat([states[k] for k in self.layers], -1).squeeze(0)
+        self._digest = digest
+        depth = max(self.layers)
+        if depth < self.n_states - 1:
+            # The fingerprint stays that of the whole model, so that stores
+            # made before layers were removed are found.
+            self._digest = digest or self._hash()
+            self.truncate(depth)
+
+    def truncate(self, depth):
+        """Removes all layers but the first ``depth``, and all that follows the
+        last, so that the model's output is hidden state ``depth``; a subclass
+        defines it.
+        """
+        raise NotImplementedError
+
+    def to_precision(self, precision):
+        """Rounds the weights of linear and convolution layers, once.
+
+        Their products take rounded inputs then; norms, softmax and, where the
+        model allows it, the sums of residual connections stay in float32.
+
+        Arguments
+        ---------
+        precision : str
+            "fp32", "bf16" or "fp16". It cannot go back.
+        """
+        if precision == self.precision:
+            return
+        if self.precision != "fp32":
+            raise InputError(
+                f"the backbone's weights are rounded to {self.precision} "
+                f"already; load it again for {precision}"
+            )
+        self._digest = self._digest or self._hash()
+        self.precision = precision
+        for module in self.model.modules():
+            if isinstance(module, ROUNDED):
+                for parameter in module.parameters(recurse=False):
+                    parameter.data = parameter.data.to(PRECISIONS[precision])
+
+    def extract(self, wav):
+        """Maps [samples] to [time, output_size]."""
+        return self.extract_batch(wav.unsqueeze(0)).squeeze(0)
+
+    def autocast(self, device):
+        """Returns the context in which the model computes on a device."""
+        if self.precision == "fp32":
+            return nullcontext()  # what is set outside counts
+        return torch.autocast(device.type, PRECISIONS[self.precision])
+
+    def join(self, states):
+        """Joins the chosen hidden states, each [batch, time, size], to
+        [batch, time, output_size].
+        """
+        chosen = [states[k] for k in self.layers]
+        if self._is_mean:
+            return torch.stack(chosen).float().mean(0)
+        return torch.cat(chosen, -1)
 
     def settings(self):
         """Returns what rebuilds the model, except for its weights; a subclass
@@ -116,27 +205,58 @@ class Pretrained(Backbone):
         """
         raise NotImplementedError
 
-    def fingerprint(self):
-        """Returns a hash of weights and settings, and the chosen layers."""
+    def _hash(self):
+        """Returns the hash of weights and settings, in hexadecimal."""
         settings = json.dumps(self.settings(), sort_keys=True, default=str)
         digest = hashlib.sha256(settings.encode())
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(name.encode())
             digest.update(tensor.cpu().contiguous().numpy().tobytes())
-        return f"{type(self).__name__} {digest.hexdigest()} {self.layers}"
+        return digest.hexdigest()
+
+    def fingerprint(self):
+        """Returns a hash of the whole model's weights and settings, and the
+        chosen layers.
+        """
+        digest = self._digest or self._hash()
+        mean = " mean" if self._is_mean else ""
+        return f"{type(self).__name__} {digest} {self.layers}{mean}"
+
+    def packed(self):
+        """Returns what :meth:`unpack` needs, for a bundle: settings, weights
+        and, where these are not the whole model's, its hash.
+        """
+        packed = {
+            "settings": self.settings(),
+            "weights": self.model.state_dict(),
+        }
+        if self._digest is not None:
+            packed["digest"] = self._digest
+        if self.precision != "fp32":
+            packed["digest"] += f" rounded to {self.precision}"
+        return packed
+
+    def unpack(self, packed):
+        """Takes over what :meth:`packed` returned, also from a bundle of the
+        time when models were kept whole.
+        """
+        digest = packed.get("digest")
+        self.restore(packed["settings"])
+        if digest is not None:
+            self.stop_at_layer(digest)
+        self.model.load_state_dict(packed["weights"])
+        if digest is None:
+            self.stop_at_layer()
 
     @mark_as_saver
     def save(self, path):
-        """Writes the whole model to one file, for a bundle."""
-        weights = self.model.state_dict()
-        torch.save({"settings": self.settings(), "weights": weights}, path)
+        """Writes the model to one file, for a bundle."""
+        torch.save(self.packed(), path)
 
     @mark_as_transfer
     def load(self, path):
         """Reads what :meth:`save` wrote."""
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        self.restore(saved["settings"])
-        self.model.load_state_dict(saved["weights"])
+        self.unpack(torch.load(path, map_location="cpu", weights_only=True))
 
 
 @contextmanager
