@@ -147,17 +147,18 @@ def save_bundle(folder, text, backbone, normalizer, head, labels):
     folder.mkdir(parents=True)
     run = YAML().load(text)
     objects = {key: run[key] for key in ("backbone", "normalizer", "head")}
-    objects["normalizer"]["size"] = backbone.output_size
+    if "sizes" in objects["normalizer"]:
+        objects["normalizer"]["sizes"] = backbone.sizes
+    else:
+        objects["normalizer"]["size"] = backbone.output_size
     objects["head"]["input_size"] = backbone.output_size
     if "n_layers" in objects["head"]:
         objects["head"]["n_layers"] = backbone.n_layers
     template = TEMPLATE
+    _fix_sources(objects["backbone"], backbone)
     if getattr(backbone, "is_local", False):
-        objects["backbone"]["source"] = None
         template += "        backbone: !ref <backbone>\n"
         _link_or_save(backbone, folder)
-    elif hasattr(backbone, "revision"):
-        objects["backbone"]["revision"] = backbone.revision
     stream = StringIO()
     YAML().dump(objects, stream)
     torch.save(head.state_dict(), folder / "head.ckpt")
@@ -206,6 +207,22 @@ def load_parts(folder, names):
     pretrainer.collect_files(default_source=str(folder))
     pretrainer.load_collected()
     return [parts[name] for name in names]
+
+
+def _fix_sources(node, backbone):
+    """Empties the folder of local models, and names the commit of others."""
+    for part, each in zip(
+        node.get("backbones", ()),
+        getattr(backbone, "backbones", ()),
+        strict=True,
+    ):
+        _fix_sources(part, each)
+    if "source" not in node:
+        return
+    if backbone.is_local:
+        node["source"] = None
+    else:
+        node["revision"] = backbone.revision
 
 
 def _link_or_save(backbone, folder):

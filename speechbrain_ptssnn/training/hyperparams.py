@@ -13,6 +13,7 @@ from ruamel.yaml.error import YAMLError
 
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.training.arguments import OPTIONS
+from speechbrain_ptssnn.training.side_by_side import side_by_side
 from speechbrain_ptssnn.utils.own_files import HPARAMS, find_yaml
 from speechbrain_ptssnn.utils.suggestions import suggestion
 from speechbrain_ptssnn.utils.yaml_files import read_yaml
@@ -25,8 +26,8 @@ class Hyperparams:
     beside it or is one of ours. ``backbone: NAME`` and ``protocol: NAME`` are
     replaced by the keys of ``backbones/NAME.yaml`` (beside the head's file, or
     ours; or NAME is a path) and of ``protocols/NAME.yaml`` (in the recipe's
-    folder). What a file with a ``base`` says itself wins over these files'
-    keys. A file's ``data_folder`` begins where the file lies.
+    folder). ``backbone: A+B`` takes several, see :func:`side_by_side`. What a
+    file with a ``base`` says itself wins over these files' keys. A file's ``data_folder`` begins where the file lies.
     ``head: {n_prompts: 2}``, without a ``!new:``, keeps the base's head and
     its other arguments; so with every object.
 
@@ -81,9 +82,17 @@ class Hyperparams:
         returns the file's name.
         """
         name = self.overrides.pop(key, self.document[key]) or default
-        file = find_yaml(key, name, [Path(), folder])
         ours = HPARAMS / "backbones" if key == "backbone" else folder
-        document, *_ = _load_on_base(file, ours)
+        names = [name]
+        if key == "backbone" and not Path(name).is_file():
+            names = str(name).split("+")
+        files = [find_yaml(key, each, [Path(), folder]) for each in names]
+        stems = [file.stem for file in files]
+        documents = [_load_on_base(file, ours)[0] for file in files]
+        if len(files) == 1:
+            (document,) = documents
+        else:
+            document = side_by_side(stems, documents, self.document)
         for index, (name, value) in enumerate(document.items()):
             # In front, so that references find them built.
             mine = self.document.pop(name, None)
@@ -92,7 +101,7 @@ class Hyperparams:
             self.document.insert(index, name, mine if is_own else value)
         self._defaults |= document
         self._own.discard(key)
-        return file.stem
+        return "+".join(stems)
 
     def _typed(self, key, value):
         """The value of an override, in the kind of the key's default."""
