@@ -1,4 +1,4 @@
-"""openSMILE's low-level descriptors, a backbone that needs no download."""
+"""openSMILE's features, a backbone that needs no download."""
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ FULL_SCALE = 32767 / 32768
 class OpenSmile(Backbone):
     r"""Descriptors and, where the set has them, their deltas. Two frames of
     10 ms are averaged into one: 130 channels for ComParE 2016, 25 for eGeMAPS.
+    With ``functionals``, their statistics over the utterance are one frame:
+    6373 channels for ComParE 2016, 88 for eGeMAPS.
 
     The channels have different units, so they should be standardised
     (``normalize_features: True`` in the YAML). openSMILE is free for research
@@ -24,6 +26,11 @@ class OpenSmile(Backbone):
         "ComParE_2016" or "eGeMAPSv02".
     sample_rate : int
         Sample rate of the waveforms, in Hz.
+    functionals : bool
+        Whether there is one vector for an utterance, not one for a frame. The
+        frame rate is 1 then, which has no meaning: a shorter crop than the
+        utterance leaves the vector as it is, and heads that look at
+        neighbouring frames see none.
 
     Raises
     ------
@@ -31,10 +38,17 @@ class OpenSmile(Backbone):
         If opensmile is not installed or has no such set.
     """
 
-    def __init__(self, feature_set="ComParE_2016", sample_rate=16000):
+    def __init__(
+        self,
+        feature_set="ComParE_2016",
+        sample_rate=16000,
+        functionals=False,
+    ):
         # The longest window lasts 60 ms.
         super().__init__(
-            sample_rate, frame_rate=50.0, min_samples=round(0.06 * sample_rate)
+            sample_rate,
+            frame_rate=1.0 if functionals else 50.0,
+            min_samples=round(0.06 * sample_rate),
         )
         try:
             import opensmile
@@ -56,9 +70,10 @@ class OpenSmile(Backbone):
             opensmile.Smile(
                 opensmile.FeatureSet[feature_set], opensmile.FeatureLevel(level)
             )
-            for level in levels[feature_set]
+            for level in (["func"] if functionals else levels[feature_set])
         ]
         self.feature_set = feature_set
+        self.functionals = functionals
         self.version = opensmile.__version__
         self.output_size = sum(each.num_features for each in self.extractors)
 
@@ -72,6 +87,8 @@ class OpenSmile(Backbone):
             extractor.process_signal(samples, self.sample_rate).to_numpy()
             for extractor in self.extractors
         ]
+        if self.functionals:
+            return torch.tensor(parts[0], device=wav.device)
         # The deltas have two frames more, at the end.
         n_pairs = min(map(len, parts)) // 2
         frames = np.concatenate([part[: 2 * n_pairs] for part in parts], axis=1)
@@ -80,7 +97,8 @@ class OpenSmile(Backbone):
 
     def fingerprint(self):
         """Returns openSMILE's version and the settings."""
+        level = " functionals" if self.functionals else ""
         return (
             f"opensmile {self.version} {self.feature_set} "
-            f"sample_rate={self.sample_rate}"
+            f"sample_rate={self.sample_rate}{level}"
         )

@@ -49,7 +49,10 @@ class SideBySide(Backbone):
 
     def _settle(self):
         """Derives sizes and rates, when all weights are loaded."""
-        for key, unit in (("frame_rate", "frames a second"), ("sample_rate", "Hz")):
+        for key, unit in (
+            ("frame_rate", "frames a second"),
+            ("sample_rate", "Hz"),
+        ):
             values = [getattr(each, key) for each in self.backbones]
             if len(set(values)) > 1:
                 raise InputError(

@@ -27,7 +27,8 @@ class Hyperparams:
     replaced by the keys of ``backbones/NAME.yaml`` (beside the head's file, or
     ours; or NAME is a path) and of ``protocols/NAME.yaml`` (in the recipe's
     folder). ``backbone: A+B`` takes several, see :func:`side_by_side`. What a
-    file with a ``base`` says itself wins over these files' keys. A file's ``data_folder`` begins where the file lies.
+    file with a ``base`` says itself wins over these files' keys. A file's
+    ``data_folder`` begins where the file lies.
     ``head: {n_prompts: 2}``, without a ``!new:``, keeps the base's head and
     its other arguments; so with every object.
 

@@ -85,15 +85,33 @@ def test_pretrained_backbones_train_and_classify(
     kind, recipe, mini_urdu, make_backbone
 ):
     name = "emotion2vec_base" if kind == "emotion2vec" else "huggingface"
+    layer = "weighted" if kind in ("wavlm", "emotion2vec") else "last"
     run = recipe.run(
         backbone=name,
         hub=make_backbone(kind),
         head="linear_probe",
-        layer="weighted" if kind in ("wavlm", "emotion2vec") else "last",
+        layer=layer,
     )
-    assert run.summary["backbone"] == f"tiny-{kind}"
+    ending = "-weighted" if layer == "weighted" else ""
+    assert run.summary["backbone"] == f"tiny-{kind}{ending}"
     weights = [run.folder / f"fold_{k}/model/backbone.ckpt" for k in (1, 2)]
     assert weights[0].samefile(weights[1])
+    check_bundle(run.folder / "fold_1", mini_urdu, recipe.path / "moved")
+
+
+@pytest.mark.parametrize("head", ["linear_probe", "pts_snn"])
+def test_front_ends_side_by_side_train_and_classify(
+    head, recipe, mini_urdu, make_backbone
+):
+    run = recipe.run(
+        backbone="huggingface+fbank",
+        hub=make_backbone("whisper"),
+        layer=1,
+        window="audio",
+        head=head,
+        fold=1,
+    )
+    assert run.summary["backbone"] == "tiny-whisper-L1-audio+fbank"
     check_bundle(run.folder / "fold_1", mini_urdu, recipe.path / "moved")
 
 

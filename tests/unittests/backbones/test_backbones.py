@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import sys
 
@@ -14,6 +15,7 @@ from speechbrain_ptssnn.backbones import (
     Fbank,
     HuggingFace,
     OpenSmile,
+    SideBySide,
 )
 from speechbrain_ptssnn.backbones.base import without_tf32
 from speechbrain_ptssnn.errors import InputError
@@ -97,7 +99,7 @@ def test_long_audio_keeps_every_frame(kind, seconds, build):
 
 def test_whisper_joins_windows_and_keeps_frames_of_real_audio(build):
     whisper = build("whisper")
-    assert whisper.window == 16000  # 30 s as published, 1 s here
+    assert whisper.extractor.n_samples == 16000  # 30 s as published, 1 s here
     wav = torch.randn(40100)
     frames = whisper(wav)
     assert len(frames) == 40100 // 320
@@ -191,6 +193,93 @@ def test_weighted_layers_are_all_hidden_states_side_by_side(kind, build):
 
 
 @pytest.mark.parametrize("kind", WITH_LAYERS)
+def test_means_and_ranges_are_of_the_same_hidden_states(kind, build):
+    wav = torch.randn(6000)
+    every = build(kind, layer="weighted")
+    states = every(wav).unflatten(1, (every.n_layers, -1))
+    mean = build(kind, layer="mean")
+    assert mean.n_layers == 1
+    assert torch.allclose(mean(wav), states[:, 1:].mean(1), atol=1e-6)
+    part = build(kind, layer="mean:0-1")
+    assert torch.allclose(part(wav), states[:, :2].mean(1), atol=1e-6)
+    side_by_side = build(kind, layer="weighted:0-1")
+    assert side_by_side.n_layers == 2
+    assert torch.equal(side_by_side(wav), states[:, :2].flatten(1))
+    prints = {each.fingerprint() for each in (every, mean, part, side_by_side)}
+    assert len(prints) == 4
+
+
+@pytest.mark.parametrize("kind", WITH_LAYERS)
+@pytest.mark.parametrize("layer", [0, 1])
+def test_layers_above_the_one_that_is_read_are_gone(
+    kind, layer, build, tmp_path
+):
+    whole, part = build(kind), build(kind, layer=layer)
+    names = part.model.state_dict().keys()
+    assert names < whole.model.state_dict().keys()
+    blocks = re.findall(
+        r"\b(?:\w+\.)?(?:blocks|layers)\.\d\.", "\n".join(names)
+    )
+    assert len(set(blocks)) == layer
+    # Stores that were made with the whole model are found.
+    assert part.fingerprint().split()[1] == whole.fingerprint().split()[1]
+    part.save(tmp_path / "part")
+    assert torch.load(tmp_path / "part")["weights"].keys() == names
+
+
+@pytest.mark.parametrize("kind", WITH_LAYERS)
+def test_a_bundle_of_the_time_of_whole_models_loads(kind, build, tmp_path):
+    whole, part = build(kind), build(kind, layer=1)
+    saved = {"settings": whole.settings(), "weights": whole.model.state_dict()}
+    torch.save(saved, tmp_path / "backbone.ckpt")
+    loaded = type(whole)(None, layer=1)
+    loaded.load(tmp_path / "backbone.ckpt")
+    wav = torch.randn(6000)
+    assert torch.equal(loaded(wav), part(wav))
+    assert loaded.fingerprint() == part.fingerprint()
+
+
+def test_a_batch_has_the_features_of_each_alone(backbone):
+    wavs = 0.1 * torch.randn(3, 24000)
+    together = backbone.batch(wavs)
+    for wav, features in zip(wavs, together, strict=True):
+        assert torch.allclose(features, backbone(wav), atol=5e-5, rtol=1e-5)
+    with pytest.raises(
+        InputError, match=r"\[batch, samples\], got .*\[24000\]"
+    ):
+        backbone.batch(wavs[0])
+    with pytest.raises(InputError, match="too short for one frame"):
+        backbone.batch(wavs[:, :50])
+
+
+@pytest.mark.parametrize("kind", WITH_LAYERS)
+def test_rounded_weights_give_nearly_the_same_features(kind, build, tmp_path):
+    wav = 0.1 * torch.randn(8000)
+    exact, rounded = build(kind), build(kind)
+    rounded.to_precision("bf16")
+    features = rounded(wav)
+    assert features.dtype == torch.float32
+    error = (features - exact(wav)).norm() / exact(wav).norm()
+    assert 0 < error < 0.1
+    assert rounded.fingerprint() == exact.fingerprint()  # the store adds it
+    assert torch.bfloat16 in {p.dtype for p in rounded.parameters()}
+    with pytest.raises(InputError, match="rounded to bf16 already"):
+        rounded.to_precision("fp32")
+    rounded.save(tmp_path / "backbone.ckpt")
+    loaded = type(rounded)(None)
+    loaded.load(tmp_path / "backbone.ckpt")
+    assert "rounded to bf16" in loaded.fingerprint()
+    assert torch.allclose(loaded(wav), features, atol=0.3)
+
+
+def test_signal_processing_is_never_rounded(build):
+    wav, backbone = torch.randn(8000), build("fbank")
+    before = backbone(wav)
+    backbone.to_precision("bf16")
+    assert torch.equal(backbone(wav), before)
+
+
+@pytest.mark.parametrize("kind", WITH_LAYERS)
 def test_one_file_keeps_the_whole_model(kind, build, tmp_path):
     original = build(kind, layer=1)
     original.save(tmp_path / "backbone.ckpt")
@@ -213,12 +302,14 @@ def test_a_checkpoint_of_2021_loads_and_a_truncated_one_is_named(
         name = name.replace("parametrizations.weight.original1", "weight_v")
         old[f"wav2vec2.{name}"] = weight
     torch.save(old, folder / "pytorch_model.bin")
-    fingerprint = HuggingFace(str(folder)).fingerprint()
-    assert fingerprint == build("wav2vec2").fingerprint()
+    trusted = HuggingFace(str(folder), allow_pickle=True)
+    assert trusted.fingerprint() == build("wav2vec2").fingerprint()
+    with pytest.raises(InputError, match=r"pytorch_model\.bin only, a pickle"):
+        HuggingFace(str(folder))
     with open(folder / "pytorch_model.bin", "r+b") as file:
         file.truncate(1000)
     with pytest.raises(InputError, match="old' cannot be loaded") as error:
-        HuggingFace(str(folder))
+        HuggingFace(str(folder), allow_pickle=True)
     assert "\n" not in str(error.value)
 
 
@@ -252,6 +343,25 @@ def test_opensmile_is_its_own_frames_in_pairs_and_full_scale_stays(build):
     # Beyond 16 bits the samples would wrap around: loud would be noise.
     loud, as_loud = backbone(1.2 * wav), backbone(0.999 * wav)
     assert torch.allclose(loud[:, 0], as_loud[:, 0], rtol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("feature_set", "size"), [("ComParE_2016", 6373), ("eGeMAPSv02", 88)]
+)
+def test_functionals_are_opensmiles_own_in_one_frame(feature_set, size):
+    opensmile = pytest.importorskip(
+        "opensmile", reason="the extra [opensmile] is missing"
+    )
+    backbone = OpenSmile(feature_set, functionals=True)
+    wav = 0.3 * torch.sin(torch.arange(8000) / 5)
+    own = opensmile.Smile(opensmile.FeatureSet[feature_set])
+    expected = torch.tensor(own.process_signal(wav.numpy(), 16000).to_numpy())
+    assert torch.equal(backbone(wav), expected)
+    assert expected.shape == (1, size) == (1, backbone.output_size)
+    assert len(backbone(wav[: backbone.min_samples])) == 1
+    assert backbone.fingerprint() != OpenSmile(feature_set).fingerprint()
+    with pytest.raises(InputError, match=r"same frame rate.* 50 and 1 frames"):
+        SideBySide([Fbank(), backbone])
 
 
 @pytest.mark.parametrize(
@@ -337,10 +447,20 @@ def test_missing_model_names_the_source(tmp_path):
         HuggingFace(str(tmp_path / "nowhere"))
 
 
-@pytest.mark.parametrize("layer", [3, -4, "3", "lst", None])
+@pytest.mark.parametrize(
+    "layer",
+    [3, -4, "3", "lst", None, "mean:1-3", "weighted:0-9", "mean:1", "means"],
+)
 def test_missing_layer_is_named(layer, build):
     with pytest.raises(InputError, match=f"layer {layer} is not among the 3"):
         build("wav2vec2", layer=layer)
+
+
+def test_a_range_backwards_is_turned_round(build):
+    with pytest.raises(
+        InputError, match=r"mean:2-1 runs backwards; .*mean:1-2"
+    ):
+        build("wav2vec2", layer="mean:2-1")
 
 
 def test_another_kind_of_model_is_named(tmp_path):

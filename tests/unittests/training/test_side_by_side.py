@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import pytest
+
+from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.training.hyperparams import Hyperparams
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def hyperparams(backbone, head="pts_snn", **keys):
+    return Hyperparams(
+        ROOT / f"hparams/{head}.yaml",
+        {"backbone": backbone, **keys},
+        ROOT / "recipes" / "URDU",
+        corpus="URDU",
+        n_classes=4,
+    )
+
+
+def test_several_backbones_stand_side_by_side(make_backbone):
+    settings = hyperparams(
+        "whisper-base+fbank", hub=str(make_backbone("whisper")), layer="1"
+    )
+    assert settings.backbone_name == "whisper-base+fbank"
+    assert settings.result_names()["backbone"] == "tiny-whisper-L1+fbank"
+    hparams = settings.build()
+    assert hparams["backbone"].sizes == hparams["normalizer"].sizes == [16, 160]
+    assert hparams["backbone"].backbones[0].layers == [1]
+    assert hparams["head"].input_size == 176
+    # fbank's rule alone: standardised, saturation 0.3; the head's LayerNorm
+    # over both streams is off, and Whisper has its own.
+    assert hparams["normalizer"].standardise == [False, True]
+    assert hparams["normalizer"].layer_norm == [True, False]
+    assert hparams["layer_norm"] is False
+    assert hparams["saturation"] == 0.3
+
+
+def test_keys_that_several_have_are_numbered(make_backbone):
+    settings = hyperparams(
+        "whisper-base+fbank+huggingface",
+        hub_1=str(make_backbone("whisper")),
+        hub_3=str(make_backbone("wavlm")),
+        layer_1="mean",
+        layer_3="-2",
+        window_1="audio",
+    )
+    name = "tiny-whisper-mean-audio+fbank+tiny-wavlm-L-2"
+    assert settings.result_names()["backbone"] == name
+    backbone = settings.build()["backbone"]
+    assert backbone.backbones[0].layers == [1, 2]
+    assert backbone.backbones[2].layers == [1]
+    with pytest.raises(InputError, match=r"unknown key 'layer'.*'layer_1'"):
+        hyperparams("whisper-base+huggingface", layer="1")
+
+
+def test_lists_of_rules_can_be_given(make_backbone):
+    settings = hyperparams(
+        "huggingface+fbank",
+        hub=str(make_backbone("wavlm")),
+        normalize_features="[True, True]",
+        clip_features="[4.0, .inf]",
+        saturation="0.2",
+    )
+    hparams = settings.build()
+    assert hparams["normalizer"].standardise == [True, True]
+    assert hparams["normalizer"].norms[0].clip == 4
+    assert hparams["saturation"] == 0.2
+
+
+def test_a_backbone_that_is_none_is_named():
+    with pytest.raises(InputError, match=r"unknown backbone 'fbnk'.*'fbank'"):
+        hyperparams("whisper-base+fbnk")
