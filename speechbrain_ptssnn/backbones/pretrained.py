@@ -286,6 +286,7 @@ def loading(source, files, *errors):
         raise
     except (OSError, ValueError, RuntimeError, *errors) as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0]
+        reason = re.sub(r"\x1b\[\d*m", "", reason)  # torch prints in bold
         raise InputError(
             f"backbone {source!r} cannot be loaded ({reason}); give a hub id "
             f"or a local folder with {files}"

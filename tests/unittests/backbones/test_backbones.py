@@ -220,7 +220,7 @@ def test_layers_above_the_one_that_is_read_are_gone(
     blocks = re.findall(
         r"\b(?:\w+\.)?(?:blocks|layers)\.\d\.", "\n".join(names)
     )
-    assert len(set(blocks)) == layer
+    assert len({name for name in blocks if "conv" not in name}) == layer
     # Stores that were made with the whole model are found.
     assert part.fingerprint().split()[1] == whole.fingerprint().split()[1]
     part.save(tmp_path / "part")
