@@ -26,6 +26,11 @@ class StreamNorm(torch.nn.Module):
     layer_norm : list of bool
         Whether each frame is then normalised over the front-end's channels.
 
+    Raises
+    ------
+    ValueError
+        If a list has not one value for each front-end.
+
     Example
     -------
     >>> norm = StreamNorm([2, 1], [False, True], [2.0, 6.0], [True, False])
@@ -37,6 +42,17 @@ class StreamNorm(torch.nn.Module):
 
     def __init__(self, sizes, standardise, clip, layer_norm):
         super().__init__()
+        rules = {
+            "normalize_features": standardise,
+            "clip_features": clip,
+            "layer_norms": layer_norm,
+        }
+        for key, values in rules.items():
+            if not isinstance(values, list) or len(values) != len(sizes):
+                raise ValueError(
+                    f"{key} needs a list with one value for each of the "
+                    f"{len(sizes)} front-ends, got {values!r}"
+                )
         self.norms = torch.nn.ModuleList(
             FeatureNorm(size, limit)
             for size, limit in zip(sizes, clip, strict=True)

@@ -1,4 +1,5 @@
 import math
+import re
 
 import pytest
 import torch
@@ -41,6 +42,10 @@ def test_without_standardisation_nothing_is_read():
     assert torch.equal(norm(FRAMES[0]), FRAMES[0])
 
 
-def test_rules_for_all_streams_are_needed():
-    with pytest.raises(ValueError, match="shorter"):
-        StreamNorm([2, 4], [True, True], [6.0], [False, False])
+@pytest.mark.parametrize("clip", [[6.0], 6.0])
+def test_a_rule_that_is_not_for_all_streams_is_named(clip):
+    message = (
+        rf"clip_features needs .* each of the 2 .* got {re.escape(str(clip))}"
+    )
+    with pytest.raises(ValueError, match=message):
+        StreamNorm([2, 4], [True, True], clip, [False, False])
