@@ -108,7 +108,9 @@ def train(corpus, recipe_folder, arguments):
             "keep: what it calls test may be trained on; try --protocol=column",
             command.settings.protocol_name,
         )
-    check_same_audio(utterances, folds, store.audio_fingerprint)
+    show = not command.run_opts.noprogressbar
+    # Before the features: refused after a few seconds, not after hours.
+    on_main(_check_same_audio, [utterances, folds, store, show])
     several = len(runs) > 1
     folder = command.model_folder if several else runs[0].files.path
     on_main(_open, [runs, folder])
@@ -211,6 +213,10 @@ def _fold_numbers(fold, n_folds):
     if str(fold).isdecimal() and 1 <= int(fold) <= n_folds:
         return [int(fold)]
     raise InputError(f"fold must be 'all' or 1 to {n_folds}, got {fold}")
+
+
+def _check_same_audio(utterances, folds, store, progressbar):
+    check_same_audio(utterances, folds, store.recordings(progressbar))
 
 
 def _open(runs, folder):

@@ -18,8 +18,10 @@ from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.features.audio_hashes import AudioHashes, part_of
 from speechbrain_ptssnn.features.filler import Filler, State
 from speechbrain_ptssnn.features.index import Index
+from speechbrain_ptssnn.features.recordings import find_recordings
 from speechbrain_ptssnn.features.shards import DTYPES, ShardReader
 from speechbrain_ptssnn.utils.files import write_text
+from speechbrain_ptssnn.utils.long_lists import named
 
 logger = get_logger(__name__)
 
@@ -32,7 +34,6 @@ LOCATION = np.dtype(
 )
 NOWHERE = 2**32 - 1  # the shard of an utterance whose record is not known
 BATCH = 16  # utterances that a process claims, and lists, at a time
-NAMED_FILES = 3  # the number of unusable files that an error names
 
 
 class FeatureStore:
@@ -124,6 +125,36 @@ class FeatureStore:
     def hash_audio(self, progressbar=True):
         """Hashes the audio; see :meth:`AudioHashes.find_all`."""
         return self._hashes.find_all(progressbar)
+
+    def recordings(self, progressbar=True):
+        """Recognises each utterance's recording, however its file was written.
+
+        Arguments
+        ---------
+        progressbar : bool
+            Whether to show one after the first two seconds.
+
+        Returns
+        -------
+        dict
+            From an utterance's id to a hash of what the backbone hears, 16
+            bytes; to ``b""`` if that is digital silence.
+
+        Raises
+        ------
+        InputError
+            If audio files are unusable.
+        """
+        recordings, bad = find_recordings(
+            self._index,
+            self._hashes,
+            self.utterances,
+            self.audio.channel,
+            progressbar,
+        )
+        if bad:
+            raise _audio_error(bad)
+        return recordings
 
     def fill(self, progressbar=True):
         """Computes the missing features, together with other processes.
@@ -355,6 +386,5 @@ def _device(module):
 def _audio_error(bad):
     if len(bad) == 1:
         return InputError(bad[0])
-    named = "; ".join(sorted(bad)[:NAMED_FILES])
-    more = "; and so on" if len(bad) > NAMED_FILES else ""
-    return InputError(f"{len(bad)} audio files cannot be used: {named}{more}")
+    texts = named(sorted(bad), "unusable audio files")
+    return InputError(f"{len(bad)} audio files cannot be used: {texts}")
