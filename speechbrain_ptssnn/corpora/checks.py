@@ -79,13 +79,14 @@ def check_utterances(corpus, utterances):
             unknown.append(f"{u.label!r} of {u.wav}")
     if twice:
         raise InputError(
-            f"{corpus.name}: {_count(twice, 'id')} twice in the corpus; "
+            f"{corpus.name}: the same id twice, in {_count(twice, 'case')}; "
             f"remove one file of each: {named(twice, 'ids that occur twice')}"
         )
     if unknown:
         raise InputError(
-            f"{corpus.name}: {_count(unknown, 'label')} outside "
-            f"{list(corpus.labels)}: {named(unknown, 'unknown labels')}"
+            f"{corpus.name}: labels outside {list(corpus.labels)}, in "
+            f"{_count(unknown, 'utterance')}: "
+            f"{named(unknown, 'unknown labels')}"
         )
 
 

@@ -52,17 +52,20 @@ def recording(path, channel, start=0.0, end=None):
     >>> a == b
     True
     """
-    samples, rate = read_samples(path, start, end)
-    try:
-        heard = MonoAudio(rate, channel)(torch.from_numpy(samples), rate)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+    heard, rate = read_samples(path, start, end)
+    if heard.ndim > 1:
+        try:
+            chosen = MonoAudio(rate, channel)(torch.from_numpy(heard), rate)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        heard = chosen.numpy()
+    # NumPy, because it does not wait for PyTorch's threads on a busy machine.
     if (heard == heard[0]).all():
         return SILENT
-    sound = heard.nonzero()
+    (sound,) = heard.nonzero()
     # Adding zero turns -0.0 into 0.0.
     heard = heard[sound[0] : sound[-1] + 1] + 0.0
-    digest = hashlib.sha256(f"{rate} ".encode() + heard.numpy().tobytes())
+    digest = hashlib.sha256(f"{rate} ".encode() + heard.tobytes())
     return digest.digest()[:KEY_BYTES]
 
 

@@ -72,9 +72,8 @@ def test_many_copies_are_counted_and_all_listed():
     ids = [u.id for u in corpus]
     fold = Fold(ids[:250], ids[250:300], ids[300:])
     recordings = {name: str(int(name) % 250).encode() for name in ids}
-    with pytest.raises(
-        InputError, match="in 250 pairs of .* and 247 "
-    ) as error:
+    message = r"in 250 pairs of .* and 247 more"
+    with pytest.raises(InputError, match=message) as error:
         check_same_audio(corpus, [fold], recordings)
     path = str(error.value).rpartition("all listed in ")[2]
     lines = Path(path).read_text().splitlines()
@@ -108,11 +107,11 @@ def utterance(name, label):
         ([], "no utterance"),
         (
             [("a", "sad")] * 2 + [("b", "sad")] * 5,
-            r"5 ids twice .*'a' in sad/a\.wav and sad/a\.wav; 'b' in",
+            r"id twice, in 5 cases; .*'a' in sad/a\.wav and sad/a\.wav; 'b' in",
         ),
         (
             [("a", "glad"), ("b", "sad"), ("c", "mad")],
-            r"2 labels outside \['happy', 'sad'\]: 'glad' of glad/a\.wav; 'm",
+            r"labels outside \['happy', 'sad'\], in 2 .*: 'glad' of glad/a\.wav; ",
         ),
     ],
 )
