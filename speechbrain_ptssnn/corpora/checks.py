@@ -1,5 +1,7 @@
 """Checks of a corpus: number of utterances, ids, labels, same audio twice."""
 
+import re
+import unicodedata
 from collections import Counter, defaultdict
 
 from speechbrain.utils.logger import get_logger
@@ -88,6 +90,46 @@ def check_utterances(corpus, utterances):
             f"{_count(unknown, 'utterance')}: "
             f"{named(unknown, 'unknown labels')}"
         )
+
+
+def warn_of_similar_names(source, utterances):
+    """Warns of speakers, sessions and sentences that may be the same.
+
+    These are names that differ only by upper and lower case, leading zeros,
+    blanks, or ".0" at the end of a number. A protocol takes them for two, so
+    that one may be trained on and the other tested.
+
+    Arguments
+    ---------
+    source : str or Path
+        Where the names stand, for the message.
+    utterances : list of Utterance
+        What its reader returned.
+    """
+    for attribute in ("speaker", "session", "sentence"):
+        alike = defaultdict(set)
+        for name in {getattr(u, attribute) for u in utterances} - {""}:
+            alike[_simple(name)].add(name)
+        texts = [
+            " and ".join(map(repr, sorted(names)))
+            for _, names in sorted(alike.items())
+            if len(names) > 1
+        ]
+        if texts:
+            logger.warning(
+                "%s: %ss that differ only by case, leading zeros or blanks, "
+                "%d times; if they are the same, write them alike, since one "
+                "may be trained on and the other tested: %s",
+                source,
+                attribute,
+                len(texts),
+                named(texts, f"{attribute}s that are alike"),
+            )
+
+
+def _simple(name):
+    name = "".join(unicodedata.normalize("NFKC", name).casefold().split())
+    return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"^(\d+)\.0+$", r"\1", name))
 
 
 def check_same_audio(utterances, folds, recordings):

@@ -99,12 +99,12 @@ def test_what_the_lists_have_beyond_the_corpus_is_told(lists, caplog):
     (fold,) = split(lists, toy("abcde"))
     assert fold.test == ["e"]
     assert [r.message for r in caplog.records] == [
-        f"{lists} lists 1 files that are not in the corpus, such as s/f.wav"
+        f"{lists} lists 1 files that are not in the corpus: s/f.wav"
     ]
 
 
 def test_what_no_list_has_is_an_error(lists):
-    message = r"fold_1: no list names /my data/Toy/S/g\.wav"
+    message = r"fold_1: no list names 1 of .* /my data/Toy/S/g\.wav"
     with pytest.raises(InputError, match=message):
         split(lists, toy("abcdefg"))
 
