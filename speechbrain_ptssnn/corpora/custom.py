@@ -52,7 +52,30 @@ ALL_OR_NONE = ("speaker", "session", "fold")
 TOLERANCE = 0.05  # seconds by which tools disagree about a file's end
 # Endings of audio files, to complete names that have none.
 AUDIO = frozenset(
-    [".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".w64", ".rf64", ".caf", ".sph", ".nist", ".m4a", ".mp4", ".aac", ".wma", ".amr", ".webm"]
+    (
+        ".wav",
+        ".flac",
+        ".ogg",
+        ".oga",
+        ".opus",
+        ".mp3",
+        ".aif",
+        ".aiff",
+        ".aifc",
+        ".au",
+        ".snd",
+        ".w64",
+        ".rf64",
+        ".caf",
+        ".sph",
+        ".nist",
+        ".m4a",
+        ".mp4",
+        ".aac",
+        ".wma",
+        ".amr",
+        ".webm",
+    )
 )
 
 

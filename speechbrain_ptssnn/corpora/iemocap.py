@@ -171,13 +171,15 @@ def read_iemocap(data_folder, complete=True):
             f"labels; expected: {RELEASE.layout}, from {RELEASE.source}"
         )
     utterances, missing = [], []
-    wavs = {}
-    for wav in visible(folder, RELEASE.files):
-        wavs.setdefault(wav.stem, wav)
+    # By their paths in lower case: some copies end in .WAV.
+    wavs = {
+        wav.relative_to(folder).as_posix().lower(): wav
+        for wav in visible(folder, RELEASE.files)
+    }
     for path in annotations:
         texts = _read_texts(path.parents[1] / "transcriptions" / path.name)
         for name, label in read_labels(path).items():
-            wav = wavs.pop(name, None)
+            wav = wavs.get(wav_path(name).as_posix().lower())
             if wav is None:
                 missing.append(folder / wav_path(name))
                 continue

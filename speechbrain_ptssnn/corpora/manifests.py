@@ -30,7 +30,30 @@ SEPARATOR_LINE = re.compile(
 INVISIBLE = "\ufeff\u200b"  # byte order mark, space without width
 # How programs write an empty cell. "Nan" and "Na" are names of people.
 EMPTY = frozenset(
-    ["-", "--", "–", "—", "nan", "NaN", "NAN", "NaT", "none", "None", "NONE", "null", "Null", "NULL", "na", "NA", "n/a", "N/A", "#N/A", "#NA", "<NA>", "<na>"]
+    (
+        "-",
+        "--",
+        "–",
+        "—",
+        "nan",
+        "NaN",
+        "NAN",
+        "NaT",
+        "none",
+        "None",
+        "NONE",
+        "null",
+        "Null",
+        "NULL",
+        "na",
+        "NA",
+        "n/a",
+        "N/A",
+        "#N/A",
+        "#NA",
+        "<NA>",
+        "<na>",
+    )
 )
 # Columns in which these may be meant: the label of no emotion, a text.
 MAY_SAY_SO = ("label", "text")
