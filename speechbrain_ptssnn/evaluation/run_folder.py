@@ -17,6 +17,8 @@ SHAPE = "results/" + "/".join(f"<{level}>" for level in LEVELS)
 # was chosen is in settings.json.
 FREE_KEYS = (
     "data_folder",
+    "columns",
+    "audio_folder",
     "results_folder",
     "features_folder",
     "fold",
