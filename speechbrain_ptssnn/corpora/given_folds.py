@@ -114,14 +114,24 @@ class FoldColumn(BaseProtocol):
     def partition(self, utterances):
         """Yields (train, test) or (train, test, valid) as the column says."""
         folds = defaultdict(list)
+        without = [u.id for u in utterances if not u.fold]
+        if without:
+            raise InputError(
+                f"{len(without)} of {len(utterances)} utterances have no fold; "
+                f"every row needs one: {named(without, 'rows without a fold')}"
+            )
+        odd = [
+            f"{u.id} ({u.fold!r})"
+            for u in utterances
+            if u.fold.strip().casefold() in NOT_PARTS
+        ]
+        if odd:
+            raise InputError(
+                f"{len(odd)} utterances have another fold than train, valid "
+                f"and test; write these: {named(odd, 'odd folds')}"
+            )
         for u in utterances:
-            if not u.fold:
-                raise InputError(f"{u.id}: has no fold; every row needs one")
             part = u.fold.strip().casefold()
-            if part in NOT_PARTS:
-                raise InputError(
-                    f"{u.id}: the fold is {u.fold!r}; write train, valid, test"
-                )
             folds[part if part in PARTS else u.fold].append(u)
         others = sorted(folds.keys() - set(PARTS), key=lambda f: (len(f), f))
         if len(others) < len(folds):

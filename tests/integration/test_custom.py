@@ -128,7 +128,7 @@ def test_a_manifest_without_speakers_trains_in_random_folds_only(cafe, caplog):
     text = (cafe / "cafe.csv").read_text("utf-8").replace("Speaker", "Who")
     (cafe / "cafe.csv").write_text(text, encoding="utf-8")
     arguments = [CUSTOM, cafe / "cafe.yaml", "--backbone=fbank", "--fold=1"]
-    with pytest.raises(SystemExit, match="has no speaker, by"):
+    with pytest.raises(SystemExit, match=r"48 of 48 .* have no speaker, by"):
         run(*arguments, "--protocol=speaker", "--n_folds=3")
     assert not Path("results").exists()
     run(*arguments)
@@ -174,7 +174,7 @@ def test_a_table_as_it_came_is_trained_on(cafe):
 
 def test_a_column_that_parts_a_speaker_is_refused_where_that_is_asked(cafe):
     arguments = ["--backbone=fbank", "--protocol=column", "--unit=speaker"]
-    message = r"fold 1: speaker .*Brien.* is in two of"
+    message = r"fold 1: a speaker may .* in two: .*Brien"
     with pytest.raises(SystemExit, match=message):
         run(CUSTOM, cafe / "cafe.yaml", *arguments, "--valid_parts=2")
 

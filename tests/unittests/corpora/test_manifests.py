@@ -65,7 +65,7 @@ def test_lines_before_the_header_are_told(comments, tmp_path, caplog):
     "header",
     [
         '"path, relative";label;"text, as said; or not"',
-        '"path; a, b, c";"label";x',
+        '"path; a, b, c, d";"label";x',
     ],
 )
 def test_separators_in_quotes_do_not_count(header, tmp_path):
