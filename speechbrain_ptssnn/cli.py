@@ -5,6 +5,7 @@ import json
 import re
 import sys
 from importlib.metadata import version
+from os.path import expanduser
 from pathlib import Path
 
 from speechbrain.utils.distributed import if_main_process
@@ -124,6 +125,7 @@ def classify_command(words):
     parser.add_argument(
         "--output",
         metavar="FILE",
+        type=expanduser,
         help="written instead of printing (default: printed)",
     )
     args = parser.parse_args(words)
@@ -201,7 +203,10 @@ def compare_command(words):
             help=f"{RUN}, or the folder above it for all its seeds",
         )
     parser.add_argument(
-        "--json", metavar="FILE", help="also written as JSON (default: not)"
+        "--json",
+        metavar="FILE",
+        type=expanduser,
+        help="also written as JSON (default: not)",
     )
     args = parser.parse_args(words)
     if args.json:
@@ -230,10 +235,14 @@ def energy_command(words):
         help="whether the frozen front-end is counted too (default: "
         "%(default)s)",
     )
-    _add_features_folder(parser)
+    _add_folders(parser)
     args = parser.parse_args(words)
     outcome, path = energy.write_energy(
-        args.run, args.frames, args.backbone == "yes", args.features_folder
+        args.run,
+        args.frames,
+        args.backbone == "yes",
+        args.features_folder,
+        args.data_folder,
     )
     print(f"{energy.table(outcome)}\n\n{path}")
 
@@ -251,11 +260,14 @@ def report_command(words):
     parser.add_argument(
         "--output",
         metavar="FILE",
+        type=expanduser,
         help="the file (default: report.html in the first RUN)",
     )
-    _add_features_folder(parser)
+    _add_folders(parser)
     args = parser.parse_args(words)
-    path = write_report(args.runs, args.output, args.features_folder)
+    path = write_report(
+        args.runs, args.output, args.features_folder, args.data_folder
+    )
     print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
@@ -364,11 +376,18 @@ def _check_parent(option, path):
         raise InputError(f"--{option}={path}: there is no such folder")
 
 
-def _add_features_folder(parser):
+def _add_folders(parser):
     parser.add_argument(
         "--features_folder",
         metavar="FOLDER",
+        type=expanduser,
         help="where the features are (default: where they were in training)",
+    )
+    parser.add_argument(
+        "--data_folder",
+        metavar="FOLDER",
+        type=expanduser,
+        help="where the corpus is (default: where it was in training)",
     )
 
 

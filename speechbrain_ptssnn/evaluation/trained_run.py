@@ -1,5 +1,8 @@
 """A trained run, opened again: its heads and its test utterances' features."""
 
+import hashlib
+import json
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -7,7 +10,7 @@ from speechbrain.utils.distributed import infer_device
 
 from speechbrain_ptssnn.corpora.manifests import read_utterances
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.evaluation.run_folder import SHAPE, RunFolder
+from speechbrain_ptssnn.evaluation.run_folder import LEVELS, SHAPE, RunFolder
 from speechbrain_ptssnn.features.store import FeatureStore
 from speechbrain_ptssnn.inference import load_parts
 
@@ -25,6 +28,9 @@ class TrainedRun:
     features_folder : str, optional
         Where the feature stores are now; by default where the training had
         them.
+    data_folder : str, optional
+        Where the corpus is now, or a folder above it; by default where the
+        training had it.
 
     Raises
     ------
@@ -38,10 +44,11 @@ class TrainedRun:
     speechbrain_ptssnn.errors.InputError: results: holds no fold_*/result...
     """
 
-    def __init__(self, folder, features_folder=None):
+    def __init__(self, folder, features_folder=None, data_folder=None):
         self.folder = Path(folder)
         self.files = RunFolder(self.folder)
         self.features_folder = features_folder
+        self.data_folder = data_folder
         self.folds = self.files.finished
         if not self.folds:
             raise InputError(
@@ -55,10 +62,61 @@ class TrainedRun:
         return self.files.read_json(self.files.summary)
 
     @cached_property
+    def hyperparams(self):
+        """The run's settings, as plain values."""
+        return self.files.read_hyperparams()
+
+    @cached_property
+    def working_folder(self):
+        """Where the training was called, as far as the run's place tells; old
+        runs have relative paths, which start there.
+        """
+        results = Path(self.hyperparams["results_folder"])
+        above = self.folder.resolve().parents[len(LEVELS) - 1]
+        n = len(results.parts)
+        if results.is_absolute() or above.parts[-n:] != results.parts:
+            return Path.cwd()
+        return above.parents[n - 1]
+
+    @cached_property
     def utterances(self):
-        """The corpus: id to :class:`Utterance`."""
-        manifest = self.files.existing(self.files.manifest)
-        return {u.id: u for u in read_utterances(manifest)}
+        """The corpus: id to :class:`Utterance`, with the audio's path of today.
+
+        Raises
+        ------
+        InputError
+            If an audio file is not there.
+        """
+        self.files.read_json(self.files.manifest)  # says what mends it
+        found = read_utterances(self.files.manifest)
+        paths = [self._find_audio(u.wav) for u in found]
+        missing = [
+            u.wav for u, path in zip(found, paths, strict=True) if path is None
+        ]
+        if missing:
+            raise InputError(
+                f"{self.files.manifest}: of {len(found)} audio files "
+                f"{len(missing)} are not there, e.g. {missing[0]}; say with "
+                "--data_folder where the corpus is now"
+            )
+        return {
+            u.id: replace(u, wav=str(path))
+            for u, path in zip(found, paths, strict=True)
+        }
+
+    def _find_audio(self, wav):
+        if self.data_folder is None:
+            path = self.working_folder / wav
+            return path if path.is_file() else None
+        folder = Path(self.data_folder)
+        if folder.is_file():  # a manifest
+            folder = folder.parent
+        parts = Path(wav).parts
+        # The longest end of the old path that is there: the corpus's folder
+        # may have another name now.
+        parts = [part for part in parts if part not in ("/", "..")]
+        ends = (folder.joinpath(*parts[k:]) for k in range(len(parts)))
+        return next(filter(Path.is_file, ends), None)
 
     @cached_property
     def backbone(self):
@@ -69,9 +127,12 @@ class TrainedRun:
     @cached_property
     def store(self):
         """The features; missing ones are computed again."""
-        settings = self.files.read_hyperparams()
+        settings = self.hyperparams
+        folder = self.features_folder or (
+            self.working_folder / settings["features_folder"]
+        )
         store = FeatureStore(
-            self.features_folder or settings["features_folder"],
+            folder,
             self.backbone,
             self.utterances.values(),
             settings["features_dtype"],
@@ -79,6 +140,12 @@ class TrainedRun:
             settings["channel"],
         )
         store.fill()
+        trained_on = self.files.read_json(self.files.settings)["data"]
+        if hash_data(store, self.utterances.values()) != trained_on:
+            raise InputError(
+                f"{self.folder}: the audio is not what was trained on; name "
+                "the unchanged corpus with --data_folder"
+            )
         return store
 
     def test_ids(self, number):
@@ -106,3 +173,36 @@ class TrainedRun:
 
     def _bundle(self, number):
         return self.files.existing(self.files.fold(number).bundle)
+
+
+def hash_data(store, utterances):
+    """A hash of a corpus: ids, speakers, labels and audio.
+
+    Arguments
+    ---------
+    store : FeatureStore
+        Knows the audio of the utterances.
+    utterances : iterable of Utterance
+        The corpus, in its order.
+
+    Returns
+    -------
+    str
+    """
+    return hash_json(
+        [
+            (u.id, u.speaker, u.label, store.audio_fingerprint(u.id))
+            for u in utterances
+        ]
+    )
+
+
+def hash_json(value):
+    """The SHA-256 of a value as JSON.
+
+    Example
+    -------
+    >>> hash_json([1])[:8]
+    '080a9ed4'
+    """
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
