@@ -67,16 +67,17 @@ class TrainedRun:
         return self.files.read_hyperparams()
 
     @cached_property
-    def working_folder(self):
-        """Where the training was called, as far as the run's place tells; old
-        runs have relative paths, which start there.
+    def starts(self):
+        """Where relative paths may start: where the training was called, as
+        far as the run's place tells, and the working folder. Only runs of
+        older versions have relative paths.
         """
         results = Path(self.hyperparams["results_folder"])
         above = self.folder.resolve().parents[len(LEVELS) - 1]
         n = len(results.parts)
         if results.is_absolute() or above.parts[-n:] != results.parts:
-            return Path.cwd()
-        return above.parents[n - 1]
+            return [Path.cwd()]
+        return [above.parents[n - 1], Path.cwd()]
 
     @cached_property
     def utterances(self):
@@ -106,8 +107,8 @@ class TrainedRun:
 
     def _find_audio(self, wav):
         if self.data_folder is None:
-            path = self.working_folder / wav
-            return path if path.is_file() else None
+            paths = (start / wav for start in self.starts)
+            return next(filter(Path.is_file, paths), None)
         folder = Path(self.data_folder)
         if folder.is_file():  # a manifest
             folder = folder.parent
@@ -128,9 +129,7 @@ class TrainedRun:
     def store(self):
         """The features; missing ones are computed again."""
         settings = self.hyperparams
-        folder = self.features_folder or (
-            self.working_folder / settings["features_folder"]
-        )
+        folder = self.features_folder or self._find_features()
         store = FeatureStore(
             folder,
             self.backbone,
@@ -147,6 +146,21 @@ class TrainedRun:
                 "the unchanged corpus with --data_folder"
             )
         return store
+
+    def _find_features(self):
+        name = self.hyperparams["features_folder"]
+        folders = [start / name for start in self.starts]
+        known = [folder for folder in folders if folder.is_dir()]
+        # Where the training had them, they may be computed again.
+        if not known and (Path(name).is_absolute() or len(folders) > 1):
+            known = folders
+        if not known:
+            raise InputError(
+                f"{self.folder}: its features are in {name!r} of a folder that "
+                "is not known; name it with --features_folder (features that "
+                "are missing there are computed)"
+            )
+        return known[0]
 
     def test_ids(self, number):
         """Ids of a fold's test utterances, a list."""
