@@ -17,7 +17,7 @@ from speechbrain_ptssnn.corpora.common import Corpus, classes_of, map_labels
 from speechbrain_ptssnn.corpora.registry import find_corpus
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.run_folder import model_folder
-from speechbrain_ptssnn.features.store import FeatureStore
+from speechbrain_ptssnn.features.store import FeatureStore, check_settings
 from speechbrain_ptssnn.training.arguments import Arguments
 from speechbrain_ptssnn.training.hyperparams import Hyperparams
 from speechbrain_ptssnn.utils.distributed import on_main
@@ -65,6 +65,9 @@ class Command:
     @cached_property
     def hparams(self):
         """The settings with every object built, for the first seed."""
+        check_settings(
+            self.plain["features_dtype"], self.plain["extraction_precision"]
+        )
         return self.settings.build()
 
     @cached_property
