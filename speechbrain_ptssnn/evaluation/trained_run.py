@@ -52,8 +52,8 @@ class TrainedRun:
         self.folds = self.files.finished
         if not self.folds:
             raise InputError(
-                f"{folder}: holds no fold_*/result.json, so no fold has "
-                f"finished; name a run's folder, {SHAPE}"
+                f"{folder}: holds no fold_*/result.json with its "
+                f"predictions.csv, so no fold has finished; name a run's folder, {SHAPE}"
             )
 
     @cached_property
