@@ -53,7 +53,8 @@ class TrainedRun:
         if not self.folds:
             raise InputError(
                 f"{folder}: holds no fold_*/result.json with its "
-                f"predictions.csv, so no fold has finished; name a run's folder, {SHAPE}"
+                "predictions.csv, so no fold has finished; name a run's "
+                f"folder, {SHAPE}"
             )
 
     @cached_property
