@@ -6,6 +6,7 @@ import re
 import sys
 import textwrap
 from importlib.metadata import version
+from os.path import expanduser
 from pathlib import Path
 
 from speechbrain.utils.distributed import if_main_process
@@ -175,6 +176,7 @@ def classify_command(words):
     parser.add_argument(
         "--output",
         metavar="FILE",
+        type=expanduser,
         help="write to FILE instead of the screen (default: the screen)",
     )
     args = parser.parse_args(words)
@@ -263,6 +265,7 @@ def compare_command(words):
     parser.add_argument(
         "--json",
         metavar="FILE",
+        type=expanduser,
         help="also write the result to FILE as JSON (default: not written)",
     )
     args = parser.parse_args(words)
@@ -292,13 +295,14 @@ def energy_command(words):
         help="whether the frozen backbone is counted too (default: "
         "%(default)s)",
     )
-    _add_features_folder(parser)
+    _add_folders(parser)
     args = parser.parse_args(words)
     outcome, path = energy.write_energy(
         args.run,
         args.frames,
         args.count_backbone == "yes",
         args.features_folder,
+        args.data_folder,
     )
     print(f"{energy.table(outcome)}\n\n{path}")
 
@@ -316,11 +320,14 @@ def report_command(words):
     parser.add_argument(
         "--output",
         metavar="FILE",
+        type=expanduser,
         help="write to FILE (default: report.html in the first RUN)",
     )
-    _add_features_folder(parser)
+    _add_folders(parser)
     args = parser.parse_args(words)
-    path = write_report(args.runs, args.output, args.features_folder)
+    path = write_report(
+        args.runs, args.output, args.features_folder, args.data_folder
+    )
     print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
@@ -433,11 +440,18 @@ def _check_parent(option, path):
         raise InputError(f"--{option}={path}: there is no such folder")
 
 
-def _add_features_folder(parser):
+def _add_folders(parser):
     parser.add_argument(
         "--features_folder",
         metavar="FOLDER",
+        type=expanduser,
         help="folder of the stored features (default: that of the training)",
+    )
+    parser.add_argument(
+        "--data_folder",
+        metavar="FOLDER",
+        type=expanduser,
+        help="where the corpus is (default: where it was in training)",
     )
 
 

@@ -95,8 +95,7 @@ class FeatureStore:
         precision="fp32",
         channel="louder",
     ):
-        _check_choice("features_dtype", dtype, DTYPES)
-        _check_choice("extraction_precision", precision, PRECISIONS)
+        check_settings(dtype, precision)
         device = _device(backbone).type
         if precision != "fp32" and device != "cuda":
             raise InputError(
@@ -373,9 +372,16 @@ class FeatureStore:
         return features
 
 
-def _check_choice(key, value, allowed):
-    if value not in allowed:
-        raise InputError(f"{key} must be one of {list(allowed)}, got {value!r}")
+def check_settings(dtype, precision):
+    """Raises an InputError unless a store can have this type and precision."""
+    for key, value, allowed in (
+        ("features_dtype", dtype, DTYPES),
+        ("extraction_precision", precision, PRECISIONS),
+    ):
+        if value not in allowed:
+            raise InputError(
+                f"{key} must be one of {list(allowed)}, got {value!r}"
+            )
 
 
 def _device(module):

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import sys
 from contextlib import nullcontext
 
@@ -16,7 +17,13 @@ from speechbrain_ptssnn.inference import save_bundle
 from speechbrain_ptssnn.training.brain import SERBrain, best_validation
 from speechbrain_ptssnn.training.checkpoints import CompleteCheckpointer
 from speechbrain_ptssnn.training.sampler import LengthBuckets
-from speechbrain_ptssnn.utils.files import only_process, write_text
+from speechbrain_ptssnn.utils.distributed import on_main
+from speechbrain_ptssnn.utils.files import (
+    only_process,
+    sync_folder,
+    system_errors,
+    write_text,
+)
 from speechbrain_ptssnn.utils.provenance import device_name
 
 
@@ -33,10 +40,15 @@ def run_fold(run, number):
     Raises
     ------
     InputError
-        If another process is at work on it, or training diverges.
+        If another process is at work on it, the folder has other settings,
+        the disk is full, or training diverges.
     """
     files = run.files.fold(number)
-    with only_process(files.path) if if_main_process() else nullcontext():
+    with (
+        system_errors(files.path),
+        only_process(files.path) if if_main_process() else nullcontext(),
+    ):
+        on_main(run.refuse_other, [])
         brain = _train_and_test(run, run.folds[number - 1], files)
         run_on_main(_write, [run, number, brain])
 
@@ -55,7 +67,12 @@ def _train_and_test(run, fold, files):
     brain = SERBrain(
         modules={"head": head, "normalizer": normalizer},
         opt_class=hparams["opt_class"],
-        hparams={**hparams, "files": files},
+        hparams={
+            **hparams,
+            "files": files,
+            # SpeechBrain clips always; at infinity nothing changes.
+            "max_grad_norm": hparams["max_grad_norm"] or math.inf,
+        },
         run_opts=run.command.run_opts,
         checkpointer=checkpointer,
     )
@@ -150,6 +167,7 @@ def _write(run, number, brain):
         brain.head,
         labels,
     )
+    sync_folder(files.bundle)
     brain.checkpointer.delete_checkpoints(importance_keys=[best_validation])
     result = {
         "fold": number,
