@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from speechbrain.inference import EncoderClassifier
-
 from speechbrain_ptssnn.audio import load_audio
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.inference import EmotionClassifier
 
 # Of a folder, the files with these endings are classified.
 SUFFIXES = (
@@ -39,7 +38,7 @@ class Classified:
 
 
 def open_bundle(folder):
-    """Loads a bundle with SpeechBrain's own class.
+    """Loads a bundle.
 
     Arguments
     ---------
@@ -48,7 +47,7 @@ def open_bundle(folder):
 
     Returns
     -------
-    speechbrain.inference.EncoderClassifier
+    EmotionClassifier
 
     Raises
     ------
@@ -74,7 +73,7 @@ def open_bundle(folder):
             else "it holds no label_encoder.ckpt"
         )
         raise InputError(f"{folder}: is not a trained model's folder; {where}")
-    return EncoderClassifier.from_hparams(source=str(folder))
+    return EmotionClassifier.from_hparams(folder)
 
 
 def find_audio(paths):
@@ -126,7 +125,7 @@ def classify(classifier, path):
 
     Arguments
     ---------
-    classifier : speechbrain.inference.EncoderClassifier
+    classifier : EmotionClassifier
         Of :func:`open_bundle`.
     path : str
         The file.

@@ -13,7 +13,7 @@ import torch
 from speechbrain.utils.logger import get_logger
 from tqdm import tqdm
 
-from speechbrain_ptssnn.audio import MonoAudio, load_audio
+from speechbrain_ptssnn.audio import Levels, MonoAudio, load_audio
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.features.audio_hashes import AudioHashes, part_of
 from speechbrain_ptssnn.features.filler import Filler, State
@@ -32,6 +32,7 @@ LOCATION = np.dtype(
 )
 NOWHERE = 2**32 - 1  # the shard of an utterance whose record is not known
 BATCH = 16  # utterances that a process claims, and lists, at a time
+SILENT = 200  # silent recordings in a row are a silent corpus
 NAMED_FILES = 3  # the number of unusable files that an error names
 
 
@@ -254,7 +255,8 @@ class FeatureStore:
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} "
             "s of audio [{elapsed}<{remaining}, {rate_noinv_fmt}{postfix}]",
         )
-        computed = 0
+        computed, levels, held = 0, Levels(), []
+        is_new = len(todo) + len(bad) >= len(self.utterances) > 1
         with bar, self._index.writing(), Filler(self._index) as filler:
             while todo:
                 filler.free_dead_claims()
@@ -268,25 +270,46 @@ class FeatureStore:
                             continue
                         if state is State.MINE:
                             try:
-                                features = self._compute(k)
+                                features = self._compute(k, levels)
                             except InputError as error:
                                 bad.append(str(error))
                             else:
-                                filler.append(self._hashes.key(k), features)
+                                held.append((self._hashes.key(k), features))
                                 computed += 1
+                        # Nothing of a silent corpus is stored, or the next
+                        # run would train on it.
+                        if is_new and levels.all_silent():
+                            self._check_not_silent(levels, len(bad))
+                        else:
+                            for record in held:
+                                filler.append(*record)
+                            held.clear()
                         bar.update(self.utterances[k].duration)
                 filler.flush()
                 if len(others) == len(todo):
                     bar.set_postfix_str("other processes compute the rest")
                     time.sleep(0.2)
                 todo = others
+            for record in held:
+                filler.append(*record)
+        for sentence in levels.warnings():
+            logger.warning(sentence)
         return computed
 
-    def _compute(self, k):
+    def _check_not_silent(self, levels, n_bad):
+        """Raises an error if nothing but silence is left to be expected."""
+        if levels.heard + n_bad >= min(len(self.utterances), SILENT):
+            raise InputError(
+                f"all {levels.heard} recordings that were read are digital "
+                f"silence, e.g. {levels.silent[0]}; check how the audio was "
+                "exported"
+            )
+
+    def _compute(self, k, levels=None):
         """Computes an utterance's features, in the type to be stored."""
         u = self.utterances[k]
         with self._hashes.unchanged(k):
-            samples = load_audio(u.wav, self.audio, u.start, u.end)
+            samples = load_audio(u.wav, self.audio, u.start, u.end, levels)
         device = _device(self.backbone)
         products = PRECISIONS[self.precision]
         try:
