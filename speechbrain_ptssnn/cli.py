@@ -10,6 +10,7 @@ from pathlib import Path
 
 from speechbrain.utils.distributed import if_main_process
 
+from speechbrain_ptssnn.audio import Levels
 from speechbrain_ptssnn.corpora.registry import all_corpora, find_corpus
 from speechbrain_ptssnn.deploy import classify as classification
 from speechbrain_ptssnn.energy import measure as energy
@@ -180,13 +181,13 @@ def classify_command(words):
     args = parser.parse_args(words)
     if args.output:
         _check_parent("output", args.output)
-    files = classification.find_audio(args.paths)
+    files = classification.check_arguments(args.model, args.paths)
     classifier = classification.open_bundle(args.model)
     is_printed = args.format == "text" and not args.output
-    results, bad = [], []
+    results, bad, levels = [], [], Levels()
     for path in files:
         try:
-            results.append(classification.classify(classifier, path))
+            results.append(classification.classify(classifier, path, levels))
         except InputError as error:
             bad.append(str(error))
             continue
@@ -197,10 +198,14 @@ def classify_command(words):
         write_text(args.output, text)
     elif not is_printed:
         print(text, end="")
+    for sentence in levels.warnings():
+        print(f"warning: {sentence}", file=sys.stderr)
     if bad:
+        named = "; ".join(bad[: classification.NAMED])
+        more = "; and so on" if len(bad) > classification.NAMED else ""
         raise InputError(
             f"{len(bad)} of {len(files)} files could not be classified: "
-            f"{'; '.join(bad)}"
+            f"{named}{more}"
         )
 
 

@@ -190,14 +190,14 @@ class BundlePretrainer(Pretrainer):
         for name, part in self.loadables.items():
             path = Path(self.paths[name])
             with _loading(path):
-                one = Pretrainer(loadables={name: part})
                 if not path.stat().st_size:
-                    raise InputError(
-                        f"{path}: is empty; copy the bundle again, or train "
-                        "the fold again"
-                    )
+                    raise _empty(path)
+                if isinstance(part, CategoricalEncoder):
+                    _load_labels(path, part)
+                    continue
                 if name in ("head", "normalizer"):
                     _check_keys(path, part)
+                one = Pretrainer(loadables={name: part})
                 one.add_paths({name: str(path)})
                 one.collect_files()
                 one.load_collected()
@@ -217,16 +217,19 @@ class EmotionClassifier(EncoderClassifier):
     """
 
     @classmethod
-    def from_hparams(cls, source, **options):
+    def from_hparams(cls, source, overrides=None, savedir=None, **options):
         """Loads a bundle.
 
         Arguments
         ---------
         source : str or Path
             ``fold_<k>/model`` of a run, or a copy of it.
+        overrides : dict, optional
+            Replaces values of the bundle's YAML.
+        savedir : str or Path, optional
+            Not used: the files are read where they are.
         **options
-            As ``EncoderClassifier.from_hparams`` has them, such as
-            ``run_opts={"device": "cuda"}``.
+            For ``Pretrained``, such as ``run_opts={"device": "cuda"}``.
 
         Returns
         -------
@@ -238,8 +241,13 @@ class EmotionClassifier(EncoderClassifier):
             If the folder is no whole bundle; names the file at fault.
         """
         check_bundle(source)
-        with _loading(Path(source, "hyperparams.yaml")):
-            return super().from_hparams(source=str(source), **options)
+        path = Path(source, "hyperparams.yaml")
+        with _loading(path), open(path, encoding="utf-8") as file:
+            hparams = load_hyperpyyaml(file, overrides or {})
+        pretrainer = BundlePretrainer(loadables=hparams["pretrainer"].loadables)
+        pretrainer.collect_files(str(source))
+        pretrainer.load_collected()
+        return cls(modules=hparams["modules"], hparams=hparams, **options)
 
     def load_audio(self, path, savedir=None):
         """Reads a file.
@@ -312,10 +320,7 @@ def check_bundle(folder):
                 "fold again"
             )
         if not file.stat().st_size:
-            raise InputError(
-                f"{file}: is empty; copy the bundle again, or train the fold "
-                "again"
-            )
+            raise _empty(file)
 
 
 def _read_yaml(path):
@@ -340,7 +345,7 @@ def _loading(path):
         raise
     except (
         *(OSError, ValueError, TypeError, KeyError, AttributeError),
-        *(IndexError, ImportError, RuntimeError, EOFError),
+        *(IndexError, ImportError, RuntimeError, EOFError, SyntaxError),
         *(pickle.UnpicklingError, YAMLError),
     ) as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0]
@@ -348,6 +353,23 @@ def _loading(path):
             f"{path}: cannot be loaded ({reason}); copy the bundle again, or "
             "train the fold again"
         ) from error
+
+
+def _empty(path):
+    return InputError(
+        f"{path}: is empty; copy the bundle again, or train the fold again"
+    )
+
+
+def _load_labels(path, encoder):
+    # SpeechBrain's hook says nothing about a file that it cannot read.
+    encoder.load(path)
+    expected = getattr(encoder, "expected_len", len(encoder))
+    if len(encoder) != expected or not len(encoder):
+        raise InputError(
+            f"{path}: holds {len(encoder)} labels instead of {expected}; copy "
+            "the bundle again, or train the fold again"
+        )
 
 
 def _check_keys(path, part):
