@@ -125,7 +125,13 @@ def read_samples(path, start=0.0, end=None):
     try:
         with _Forward(os.fsencode(path)) as file:
             skipped = first
-            if first and file.can_seek and file.frames == header.frames:
+            # DWVW says that it can seek, but cannot.
+            if (
+                first
+                and file.can_seek
+                and file.frames == header.frames
+                and not file.subtype.startswith("DWVW")
+            ):
                 file.seek(first)
                 skipped = 0
             blocks = list(file.blocks_of(skipped + last - first))
