@@ -255,7 +255,7 @@ class FeatureStore:
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} "
             "s of audio [{elapsed}<{remaining}, {rate_noinv_fmt}{postfix}]",
         )
-        computed, levels, held = 0, Levels(), []
+        computed, levels, held = 0, Levels(), {}
         is_new = len(todo) + len(bad) >= len(self.utterances) > 1
         with bar, self._index.writing(), Filler(self._index) as filler:
             while todo:
@@ -265,7 +265,8 @@ class FeatureStore:
                     part = todo[start : start + BATCH]
                     states = filler.claim([self._hashes.key(k) for k in part])
                     for k, state in zip(part, states, strict=True):
-                        if state is State.OTHERS:
+                        key = self._hashes.key(k)
+                        if state is State.OTHERS and key not in held:
                             others.append(k)
                             continue
                         if state is State.MINE:
@@ -274,36 +275,26 @@ class FeatureStore:
                             except InputError as error:
                                 bad.append(str(error))
                             else:
-                                held.append((self._hashes.key(k), features))
+                                held[key] = features
                                 computed += 1
                         # Nothing of a silent corpus is stored, or the next
                         # run would train on it.
-                        if is_new and levels.all_silent():
-                            self._check_not_silent(levels, len(bad))
-                        else:
-                            for record in held:
-                                filler.append(*record)
-                            held.clear()
+                        if not (is_new and levels.all_silent()):
+                            _append(filler, held)
+                        elif len(held) == SILENT:
+                            raise _silence_error(levels)
                         bar.update(self.utterances[k].duration)
+                if is_new and levels.all_silent() and not others:
+                    raise _silence_error(levels)
+                _append(filler, held)
                 filler.flush()
                 if len(others) == len(todo):
                     bar.set_postfix_str("other processes compute the rest")
                     time.sleep(0.2)
                 todo = others
-            for record in held:
-                filler.append(*record)
         for sentence in levels.warnings():
             logger.warning(sentence)
         return computed
-
-    def _check_not_silent(self, levels, n_bad):
-        """Raises an error if nothing but silence is left to be expected."""
-        if levels.heard + n_bad >= min(len(self.utterances), SILENT):
-            raise InputError(
-                f"all {levels.heard} recordings that were read are digital "
-                f"silence, e.g. {levels.silent[0]}; check how the audio was "
-                "exported"
-            )
 
     def _compute(self, k, levels=None):
         """Computes an utterance's features, in the type to be stored."""
@@ -373,6 +364,19 @@ def _check_choice(key, value, allowed):
 def _device(module):
     tensors = chain(module.parameters(), module.buffers())
     return next((tensor.device for tensor in tensors), torch.device("cpu"))
+
+
+def _append(filler, held):
+    for key, features in held.items():
+        filler.append(key, features)
+    held.clear()
+
+
+def _silence_error(levels):
+    return InputError(
+        f"all {levels.heard} recordings that were read are digital silence, "
+        f"e.g. {levels.silent[0]}; check how the audio was exported"
+    )
 
 
 def _audio_error(bad):

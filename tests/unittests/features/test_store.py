@@ -526,6 +526,23 @@ def test_a_cut_or_empty_file_is_named(keep, utterances, open_store):
         open_store().fill(False)
 
 
+def test_some_silence_is_one_warning_and_nothing_but_silence_an_error(
+    corpus, open_store, caplog
+):
+    rows = corpus(6)
+    for k, u in enumerate(rows[:4]):
+        soundfile.write(u.wav, np.zeros(4000 + k), 16000)
+    assert open_store(utterances=rows).fill(False) == 6
+    (said,) = [r.message for r in caplog.records if "silence" in r.message]
+    assert "4 of 6 recordings are digital silence" in said
+    assert said.count(".wav") == 3
+    for k, u in enumerate(rows):
+        soundfile.write(u.wav, np.zeros(5000 + k // 2), 16000)
+    for _ in range(2):  # nothing is stored, so it is said again
+        with pytest.raises(InputError, match=r"all 3 recordings .* silence"):
+            open_store(utterances=rows).fill(False)
+
+
 def test_many_bad_files_are_one_error(corpus, open_store):
     rows = corpus(6)
     for u in rows[:4]:
