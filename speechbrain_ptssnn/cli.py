@@ -11,6 +11,8 @@ from pathlib import Path
 
 from speechbrain.utils.distributed import if_main_process
 
+from speechbrain_ptssnn.audio import Levels
+from speechbrain_ptssnn.corpora.checks import check_silence
 from speechbrain_ptssnn.corpora.registry import all_corpora, find_corpus
 from speechbrain_ptssnn.deploy import classify as classification
 from speechbrain_ptssnn.energy import measure as energy
@@ -24,7 +26,10 @@ from speechbrain_ptssnn.report.page import write_report
 from speechbrain_ptssnn.training.arguments import FLAGS, OPTIONS, Arguments
 from speechbrain_ptssnn.training.command import start_command
 from speechbrain_ptssnn.training.launchers import LAUNCHERS
-from speechbrain_ptssnn.utils.distributed import one_sentence_errors
+from speechbrain_ptssnn.utils.distributed import (
+    on_main,
+    one_sentence_errors,
+)
 from speechbrain_ptssnn.utils.files import write_text
 from speechbrain_ptssnn.utils.own_files import (
     HPARAMS,
@@ -142,12 +147,18 @@ def extract_command(words):
     corpus, recipe_folder, arguments = _target("extract", words)
     command = start_command(arguments, corpus, recipe_folder)
     utterances, store = command.open_store()
+    show = not command.run_opts.noprogressbar
+    on_main(_check_silence, [utterances, store, show])
     computed = command.fill(store)
     if if_main_process():
         print(
             f"{store.folder}: features of {len(utterances)} utterances, "
             f"{computed} computed now"
         )
+
+
+def _check_silence(utterances, store, progressbar):
+    check_silence(utterances, store.recordings(progressbar))
 
 
 def classify_command(words):
@@ -182,13 +193,13 @@ def classify_command(words):
     args = parser.parse_args(words)
     if args.output:
         _check_parent("output", args.output)
-    files = classification.find_audio(args.paths)
+    files = classification.check_arguments(args.model, args.paths)
     classifier = classification.open_bundle(args.model)
     is_printed = args.format == "text" and not args.output
-    results, bad = [], []
+    results, bad, levels = [], [], Levels()
     for path in files:
         try:
-            results.append(classification.classify(classifier, path))
+            results.append(classification.classify(classifier, path, levels))
         except InputError as error:
             bad.append(str(error))
             continue
@@ -199,10 +210,14 @@ def classify_command(words):
         write_text(args.output, text)
     elif not is_printed:
         print(text, end="")
+    for sentence in levels.warnings():
+        print(f"warning: {sentence}", file=sys.stderr)
     if bad:
+        named = "; ".join(bad[: classification.NAMED])
+        more = "; and so on" if len(bad) > classification.NAMED else ""
         raise InputError(
             f"{len(bad)} of {len(files)} files could not be classified: "
-            f"{'; '.join(bad)}"
+            f"{named}{more}"
         )
 
 

@@ -167,7 +167,7 @@ def check_same_audio(utterances, folds, recordings):
     speechbrain_ptssnn.errors.InputError: the same recording ... in 1 pair ... \
 [fold 1: train and valid]
     """
-    _check_silence(utterances, recordings)
+    check_silence(utterances, recordings)
     groups = defaultdict(list)
     for u in utterances:
         if recordings[u.id]:
@@ -196,7 +196,19 @@ def check_same_audio(utterances, folds, recordings):
         )
 
 
-def _check_silence(utterances, recordings):
+def check_silence(utterances, recordings):
+    """Warns of digital silence; refuses a corpus of nothing else.
+
+    Arguments
+    ---------
+    utterances, recordings : list of Utterance, dict
+        As in :func:`check_same_audio`.
+
+    Raises
+    ------
+    InputError
+        If all utterances are silent.
+    """
     silent = [u.wav for u in utterances if not recordings[u.id]]
     if not silent:
         return
@@ -205,7 +217,7 @@ def _check_silence(utterances, recordings):
         f"{named(silent, 'silent utterances')}"
     )
     if len(silent) == len(utterances):
-        raise InputError(f"{what}; copy the audio files again")
+        raise InputError(f"{what}; check how the audio was exported")
     logger.warning("%s", what)
 
 

@@ -13,7 +13,7 @@ import torch
 from speechbrain.utils.logger import get_logger
 from tqdm import tqdm
 
-from speechbrain_ptssnn.audio import MonoAudio, load_audio
+from speechbrain_ptssnn.audio import Levels, MonoAudio, load_audio
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.features.audio_hashes import AudioHashes, part_of
 from speechbrain_ptssnn.features.filler import Filler, State
@@ -284,7 +284,7 @@ class FeatureStore:
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} "
             "s of audio [{elapsed}<{remaining}, {rate_noinv_fmt}{postfix}]",
         )
-        computed = 0
+        computed, levels = 0, Levels()
         with bar, self._index.writing(), Filler(self._index) as filler:
             while todo:
                 filler.free_dead_claims()
@@ -298,7 +298,7 @@ class FeatureStore:
                             continue
                         if state is State.MINE:
                             try:
-                                features = self._compute(k)
+                                features = self._compute(k, levels)
                             except InputError as error:
                                 bad.append(str(error))
                             else:
@@ -310,13 +310,15 @@ class FeatureStore:
                     bar.set_postfix_str("other processes compute the rest")
                     time.sleep(0.2)
                 todo = others
+        if levels.loud:
+            logger.warning("%s", levels.loudness())
         return computed
 
-    def _compute(self, k):
+    def _compute(self, k, levels=None):
         """Computes an utterance's features, in the type to be stored."""
         u = self.utterances[k]
         with self._hashes.unchanged(k):
-            samples = load_audio(u.wav, self.audio, u.start, u.end)
+            samples = load_audio(u.wav, self.audio, u.start, u.end, levels)
         device = _device(self.backbone)
         products = PRECISIONS[self.precision]
         try:

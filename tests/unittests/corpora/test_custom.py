@@ -169,7 +169,8 @@ def test_bad_audio_is_counted_and_named(read, folder):
         (folder / f"{k}.wav").write_bytes(b"no audio")
     rows = "".join(f"{k}.wav,calm\n" for k in range(4))
     with pytest.raises(
-        InputError, match=r"4 audio files .* used: row 3, .*0\.wav: not readab"
+        InputError,
+        match=r"4 audio files .* used: row 3, .*0\.wav: is a text",
     ):
         read(f"path,label\nb.wav,laut\n{rows}")
 
