@@ -7,20 +7,31 @@ python benchmarks/fuzz.py --one=csv_cell:17    # a find again, in full
 A find is: a traceback, a hang, more than 2 GB of memory, an error of more than
 one line, a wrong input that is accepted, a right one that is refused, a changed
 feature or prediction of untouched files, or a temporary file left behind. The
-cases are in fuzz_cases.py. A case's name and seed determine it.
+cases are in fuzzing/. A case's name and seed determine it.
 """
 
 import argparse
 import json
 import os
 import random
+import re
 import sys
 import time
 from collections import Counter
 from pathlib import Path
 
-from fuzz_cases import CASES
-from fuzz_engine import Find, Template, Workspace, one_thread, scratch_folder
+import fuzzing.audio
+import fuzzing.files
+import fuzzing.manifests
+import fuzzing.settings  # noqa: F401
+from fuzzing.cases import CASES
+from fuzzing.engine import (
+    Find,
+    Template,
+    Workspace,
+    one_thread,
+    scratch_folder,
+)
 from tqdm import tqdm
 
 
@@ -110,7 +121,7 @@ def fuzz(args, folder):
 
 
 def summary(record):
-    """A table: what was tried of each kind, and how it ended."""
+    """A table of what was tried, and an example of each kind of find."""
     columns = ("tried", "accepted", "refused", "find")
     counts = {}
     for name, outcome in record["tried"]:
@@ -122,7 +133,13 @@ def summary(record):
     for kind, row in [*sorted(counts.items()), ("all", total)]:
         cells = "".join(str(row[c]).rjust(10) for c in columns)
         lines.append(f"{kind:10}{cells}")
-    lines += [f"{name}  {text}" for name, text in record["finds"].items()]
+    alike = {}
+    for name, text in record["finds"].items():
+        what = re.sub(r"[\d/'\"].*", "", text.removeprefix("find: "))[:60]
+        alike.setdefault((name.partition(":")[0], what), []).append(name)
+    for names in alike.values():
+        text = record["finds"][names[0]]
+        lines.append(f"{len(names)} x {names[0]}  {text}")
     return "\n".join(lines)
 
 

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,10 +170,9 @@ def call(function, folder, *, kill_after=None, nobody=False, encoding="utf-8"):
         limit = TIME_LIMIT if kill_after is None else kill_after
         ended, *_ = select.select([descriptor], [], [], limit)
         os.close(descriptor)
-        try:
-            os.killpg(pid, signal.SIGKILL)  # with the jobs that it started
-        except (ProcessLookupError, PermissionError):
-            pass  # it ended, or did not begin
+        # With the jobs that it started; perhaps it has ended, or not begun.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
         if not ended:
             os.kill(pid, signal.SIGKILL)
         _, status, usage = os.wait4(pid, 0)
@@ -206,7 +205,7 @@ def _run(function, folder, nobody, encoding):
             os.setgid(NOBODY)
             os.setuid(NOBODY)
         sys.stdout, sys.stderr = (
-            io.TextIOWrapper(open(k, "wb"), encoding, write_through=True)
+            io.TextIOWrapper(io.FileIO(k, "w"), encoding, write_through=True)
             for k in (1, 2)
         )
         function()
