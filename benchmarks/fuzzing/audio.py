@@ -10,9 +10,7 @@ import torch
 
 from fuzzing.cases import case
 from fuzzing.engine import Find, stored_features, tone
-from fuzzing.pools import (
-    NOT_AUDIO,
-)
+from fuzzing.pools import NOT_AUDIO, RATES
 from speechbrain_ptssnn.audio import MonoAudio
 from speechbrain_ptssnn.backbones import Fbank
 

@@ -192,7 +192,7 @@ def call(function, folder, *, kill_after=None, nobody=False, encoding="utf-8"):
 
 def _run(function, folder, nobody, encoding):
     """The forked process: never returns."""
-    status = 0
+    status = TRACEBACK
     try:
         os.chdir(folder)
         os.environ["HOME"] = str(folder / "home")
@@ -209,18 +209,20 @@ def _run(function, folder, nobody, encoding):
             for k in (1, 2)
         )
         function()
+        status = 0
     except SystemExit as error:
         status = error.code or 0
         if isinstance(status, str):
-            print(status, file=sys.stderr)
             status = 1
+            print(error.code, file=sys.stderr)
     except BaseException:
         traceback.print_exc()
-        status = TRACEBACK
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(status)
 
 
 class Workspace:

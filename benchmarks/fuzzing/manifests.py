@@ -9,10 +9,7 @@ from pathlib import Path
 
 from fuzzing.cases import case, check_training
 from fuzzing.engine import HEAD, LABELS, Find
-from fuzzing.pools import (
-    ODD_CELLS,
-    ODD_NAMES,
-)
+from fuzzing.pools import ODD_CELLS, ODD_NAMES
 
 
 def _rows(w):

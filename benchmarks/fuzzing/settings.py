@@ -11,10 +11,7 @@ from ruamel.yaml.error import YAMLError
 
 from fuzzing.cases import case, check_sound, check_training
 from fuzzing.engine import HEAD, QUIET, RUN, Find
-from fuzzing.pools import (
-    ODD_FOLDERS,
-    ODD_VALUES,
-)
+from fuzzing.pools import ODD_FOLDERS, ODD_VALUES, WORDS
 from speechbrain_ptssnn.utils.own_files import HPARAMS
 from speechbrain_ptssnn.utils.yaml_files import read_yaml
 
