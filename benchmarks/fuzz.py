@@ -55,6 +55,8 @@ def attempt(name, seed, template, folder):
         return CASES[name][1](random.Random(f"{name}:{seed}"), w), w
     except Find as find:
         return f"find: {find}", w
+    except Exception as error:  # an hour must not end by a fault of a case
+        return f"find: the case itself failed: {error!r}", w
 
 
 def show(w):

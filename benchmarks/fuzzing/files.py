@@ -27,6 +27,7 @@ def _obstruct(rng, path):
         ]
     )
     mode = path.stat().st_mode if path.exists() else 0
+    path.parent.mkdir(parents=True, exist_ok=True)
     if kind == "read-only":
         os.chmod(path, mode & 0o555) if mode else path.mkdir(0o555)
         for each in path.rglob("*") if path.is_dir() else ():
@@ -39,7 +40,6 @@ def _obstruct(rng, path):
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
     if kind in ("file", "empty"):
         path.write_text("x" * (kind == "file"))
     elif kind == "folder":

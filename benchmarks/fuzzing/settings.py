@@ -64,13 +64,14 @@ def _is_wrong_kind(default, value):
 def yaml_value(rng, w):
     """A key of the YAML has an odd value."""
     outer, key, value, default = _pick_key(rng)
-    text = HEAD
+    text, lines = HEAD, HEAD.splitlines()
     if outer == "head":
-        text += f"    {key}: {value}\n"
+        lines = [ln for ln in lines if not ln.startswith(f"    {key}:")]
+        text = "\n".join([*lines, f"    {key}: {value}"]) + "\n"
     elif outer:
         text += f"{outer}: {{{key}: {value}}}\n"
     else:
-        lines = [ln for ln in HEAD.splitlines() if not ln.startswith(f"{key}:")]
+        lines = [ln for ln in lines if not ln.startswith(f"{key}:")]
         text = "\n".join([f"{key}: {value}", *lines]) + "\n"
     (w / "cafe/tiny.yaml").write_text(text)
     end = check_sound(w, w.train())
