@@ -46,7 +46,7 @@ def read_yaml(path):
 
 
 def yaml_problem(error):
-    """Returns what is wrong with a YAML text, and in which line, as one line.
+    r"""Returns what is wrong with a YAML text, and in which line, as one line.
 
     Arguments
     ---------
@@ -60,7 +60,7 @@ def yaml_problem(error):
     Example
     -------
     >>> try:
-    ...     _ = YAML().load("a: 1\\na: 2")
+    ...     _ = YAML().load("a: 1\na: 2")
     ... except YAMLError as error:
     ...     yaml_problem(error)
     'line 2: found duplicate key "a" with value "2" (original value: "1")'
