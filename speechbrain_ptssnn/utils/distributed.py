@@ -30,7 +30,9 @@ def one_sentence_errors():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except InputError as error:
-        sys.exit(f"error: {error}" if if_main_process() else 1)
+        # A name in it may hold line breaks.
+        sentence = " ".join(f"error: {error}".splitlines())
+        sys.exit(sentence if if_main_process() else 1)
     except KeyboardInterrupt:
         sys.exit("interrupted; the same command goes on from here")
     finally:
