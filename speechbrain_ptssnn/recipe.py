@@ -42,7 +42,7 @@ from speechbrain_ptssnn.training.launchers import (
     threads_per_job,
 )
 from speechbrain_ptssnn.training.run import Run
-from speechbrain_ptssnn.training.train_fold import run_fold
+from speechbrain_ptssnn.training.train_fold import check_step, run_fold
 from speechbrain_ptssnn.utils.distributed import on_main, one_sentence_errors
 
 logger = get_logger(__name__)
@@ -92,6 +92,7 @@ def train(corpus, recipe_folder, arguments):
     numbers = _fold_numbers(command.plain["fold"], len(folds))
     command.hparams["precision"] = precision
     _check_crop(command)
+    check_step(command.hparams)
     utterances, store = command.open_store()
     runs = [
         Run(command, seed, utterances, store, folds) for seed in command.seeds

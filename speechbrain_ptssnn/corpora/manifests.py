@@ -186,11 +186,13 @@ def _decode(path, data):
     else:
         encoding = "utf-8-sig"
     try:
-        return data.decode(encoding)
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path}: is not UTF-8 text; save it as 'CSV UTF-8', or as JSON"
         ) from error
+    # Old programs on the Mac end lines by a carriage return alone.
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _read_csv(path, text):

@@ -380,7 +380,7 @@ def check_settings(dtype, precision):
         ("features_dtype", dtype, DTYPES),
         ("extraction_precision", precision, PRECISIONS),
     ):
-        if value not in allowed:
+        if value not in list(allowed):  # a list has no hash
             raise InputError(
                 f"{key} must be one of {list(allowed)}, got {value!r}"
             )

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from copy import deepcopy
 from inspect import Parameter, signature
 from io import StringIO
 from pathlib import Path
@@ -193,12 +194,17 @@ class Hyperparams:
             document = CommentedMap({name: document[name] for name in names})
             overrides = {}
         try:
-            return load_hyperpyyaml(_dump(document), overrides)
+            built = load_hyperpyyaml(_dump(document), overrides)
         except InputError:
             raise
-        except (TypeError, ValueError) as error:  # a constructor's refusal
+        # A constructor's refusal, or a class that does not exist.
+        except (TypeError, ValueError, ImportError) as error:
             reason = " ".join(" ".join(map(str, error.args)).split())
             raise InputError(f"hyperparameters: {reason}") from error
+        for key in built:
+            if key.endswith("_folder"):  # a reference may lead anywhere
+                _name(key, key, built[key])
+        return built
 
 
 def _is_name(key):
@@ -241,7 +247,7 @@ def _name(location, key, value):
 def _as_kind(key, default, value):
     """The value as its default's kind, or a clear refusal."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if _has_tag(value):  # an object or a reference
+    if _has_own_tag(value):  # an object or a reference
         return value
     if isinstance(default, bool):
         right, kind = isinstance(value, bool), "True or False"
@@ -252,11 +258,22 @@ def _as_kind(key, default, value):
         right, kind = is_number, "a number"
     elif isinstance(default, Mapping):
         right, kind = isinstance(value, Mapping), "like '{name: value}'"
+        if right:
+            value = _with_kinds(key, default, value)
     else:  # a text, such as a layer's number
         right = value is None or isinstance(value, str | Mapping) or is_number
         value, kind = str(value) if is_number else value, "a text"
     if not right:
         raise InputError(f"{key} must be {kind}, got {value!r}")
+    return value
+
+
+def _with_kinds(key, default, value):
+    """The arguments of an object, each as its default's kind."""
+    for name, each in value.items():
+        known = default.get(name)
+        if known is not None and not _has_tag(known):
+            value[name] = _as_kind(f"{key}: {name}", known, each)
     return value
 
 
@@ -287,7 +304,7 @@ def _load_on_base(path, folder):
         path = base if is_beside else folder / name
         changes.append(document)
         document = _load(path)
-    defaults = dict(document)
+    defaults = deepcopy(document)
     for each in reversed(changes):
         _update(document, each)
     return document, defaults, {key for each in changes for key in each}
@@ -306,9 +323,13 @@ def _is_object(value):
     return isinstance(value, CommentedMap) and value.tag.value is not None
 
 
-def _has_tag(node):
+def _has_own_tag(node):
     tagged = isinstance(node, TaggedScalar | CommentedMap | CommentedSeq)
-    if tagged and node.tag.value is not None:
+    return tagged and node.tag.value is not None
+
+
+def _has_tag(node):
+    if _has_own_tag(node):
         return True
     parts = node.values() if isinstance(node, Mapping) else node
     is_list = isinstance(node, Mapping | list)

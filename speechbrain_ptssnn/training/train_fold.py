@@ -12,6 +12,7 @@ from speechbrain.utils.data_pipeline import provides, takes
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.epoch_loop import EpochCounter
 
+from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.predictions import write_predictions
 from speechbrain_ptssnn.inference import save_bundle
 from speechbrain_ptssnn.training.brain import SERBrain, best_validation
@@ -51,6 +52,41 @@ def run_fold(run, number):
         on_main(run.refuse_other, [])
         brain = _train_and_test(run, run.folds[number - 1], files)
         run_on_main(_write, [run, number, brain])
+
+
+def check_step(hparams):
+    """Tries a training step on random features, with copies of all parts.
+
+    Settings of the right kind may still not go together, such as a label
+    smoothing of 1000; this is told before features are extracted. Weights and
+    random numbers stay as they are.
+
+    Arguments
+    ---------
+    hparams : dict
+        The settings with every object built.
+
+    Raises
+    ------
+    InputError
+        If the step fails.
+    """
+    parts = ("normalizer", "head", "loss")
+    with torch.random.fork_rng():
+        normalizer, head, loss = (copy.deepcopy(hparams[key]) for key in parts)
+        try:
+            features = torch.randn(2, 9, hparams["backbone"].output_size)
+            optimizer = hparams["opt_class"](head.parameters())
+            hparams["lr_annealing"](optimizer).step(0)
+            outputs = head(normalizer(features), torch.ones(2))
+            loss(outputs, torch.tensor([0, 1])).backward()
+            optimizer.step()
+        except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(
+                f"the settings of {', '.join(parts)}, opt_class or "
+                f"lr_annealing cannot be trained with: {reason}"
+            ) from error
 
 
 def _train_and_test(run, fold, files):

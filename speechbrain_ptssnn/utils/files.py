@@ -27,6 +27,7 @@ ADVICE = {
     errno.ENAMETOOLONG: "choose a shorter one",
     errno.EMFILE: "allow more open files with 'ulimit -n'",
 }
+NEARLY_FULL = 2**20  # bytes of free space; the file that did not fit is gone
 # What torch says, in a RuntimeError, if a file cannot be written.
 TORCH_CANNOT_WRITE = ("PytorchStreamWriter", "inline_container")
 
@@ -69,8 +70,19 @@ def system_errors(path=""):
     except RuntimeError as error:
         if not any(word in str(error) for word in TORCH_CANNOT_WRITE):
             raise
-        reason = f"cannot be written ({str(error).strip().splitlines()[0]})"
+        reason = os.strerror(errno.ENOSPC)
+        if not _is_full(path):
+            first, *_ = str(error).strip().splitlines()
+            reason = f"cannot be written ({first})"
         raise InputError(_sentence(path, reason, errno.ENOSPC)) from error
+
+
+def _is_full(path):
+    """Whether the disk of a path, or of the folder above it, has no space."""
+    paths = (path, *Path(path).parents)
+    found = next(each for each in paths if os.path.exists(each))
+    space = os.statvfs(found)
+    return space.f_bavail * space.f_frsize < NEARLY_FULL
 
 
 def _sentence(name, reason, number):

@@ -470,3 +470,17 @@ def test_a_damaged_file_stops_the_run_before_training(recipe, mini_urdu):
     with pytest.raises(SystemExit, match=wav.name):
         recipe.run(data_folder=corpus)
     assert not any(recipe.path.rglob("fold_*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"normalizer": "{size: 3}"}, "size of tensor a"),
+        ({"restart_period": -1}, "T_0"),
+    ],
+)
+def test_settings_that_cannot_train_are_told_first(options, reason, recipe):
+    with pytest.raises(SystemExit, match=reason) as error:
+        recipe.run(**options)
+    assert "\n" not in str(error.value)
+    assert not (recipe.path / "features").exists()

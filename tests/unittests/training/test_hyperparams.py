@@ -255,3 +255,36 @@ def test_plain_settings_are_known_before_anything_is_built():
     assert (plain["results_folder"], plain["lr"]) == ("results", 0.5)
     assert not {"head", "backbone", "loss", "plif"} & {*plain}
     assert settings.build(["backbone_name"]) == {"backbone_name": "my-model"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ("head: {kappa: abc}", "head: kappa must be a number, got 'abc'"),
+        ("head: {n_prompts: 2.5}", "head: n_prompts must be a whole number"),
+        ("head: {attention: 1}", "head: attention must be True or False"),
+        ("loss: {focal_weight: null}", "loss: focal_weight must be a number"),
+        ("plif: {decay: [1]}", "plif: decay must be a number"),
+    ],
+)
+def test_arguments_of_objects_are_of_their_defaults_kind(overrides, message):
+    with pytest.raises(InputError, match=message):
+        hyperparams(f"backbone: fbank\n{overrides}")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["loss: !new:no.such.Loss", "opt_class: !name:torch.optim.NoSuchOptimizer"],
+)
+def test_a_class_that_does_not_exist_is_a_sentence(line, tmp_path):
+    (tmp_path / "mine.yaml").write_text(f"base: pts_snn.yaml\n{line}\n")
+    with pytest.raises(InputError, match=r"hyperparameters: .*[Nn]o.?[Ss]uch"):
+        hyperparams(head=tmp_path / "mine.yaml").build()
+
+
+def test_a_reference_to_a_number_is_no_folder(tmp_path):
+    (tmp_path / "mine.yaml").write_text(
+        "base: pts_snn.yaml\nresults_folder: !ref <seed>\n"
+    )
+    with pytest.raises(InputError, match="results_folder is 1 to YAML"):
+        hyperparams(head=tmp_path / "mine.yaml").build()
