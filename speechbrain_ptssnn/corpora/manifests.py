@@ -285,6 +285,8 @@ def _read_json(path, text):
         )
     except json.JSONDecodeError as error:
         raise InputError(f"{path}: is not JSON ({error})") from error
+    except RecursionError as error:
+        raise InputError(f"{path}: is nested too deeply for a table") from error
     if isinstance(items, dict):
         items = [
             {**row, "id": name} if isinstance(row, dict) else row

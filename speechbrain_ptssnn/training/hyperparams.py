@@ -24,7 +24,10 @@ NAMES = (
     *("base", "backbone", "protocol", "hub"),
     *("corpus", "model", "backbone_name", "train_corpus", "test_corpus"),
 )
-MAY_BE_EMPTY = ("data_folder", "audio_folder", "protocol", "hub")
+MAY_BE_EMPTY = (
+    *("data_folder", "audio_folder", "emobox_folder"),
+    *("protocol", "hub"),
+)
 
 
 class Hyperparams:

@@ -176,7 +176,7 @@ def read_json(path):
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # not UTF-8, or not JSON
+    except (ValueError, RecursionError) as error:  # no UTF-8, or no JSON
         raise InputError(f"{path}: is {damage(path)}, no JSON") from error
 
 

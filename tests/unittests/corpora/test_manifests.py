@@ -166,3 +166,16 @@ def test_a_manifest_is_speechbrains(tmp_path):
         "label": "happy",
         "duration": 1.0,
     }
+
+
+def test_lines_may_end_as_on_an_old_mac(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"path,label\ra.wav,calm\rb.wav,mad\r")
+    assert [row["path"] for _, row in read_manifest(path)] == ["a.wav", "b.wav"]
+
+
+def test_json_that_is_nested_too_deeply_is_named(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(InputError, match=r"a\.json: is nested too deeply"):
+        read_manifest(path)

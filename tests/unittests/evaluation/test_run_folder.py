@@ -101,7 +101,7 @@ def test_settings_of_old_runs_are_read_in_the_form_of_today(tmp_path):
         json.dumps({"hyperparams": {"lr": "0.1"}, "run options": options})
     )
     assert run.read_settings() == {
-        "hyperparams": {"lr": 0.1, "max_grad_norm": 2.0, "columns": {}},
+        "hyperparams": {"lr": 0.1, "max_grad_norm": 2.0},
         "run options": {"debug": False},
     }
     run.hyperparams.write_text("lr: 0.1\nmax_grad_norm: 1.0\n")
