@@ -84,7 +84,9 @@ def csv_odd_dialect(rng, w):
     elif kind == 3:
         text = text.replace(",", " ")
     elif kind == 4:
-        text = text.replace("speaker\n", '"speaker; or actor; or voice"\n')
+        header, *lines = text.splitlines()
+        lines = [f"{line},x" for line in lines]
+        text = "\n".join([f'{header},"note; or remark; or x"', *lines, ""])
     elif kind == 5:
         text = text.replace(",", ", ")
     elif kind == 6:
