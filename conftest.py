@@ -1,5 +1,7 @@
 """Names for doctests; a tiny corpus and tiny backbones: nothing downloads."""
 
+import tempfile
+
 import numpy as np
 import pytest
 import soundfile
@@ -113,6 +115,14 @@ model_conf:
                 projection_layers: 1
                 projection_ratio: 2.0
 """
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _temporary_files(tmp_path_factory):
+    """Lists that errors name are removed with pytest's other folders."""
+    tempfile.tempdir = str(tmp_path_factory.mktemp("temp"))
+    yield
+    tempfile.tempdir = None
 
 
 @pytest.fixture(autouse=True)

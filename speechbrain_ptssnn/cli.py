@@ -6,10 +6,13 @@ import re
 import sys
 import textwrap
 from importlib.metadata import version
+from os.path import expanduser
 from pathlib import Path
 
 from speechbrain.utils.distributed import if_main_process
 
+from speechbrain_ptssnn.audio import Levels
+from speechbrain_ptssnn.corpora.checks import check_silence
 from speechbrain_ptssnn.corpora.registry import all_corpora, find_corpus
 from speechbrain_ptssnn.deploy import classify as classification
 from speechbrain_ptssnn.energy import measure as energy
@@ -23,7 +26,10 @@ from speechbrain_ptssnn.report.page import write_report
 from speechbrain_ptssnn.training.arguments import FLAGS, OPTIONS, Arguments
 from speechbrain_ptssnn.training.command import start_command
 from speechbrain_ptssnn.training.launchers import LAUNCHERS
-from speechbrain_ptssnn.utils.distributed import one_sentence_errors
+from speechbrain_ptssnn.utils.distributed import (
+    on_main,
+    one_sentence_errors,
+)
 from speechbrain_ptssnn.utils.files import write_text
 from speechbrain_ptssnn.utils.own_files import (
     HPARAMS,
@@ -141,12 +147,18 @@ def extract_command(words):
     corpus, recipe_folder, arguments = _target("extract", words)
     command = start_command(arguments, corpus, recipe_folder)
     utterances, store = command.open_store()
+    show = not command.run_opts.noprogressbar
+    on_main(_check_silence, [utterances, store, show])
     computed = command.fill(store)
     if if_main_process():
         print(
             f"{store.folder}: features of {len(utterances)} utterances, "
             f"{computed} computed now"
         )
+
+
+def _check_silence(utterances, store, progressbar):
+    check_silence(utterances, store.recordings(progressbar))
 
 
 def classify_command(words):
@@ -175,18 +187,19 @@ def classify_command(words):
     parser.add_argument(
         "--output",
         metavar="FILE",
+        type=expanduser,
         help="write to FILE instead of the screen (default: the screen)",
     )
     args = parser.parse_args(words)
     if args.output:
         _check_parent("output", args.output)
-    files = classification.find_audio(args.paths)
+    files = classification.check_arguments(args.model, args.paths)
     classifier = classification.open_bundle(args.model)
     is_printed = args.format == "text" and not args.output
-    results, bad = [], []
+    results, bad, levels = [], [], Levels()
     for path in files:
         try:
-            results.append(classification.classify(classifier, path))
+            results.append(classification.classify(classifier, path, levels))
         except InputError as error:
             bad.append(str(error))
             continue
@@ -197,10 +210,14 @@ def classify_command(words):
         write_text(args.output, text)
     elif not is_printed:
         print(text, end="")
+    for sentence in levels.warnings():
+        print(f"warning: {sentence}", file=sys.stderr)
     if bad:
+        named = "; ".join(bad[: classification.NAMED])
+        more = "; and so on" if len(bad) > classification.NAMED else ""
         raise InputError(
             f"{len(bad)} of {len(files)} files could not be classified: "
-            f"{'; '.join(bad)}"
+            f"{named}{more}"
         )
 
 
@@ -263,6 +280,7 @@ def compare_command(words):
     parser.add_argument(
         "--json",
         metavar="FILE",
+        type=expanduser,
         help="also write the result to FILE as JSON (default: not written)",
     )
     args = parser.parse_args(words)
@@ -292,13 +310,14 @@ def energy_command(words):
         help="whether the frozen backbone is counted too (default: "
         "%(default)s)",
     )
-    _add_features_folder(parser)
+    _add_folders(parser)
     args = parser.parse_args(words)
     outcome, path = energy.write_energy(
         args.run,
         args.frames,
         args.count_backbone == "yes",
         args.features_folder,
+        args.data_folder,
     )
     print(f"{energy.table(outcome)}\n\n{path}")
 
@@ -316,11 +335,14 @@ def report_command(words):
     parser.add_argument(
         "--output",
         metavar="FILE",
+        type=expanduser,
         help="write to FILE (default: report.html in the first RUN)",
     )
-    _add_features_folder(parser)
+    _add_folders(parser)
     args = parser.parse_args(words)
-    path = write_report(args.runs, args.output, args.features_folder)
+    path = write_report(
+        args.runs, args.output, args.features_folder, args.data_folder
+    )
     print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
@@ -433,11 +455,18 @@ def _check_parent(option, path):
         raise InputError(f"--{option}={path}: there is no such folder")
 
 
-def _add_features_folder(parser):
+def _add_folders(parser):
     parser.add_argument(
         "--features_folder",
         metavar="FOLDER",
+        type=expanduser,
         help="folder of the stored features (default: that of the training)",
+    )
+    parser.add_argument(
+        "--data_folder",
+        metavar="FOLDER",
+        type=expanduser,
+        help="where the corpus is (default: where it was in training)",
     )
 
 

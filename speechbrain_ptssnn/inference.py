@@ -1,23 +1,38 @@
 """Bundles: trained models that SpeechBrain's ``EncoderClassifier`` loads."""
 
+import filecmp
 import os
+import pickle
 import shutil
+from contextlib import contextmanager
 from io import StringIO
+from pathlib import Path
 
 import torch
 from hyperpyyaml import load_hyperpyyaml
-from ruamel.yaml import YAML
+from ruamel.yaml import YAML, YAMLError
 from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain.inference import EncoderClassifier
+from speechbrain.utils.logger import get_logger
 from speechbrain.utils.parameter_transfer import Pretrainer
 from torch.nn.utils.rnn import pad_sequence
 
-from speechbrain_ptssnn.nnet.masking import frame_mask
+from speechbrain_ptssnn.audio import (
+    Levels,
+    as_float,
+    check_samples,
+    load_audio,
+)
+from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.utils.files import write_text
+
+logger = get_logger(__name__)
 
 TEMPLATE = """\
 # Written by speechbrain_ptssnn. Load this folder, here or moved elsewhere:
-#   from speechbrain.inference import EncoderClassifier
-#   classifier = EncoderClassifier.from_hparams(source="<this folder>")
+#   from speechbrain_ptssnn.inference import EmotionClassifier
+#   classifier = EmotionClassifier.from_hparams("<this folder>")
+# SpeechBrain's own EncoderClassifier loads it too.
 {objects}
 # The stock class hands lengths to two of its four slots only, so one of these
 # holds the whole chain from waveform to rates.
@@ -43,7 +58,7 @@ label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
 expect_len: !apply:speechbrain.dataio.encoder.CategoricalEncoder.expect_len
     - !ref <label_encoder>
     - {n_classes}
-pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
+pretrainer: !new:speechbrain_ptssnn.inference.BundlePretrainer
     loadables:
         head: !ref <head>
         normalizer: !ref <normalizer>
@@ -111,17 +126,281 @@ class UtteranceEncoder(torch.nn.Module):
         -------
         torch.Tensor
             The head's mean firing rates (or logits), [batch, 1, classes].
+
+        Raises
+        ------
+        InputError
+            If there is not one length in (0, 1] for each waveform, or a
+            waveform is too short, not finite or far beyond 1.
         """
-        frame_mask(wav_lens, wavs.shape[1])  # refuses absolute lengths
-        counts = (wav_lens * wavs.shape[1]).round().long().tolist()
-        features = [
-            self.normalizer(self.backbone(wav[:n]))
-            for wav, n in zip(wavs, counts, strict=True)
-        ]
+        counts = _counts(wavs, wav_lens)
+        features = []
+        for k, n in enumerate(counts):
+            try:
+                check_samples(wavs[k, :n])
+                features.append(self.normalizer(self.backbone(wavs[k, :n])))
+            except InputError as error:
+                name = f"waveform {k} of {len(wavs)}: " if len(wavs) > 1 else ""
+                raise InputError(f"{name}{error}") from error
         frames = torch.tensor([len(f) for f in features], device=wavs.device)
         padded = pad_sequence(features, batch_first=True)
         rates = self.head(padded, frames / padded.shape[1])
         return rates.unsqueeze(1)
+
+
+class BundlePretrainer(Pretrainer):
+    """SpeechBrain's ``Pretrainer``, except for two things. It refuses files
+    that another bundle left in ``savedir``, which would be loaded instead. Its
+    errors name the file that cannot be loaded or does not fit.
+    """
+
+    def collect_files(self, default_source=None, **options):
+        """Finds the files, as SpeechBrain does.
+
+        Raises
+        ------
+        InputError
+            If ``savedir`` holds those of another bundle.
+        """
+        found = super().collect_files(default_source, **options)
+        if self.collect_in is None or not Path(str(default_source)).is_dir():
+            return found
+        for name in ("hyperparams.yaml", *(f"{name}.ckpt" for name in found)):
+            wanted, used = Path(default_source, name), self.collect_in / name
+            if (
+                wanted.is_file()
+                and used.is_file()
+                and not filecmp.cmp(wanted, used, shallow=False)
+            ):
+                raise InputError(
+                    f"{used}: is another bundle's, not that of "
+                    f"{default_source}; give each bundle a savedir of its "
+                    "own, or none"
+                )
+        return found
+
+    def load_collected(self):
+        """Loads the files, as SpeechBrain does.
+
+        Raises
+        ------
+        InputError
+            If one is missing, damaged or does not fit.
+        """
+        for name, part in self.loadables.items():
+            path = Path(self.paths[name])
+            with _loading(path):
+                if not path.stat().st_size:
+                    raise _empty(path)
+                if isinstance(part, CategoricalEncoder):
+                    _load_labels(path, part)
+                    continue
+                if name in ("head", "normalizer"):
+                    _check_keys(path, part)
+                one = Pretrainer(loadables={name: part})
+                one.add_paths({name: str(path)})
+                one.collect_files()
+                one.load_collected()
+
+
+class EmotionClassifier(EncoderClassifier):
+    r"""SpeechBrain's ``EncoderClassifier``, except for what goes wrong
+    unnoticed. It reads audio as the training did, and refuses files that end
+    early. It takes a ``Path``, NumPy arrays and integer samples. It warns of
+    silence. Its errors are sentences.
+
+    Example
+    -------
+    >>> EmotionClassifier.from_hparams("results/no such run")
+    Traceback (most recent call last):
+    speechbrain_ptssnn.errors.InputError: results/no such run: is no folder...
+    """
+
+    @classmethod
+    def from_hparams(cls, source, overrides=None, savedir=None, **options):
+        """Loads a bundle.
+
+        Arguments
+        ---------
+        source : str or Path
+            ``fold_<k>/model`` of a run, or a copy of it.
+        overrides : dict, optional
+            Replaces values of the bundle's YAML.
+        savedir : str or Path, optional
+            Not used: the files are read where they are.
+        **options
+            For ``Pretrained``, such as ``run_opts={"device": "cuda"}``.
+
+        Returns
+        -------
+        EmotionClassifier
+
+        Raises
+        ------
+        InputError
+            If the folder is no whole bundle; names the file at fault.
+        """
+        check_bundle(source)
+        path = Path(source, "hyperparams.yaml")
+        with _loading(path), open(path, encoding="utf-8") as file:
+            hparams = load_hyperpyyaml(file, overrides or {})
+        pretrainer = BundlePretrainer(loadables=hparams["pretrainer"].loadables)
+        pretrainer.collect_files(str(source))
+        pretrainer.load_collected()
+        return cls(modules=hparams["modules"], hparams=hparams, **options)
+
+    def load_audio(self, path, savedir=None):
+        """Reads a file.
+
+        Arguments
+        ---------
+        path : str or Path
+            The file, on this machine.
+        savedir : str
+            Not used; SpeechBrain's class has it for downloads.
+
+        Returns
+        -------
+        torch.Tensor
+            [time], at the bundle's sample rate.
+
+        Raises
+        ------
+        InputError
+            If the file is not audio, ends early or is not finite.
+        """
+        levels = Levels()
+        audio = load_audio(path, self.audio_normalizer, levels=levels)
+        for sentence in levels.warnings():
+            logger.warning(sentence)
+        return audio.to(self.device)
+
+    def encode_batch(self, wavs, wav_lens=None, normalize=False):
+        """As SpeechBrain's, for floats from -1 to 1 or for integers, which are
+        converted by their type.
+        """
+        if wav_lens is not None:
+            wav_lens = torch.as_tensor(wav_lens)
+        return super().encode_batch(as_float(wavs), wav_lens, normalize)
+
+
+def check_bundle(folder):
+    """Looks whether a folder is a whole bundle, before anything is loaded.
+
+    Arguments
+    ---------
+    folder : str or Path
+        What should be a bundle.
+
+    Raises
+    ------
+    InputError
+        If it is not; names the file that is missing, empty or broken.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder}: is no folder; give the folder that a training left, "
+            "e.g. results/.../pts_snn/1/fold_1/model"
+        )
+    path = folder / "hyperparams.yaml"
+    document = _read_yaml(path)
+    try:
+        names = list(document["pretrainer"]["loadables"])
+    except (TypeError, KeyError) as error:
+        raise InputError(
+            f"{path}: is not that of a bundle, as it has no pretrainer; give "
+            "the folder that a training left, .../fold_<k>/model"
+        ) from error
+    for name in names:
+        file = folder / f"{name}.ckpt"
+        if not file.is_file():
+            raise InputError(
+                f"{file}: is missing; copy the bundle again, or train the "
+                "fold again"
+            )
+        if not file.stat().st_size:
+            raise _empty(file)
+
+
+def _read_yaml(path):
+    try:
+        return YAML().load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        reason = getattr(error, "problem", None) or str(error)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise InputError(
+            f"{path}{line}: cannot be read ({reason}); copy the bundle again, "
+            "or train the fold again"
+        ) from error
+
+
+@contextmanager
+def _loading(path):
+    """Turns what a damaged bundle raises into a sentence about a file."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (
+        *(OSError, ValueError, TypeError, KeyError, AttributeError),
+        *(IndexError, ImportError, RuntimeError, EOFError, SyntaxError),
+        *(pickle.UnpicklingError, YAMLError),
+    ) as error:
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        raise InputError(
+            f"{path}: cannot be loaded ({reason}); copy the bundle again, or "
+            "train the fold again"
+        ) from error
+
+
+def _empty(path):
+    return InputError(
+        f"{path}: is empty; copy the bundle again, or train the fold again"
+    )
+
+
+def _load_labels(path, encoder):
+    # SpeechBrain's hook says nothing about a file that it cannot read.
+    encoder.load(path)
+    expected = getattr(encoder, "expected_len", len(encoder))
+    if len(encoder) != expected or not len(encoder):
+        raise InputError(
+            f"{path}: holds {len(encoder)} labels instead of {expected}; copy "
+            "the bundle again, or train the fold again"
+        )
+
+
+def _check_keys(path, part):
+    # SpeechBrain only logs what is missing, and leaves it random.
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    missing = part.state_dict().keys() - state.keys()
+    if missing:
+        raise InputError(
+            f"{path}: lacks {len(missing)} weights, e.g. {min(missing)}, so "
+            "it belongs to another model; copy the bundle again"
+        )
+
+
+def _counts(wavs, wav_lens):
+    """The number of samples of each waveform of a batch."""
+    if wavs.dim() != 2:
+        raise InputError(
+            "waveforms must be [batch, samples], one channel each, got "
+            f"{list(wavs.shape)}"
+        )
+    if wav_lens.shape != wavs.shape[:1]:
+        raise InputError(
+            f"got lengths of shape {list(wav_lens.shape)} for {len(wavs)} "
+            "waveforms; give one length for each"
+        )
+    if not ((wav_lens > 0) & (wav_lens < 1 + 1e-4)).all():
+        raise InputError(
+            "lengths must be relative to the longest waveform, in (0, 1], got "
+            f"{wav_lens.min():g} to {wav_lens.max():g}"
+        )
+    return (wav_lens * wavs.shape[1]).round().long().tolist()
 
 
 def save_bundle(folder, text, backbone, normalizer, head, labels):
@@ -193,11 +472,11 @@ def load_parts(folder, names):
     list of torch.nn.Module
         The trained parts, in the order of ``names``.
     """
-    document = YAML().load((folder / "hyperparams.yaml").read_text("utf-8"))
+    document = _read_yaml(folder / "hyperparams.yaml")
     stream = StringIO()
     YAML().dump({name: document[name] for name in names}, stream)
     parts = load_hyperpyyaml(stream.getvalue())
-    pretrainer = Pretrainer(
+    pretrainer = BundlePretrainer(
         loadables={
             name: part
             for name, part in parts.items()

@@ -4,9 +4,11 @@ Steps: prepare, features, folds; then for each seed and fold: train, select on
 validation, test once; finally the summary. Finished steps are never repeated.
 """
 
+import logging
 import math
 import os
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,7 +42,7 @@ from speechbrain_ptssnn.training.launchers import (
     threads_per_job,
 )
 from speechbrain_ptssnn.training.run import Run
-from speechbrain_ptssnn.training.train_fold import run_fold
+from speechbrain_ptssnn.training.train_fold import check_step, run_fold
 from speechbrain_ptssnn.utils.distributed import on_main, one_sentence_errors
 
 logger = get_logger(__name__)
@@ -83,48 +85,52 @@ def train(corpus, recipe_folder, arguments):
     if is_task():
         end_with_parent()
     command = start_command(arguments, corpus, recipe_folder)
+    # What costs nothing is checked before a backbone is fetched and built.
     _check(command)
-    hparams = command.hparams
-    hparams["precision"] = choose_precision(
-        hparams["precision"], command.device
-    )
+    precision = choose_precision(command.plain["precision"], command.device)
+    folds = command.protocol.split(command.utterances)
+    numbers = _fold_numbers(command.plain["fold"], len(folds))
+    command.hparams["precision"] = precision
+    _check_crop(command)
+    check_step(command.hparams)
     utterances, store = command.open_store()
-    folds = hparams["protocol"].split(utterances)
-    numbers = _fold_numbers(hparams["fold"], len(folds))
     runs = [
         Run(command, seed, utterances, store, folds) for seed in command.seeds
     ]
     if is_task():  # the process that started it does the rest
-        runs[0].refuse_other()
         log = runs[0].files.fold(numbers[0]).log
         _start_log(log, ["file_handler"])
-        _run_folds(runs[0], numbers)
+        with runs[0].opened():
+            _run_folds(runs[0], numbers)
         return
     if any(u.fold for u in utterances) and not isinstance(
-        hparams["protocol"], FoldColumn
+        command.protocol, FoldColumn
     ):
         logger.warning(
             "the corpus has folds of its own, which --protocol=%s does not "
             "keep: what it calls test may be trained on; try --protocol=column",
             command.settings.protocol_name,
         )
-    check_same_audio(utterances, folds, store.audio_fingerprint)
+    show = not command.run_opts.noprogressbar
+    # Before the features: refused after a few seconds, not after hours.
+    on_main(_check_same_audio, [utterances, folds, store, show])
     several = len(runs) > 1
     folder = command.model_folder if several else runs[0].files.path
-    on_main(_open, [runs, folder])
-    logger.info("training's matrix products: %s", hparams["precision"])
-    command.fill(store)
-    failed = 0
-    try:
-        if _is_shared_out(command):
-            failed = _run_tasks(runs, numbers, (corpus, recipe_folder))
-        else:
-            _run_folds(runs[0], numbers)
-    except (KeyboardInterrupt, InputError):
-        if command.processes == 1:  # torchrun's others may be anywhere
-            _finish(runs, folder)
-        raise
-    run_on_main(_finish, [runs, folder])
+    with ExitStack() as stack:
+        on_main(_open, [runs, folder, stack])
+        logger.info("training's matrix products: %s", precision)
+        command.fill(store)
+        failed = 0
+        try:
+            if _is_shared_out(command):
+                failed = _run_tasks(runs, numbers, (corpus, recipe_folder))
+            else:
+                _run_folds(runs[0], numbers)
+        except (KeyboardInterrupt, InputError):
+            if command.processes == 1:  # torchrun's others may be anywhere
+                _finish(runs, folder)
+            raise
+        run_on_main(_finish, [runs, folder])
     if failed:
         raise InputError(
             f"failed folds: {failed}, see above; the same command does them "
@@ -133,16 +139,24 @@ def train(corpus, recipe_folder, arguments):
 
 
 def _check(command):
-    hparams = command.hparams
+    hparams = command.plain
+    for key, value in hparams.items():
+        if isinstance(value, float) and math.isnan(value):
+            raise InputError(f"{key} must be a number, got {value}")
     for key in ("number_of_epochs", "batch_size", "bucket_batches", "jobs"):
         if hparams[key] < 1:
             raise InputError(f"{key} must be at least 1, got {hparams[key]}")
-    frame = 1 / hparams["backbone"].frame_rate
-    if hparams["crop"] != 0 and not frame <= hparams["crop"] < math.inf:
+    factor = command.run_opts.grad_accumulation_factor
+    if factor < 1:
         raise InputError(
-            f"crop must be 0 (all), or {frame:g} seconds (a frame) or more, "
-            f"got {hparams['crop']}"
+            f"grad_accumulation_factor must be at least 1, got {factor}"
         )
+    if hparams["max_grad_norm"] < 0:
+        raise InputError(
+            "max_grad_norm must be 0 (off) or more, got "
+            f"{hparams['max_grad_norm']}"
+        )
+    _check_optimizer(command)
     if hparams["batch_size"] % command.processes:
         raise InputError(
             f"batch_size={hparams['batch_size']} cannot be shared by "
@@ -159,9 +173,30 @@ def _check(command):
         )
 
 
+def _check_optimizer(command):
+    parts = command.settings.build(["opt_class", "lr_annealing"])
+    try:
+        weight = torch.nn.Parameter(torch.zeros(1))
+        parts["lr_annealing"](parts["opt_class"]([weight]))
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"the optimizer or its schedule refuses its settings: {error}"
+        ) from error
+
+
+def _check_crop(command):
+    crop = command.plain["crop"]
+    frame = 1 / command.hparams["backbone"].frame_rate
+    if crop != 0 and not frame <= crop < math.inf:
+        raise InputError(
+            f"crop must be 0 (all), or {frame:g} seconds (a frame) or more, "
+            f"got {crop}"
+        )
+
+
 def _is_shared_out(command):
     """Whether folds and seeds get processes of their own."""
-    hparams = command.hparams
+    hparams = command.plain
     return (
         len(command.seeds) > 1
         or hparams["jobs"] > 1
@@ -213,13 +248,19 @@ def _fold_numbers(fold, n_folds):
     raise InputError(f"fold must be 'all' or 1 to {n_folds}, got {fold}")
 
 
-def _open(runs, folder):
+def _check_same_audio(utterances, folds, store, progressbar):
+    check_same_audio(utterances, folds, store.recordings(progressbar))
+
+
+def _open(runs, folder, stack):
     for run in runs:
-        run.open()
+        stack.enter_context(run.opened())
     _start_log(folder / "log.txt", ["console", "file_handler"])
 
 
 def _start_log(path, handlers):
+    # A full disk is told by what needs it, not by each line of the log.
+    logging.raiseExceptions = False
     setup_logging(
         DEFAULT_LOG_CONFIG,
         {
@@ -240,7 +281,7 @@ def _run_folds(run, numbers):
 
 def _run_tasks(runs, numbers, recipe):
     command = runs[0].command
-    hparams, is_quiet = command.hparams, command.run_opts.noprogressbar
+    hparams, is_quiet = command.plain, command.run_opts.noprogressbar
     tasks = [
         _task(run, number, *recipe)
         for run in runs

@@ -1,10 +1,13 @@
 """Checks of a corpus: number of utterances, ids, labels, same audio twice."""
 
+import re
+import unicodedata
 from collections import Counter, defaultdict
 
 from speechbrain.utils.logger import get_logger
 
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.utils.long_lists import named
 
 logger = get_logger(__name__)
 
@@ -69,26 +72,72 @@ def check_utterances(corpus, utterances):
     """
     if not utterances:
         raise InputError(f"{corpus.name}: no utterance was found")
-    seen = {}
-    for utterance in utterances:
-        if utterance.id in seen:
-            raise InputError(
-                f"{corpus.name}: id {utterance.id!r} occurs twice, in "
-                f"{seen[utterance.id]} and {utterance.wav}; remove one"
-            )
-        seen[utterance.id] = utterance.wav
-        if utterance.label not in corpus.labels:
-            raise InputError(
-                f"{utterance.wav}: label {utterance.label!r} is not one of "
-                f"{list(corpus.labels)}"
+    seen, twice, unknown = {}, [], []
+    for u in utterances:
+        other = seen.setdefault(u.id, u)
+        if other is not u:
+            twice.append(f"{u.id!r} in {other.wav} and {u.wav}")
+        if u.label not in corpus.labels:
+            unknown.append(f"{u.label!r} of {u.wav}")
+    if twice:
+        raise InputError(
+            f"{corpus.name}: the same id twice, in {_count(twice, 'case')}; "
+            f"remove one file of each: {named(twice, 'ids that occur twice')}"
+        )
+    if unknown:
+        raise InputError(
+            f"{corpus.name}: labels outside {list(corpus.labels)}, in "
+            f"{_count(unknown, 'utterance')}: "
+            f"{named(unknown, 'unknown labels')}"
+        )
+
+
+def warn_of_similar_names(source, utterances):
+    """Warns of speakers, sessions and sentences that may be the same.
+
+    These are names that differ only by upper and lower case, leading zeros,
+    blanks, or ".0" at the end of a number. A protocol takes them for two, so
+    that one may be trained on and the other tested.
+
+    Arguments
+    ---------
+    source : str or Path
+        Where the names stand, for the message.
+    utterances : list of Utterance
+        What its reader returned.
+    """
+    for attribute in ("speaker", "session", "sentence"):
+        alike = defaultdict(set)
+        for name in {getattr(u, attribute) for u in utterances} - {""}:
+            alike[_simple(name)].add(name)
+        texts = [
+            " and ".join(map(repr, sorted(names)))
+            for _, names in sorted(alike.items())
+            if len(names) > 1
+        ]
+        if texts:
+            logger.warning(
+                "%s: %ss that differ only by case, leading zeros or blanks, "
+                "%d times; if they are the same, write them alike, since one "
+                "may be trained on and the other tested: %s",
+                source,
+                attribute,
+                len(texts),
+                named(texts, f"{attribute}s that are alike"),
             )
 
 
-def check_same_audio(utterances, folds, hash_of):
-    """Checks that no audio is both trained on and tested, under two ids.
+def _simple(name):
+    name = "".join(unicodedata.normalize("NFKC", name).casefold().split())
+    return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"^(\d+)\.0+$", r"\1", name))
+
+
+def check_same_audio(utterances, folds, recordings):
+    """Checks that no recording is both trained on and tested, under two ids.
 
     A copy that has the same label and stays in the same part of every fold
-    only counts twice: that is a warning.
+    only counts twice: that is a warning. Digital silence is no recording: two
+    silent utterances are not compared, and a warning counts them.
 
     Arguments
     ---------
@@ -96,13 +145,15 @@ def check_same_audio(utterances, folds, hash_of):
         The corpus.
     folds : list of Fold
         How it is split.
-    hash_of : callable
-        From an utterance's id to the hash of its audio.
+    recordings : dict
+        From an utterance's id to the hash of its recording, which is empty
+        if the utterance is silent.
 
     Raises
     ------
     InputError
-        If the same audio has two labels, or is in two parts of a fold.
+        If the same recording has two labels or is in two parts of a fold, or
+        if all utterances are silent.
 
     Example
     -------
@@ -110,38 +161,91 @@ def check_same_audio(utterances, folds, hash_of):
     >>> from speechbrain_ptssnn.corpora.folds import Fold
     >>> us = [Utterance(name, "x.wav", "s", "calm", 1.0) for name in "abc"]
     >>> fold = Fold(["a"], ["b"], ["c"])
-    >>> check_same_audio(us, [fold], hash_of=str)
-    >>> check_same_audio(us, [fold], hash_of=len)
+    >>> check_same_audio(us, [fold], {"a": b"1", "b": b"2", "c": b"3"})
+    >>> check_same_audio(us, [fold], {"a": b"1", "b": b"1", "c": b"3"})
     Traceback (most recent call last):
-    speechbrain_ptssnn.errors.InputError: 'a' (x.wav), 'b' (x.wav), ...
+    speechbrain_ptssnn.errors.InputError: the same recording ... in 1 pair ... \
+[fold 1: train and valid]
     """
+    check_silence(utterances, recordings)
     groups = defaultdict(list)
-    for utterance in utterances:
-        groups[hash_of(utterance.id)].append(utterance)
-    copies = [same for same in groups.values() if len(same) > 1]
-    for same in copies:
-        names = ", ".join(f"{u.id!r} ({u.wav})" for u in same)
-        labels = sorted({u.label for u in same})
-        if len(labels) > 1:
-            raise InputError(
-                f"{names} are the same audio, labelled {labels}; keep one"
-            )
-        ids = {u.id for u in same}
-        for number, fold in enumerate(folds, 1):
-            parts = [
-                part
-                for part, members in vars(fold).items()
-                if not ids.isdisjoint(members)
-            ]
-            if len(parts) > 1:
-                raise InputError(
-                    f"{names} are the same audio, which fold {number} has in "
-                    f"{parts}; keep one"
-                )
-    if copies:
-        logger.warning(
-            "%d utterances have the same audio as another and count beside "
-            "it, e.g. %r and %r",
-            sum(len(same) - 1 for same in copies),
-            *(u.id for u in copies[0][:2]),
+    for u in utterances:
+        if recordings[u.id]:
+            groups[recordings[u.id]].append(u)
+    groups = [same for same in groups.values() if len(same) > 1]
+    parts = _parts_of({u.id for same in groups for u in same}, folds)
+    harmful, harmless = [], []
+    for first, *others in groups:
+        # If any two of a group differ, one of them differs from the first.
+        for other in others:
+            sides = _sides(parts[first.id], parts[other.id])
+            text = f"{_describe(first)} and {_describe(other)}{sides}"
+            is_harmless = first.label == other.label and not sides
+            (harmless if is_harmless else harmful).append(text)
+    if harmful:
+        raise InputError(
+            "the same recording has two labels or is on two sides of a fold, "
+            f"in {_count(harmful, 'pair')} of utterances; keep one of each: "
+            f"{named(harmful, 'pairs of the same recording')}"
         )
+    if harmless:
+        logger.warning(
+            "%s of utterances with the same recording, which counts twice: %s",
+            _count(harmless, "pair"),
+            named(harmless, "pairs of the same recording"),
+        )
+
+
+def check_silence(utterances, recordings):
+    """Warns of digital silence; refuses a corpus of nothing else.
+
+    Arguments
+    ---------
+    utterances, recordings : list of Utterance, dict
+        As in :func:`check_same_audio`.
+
+    Raises
+    ------
+    InputError
+        If all utterances are silent.
+    """
+    silent = [u.wav for u in utterances if not recordings[u.id]]
+    if not silent:
+        return
+    what = (
+        f"digital silence in {len(silent)} of {len(utterances)} utterances: "
+        f"{named(silent, 'silent utterances')}"
+    )
+    if len(silent) == len(utterances):
+        raise InputError(f"{what}; check how the audio was exported")
+    logger.warning("%s", what)
+
+
+def _describe(utterance):
+    return f"{utterance.id!r} ({utterance.wav}, {utterance.label})"
+
+
+def _parts_of(ids, folds):
+    """Returns for each id its part of each fold."""
+    parts = {each: [None] * len(folds) for each in ids}
+    for k, fold in enumerate(folds):
+        for part, members in vars(fold).items():
+            for each in ids.intersection(members):
+                parts[each][k] = part
+    return parts
+
+
+def _sides(ones, others):
+    """Says in which folds two utterances are in different parts."""
+    folds = defaultdict(list)
+    for number, (one, other) in enumerate(zip(ones, others, strict=True), 1):
+        if one != other:
+            folds[f"{one} and {other}"].append(str(number))
+    return "".join(
+        f" [fold {', '.join(numbers)}: {sides}]"
+        for sides, numbers in folds.items()
+    )
+
+
+def _count(items, noun):
+    return f"{len(items)} {noun}{'s' * (len(items) != 1)}"

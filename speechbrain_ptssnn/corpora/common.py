@@ -1,9 +1,14 @@
 """What a corpus is made of: utterances, labels and a reader."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from speechbrain.utils.logger import get_logger
+
 from speechbrain_ptssnn.errors import InputError
+
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,8 @@ def classes_of(corpus, label_map):
 def map_labels(utterances, label_map):
     """Replaces labels by their classes and leaves out those without one.
 
+    The log tells how many utterances of which labels are left out.
+
     Arguments
     ---------
     utterances : list of Utterance
@@ -152,6 +159,16 @@ def map_labels(utterances, label_map):
     """
     if not label_map:
         return utterances
+    left_out = Counter(
+        u.label for u in utterances if label_map[u.label] is None
+    )
+    if left_out:
+        logger.info(
+            "label_map leaves out %d of %d utterances: %s",
+            left_out.total(),
+            len(utterances),
+            dict(left_out),
+        )
     return [
         replace(u, label=label_map[u.label])
         for u in utterances

@@ -19,7 +19,7 @@ from speechbrain_ptssnn.corpora.registry import find_corpus, is_known
 from speechbrain_ptssnn.errors import InputError
 
 
-def cross_corpus(train, test, label_maps):
+def cross_corpus(train, test, label_maps, columns=None, audio_folder=""):
     """Joins two corpora.
 
     Arguments
@@ -29,6 +29,9 @@ def cross_corpus(train, test, label_maps):
         from a manifest.
     label_maps : dict
         From corpus to a dict from label to class; None leaves a label out.
+    columns, audio_folder : dict, str
+        Of your own corpus, as in
+        :func:`~speechbrain_ptssnn.corpora.custom.custom_corpus`.
 
     Returns
     -------
@@ -62,7 +65,7 @@ def cross_corpus(train, test, label_maps):
         corpus = (
             find_corpus(name)
             if is_known(name)
-            else custom_corpus(name, label_map)
+            else custom_corpus(name, label_map, columns, audio_folder)
         )
         classes[name] = classes_of(corpus, label_map)
         sides[fold] = (replace(corpus, name=name), label_map)
@@ -106,6 +109,7 @@ def _configure(settings):
             "the protocol's YAML; to extract features ahead, name one corpus, "
             "e.g. --corpus=EMOVO"
         )
+    keys += ("columns", "audio_folder")
     return cross_corpus(*map(settings.value, keys))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from speechbrain.utils.logger import get_logger
 
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.utils.long_lists import named
 
 logger = get_logger(__name__)
 
@@ -157,9 +158,11 @@ class BaseProtocol(ABC):
         ):
             leaked = _values(one, unit) & _values(other, unit)
             if leaked:
+                names = named(map(repr, sorted(leaked)), f"leaked {unit}s")
                 raise InputError(
-                    f"fold {number}: {unit} {min(leaked)!r} is in two of "
-                    "training, validation and test; it may be in one only"
+                    f"fold {number}: a {unit} may be in one of training, "
+                    f"validation and test only, and {len(leaked)} are in two: "
+                    f"{names}"
                 )
         _check_labels(number, train, valid, test)
         return Fold(_ids(train), _ids(valid), _ids(test))
@@ -292,12 +295,13 @@ def deal(utterances, n_parts, unit, seed):
 
 
 def _values(utterances, unit):
-    for u in utterances:
-        if not getattr(u, UNITS[unit]):
-            raise InputError(
-                f"{u.id}: has no {unit}, by which the protocol splits; choose "
-                "another protocol"
-            )
+    without = [u.id for u in utterances if not getattr(u, UNITS[unit])]
+    if without:
+        raise InputError(
+            f"{len(without)} of {len(utterances)} utterances have no {unit}, "
+            "by which the protocol splits; choose another protocol: "
+            f"{named(without, f'utterances without {unit}')}"
+        )
     return {getattr(u, UNITS[unit]) for u in utterances}
 
 

@@ -1,6 +1,7 @@
 """Protocols with given folds: EmoBox's lists, the column of a manifest."""
 
 import json
+import os
 from collections import defaultdict
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from speechbrain.utils.logger import get_logger
 
 from speechbrain_ptssnn.corpora.folds import BaseProtocol
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.utils.long_lists import named
 
 logger = get_logger(__name__)
 
@@ -50,7 +52,7 @@ class EmoBoxFolds(BaseProtocol):
 
     def partition(self, utterances):
         """Yields (train, test, valid) as the lists say, ``fold_1`` first."""
-        source = Path(self.folder)
+        source = Path(os.path.expanduser(self.folder))
         folders = sorted(
             source.glob("fold_*"), key=lambda f: (len(f.name), f.name)
         )
@@ -68,10 +70,11 @@ class EmoBoxFolds(BaseProtocol):
             by_path = {_tail(Path(u.wav).parts, depth): u for u in utterances}
             unlisted = by_path.keys() - listed
             if unlisted:
+                wavs = [by_path[path].wav for path in sorted(unlisted)]
                 raise InputError(
-                    f"{folder}: no list names {by_path[min(unlisted)].wav}, "
-                    "which is in the corpus; take the folder of the same "
-                    "release"
+                    f"{folder}: no list names {len(wavs)} of the corpus's "
+                    f"{len(by_path)} files; take the folder of the same "
+                    f"release: {named(wavs, 'files that no list names')}"
                 )
             strangers |= listed - by_path.keys()
             train, valid, test = (
@@ -81,10 +84,10 @@ class EmoBoxFolds(BaseProtocol):
             yield train, test, valid
         if strangers:
             logger.warning(
-                "%s lists %d files that are not in the corpus, such as %s",
+                "%s lists %d files that are not in the corpus: %s",
                 source,
                 len(strangers),
-                min(strangers),
+                named(sorted(strangers), "files outside the corpus"),
             )
 
 
@@ -111,14 +114,24 @@ class FoldColumn(BaseProtocol):
     def partition(self, utterances):
         """Yields (train, test) or (train, test, valid) as the column says."""
         folds = defaultdict(list)
+        without = [u.id for u in utterances if not u.fold]
+        if without:
+            raise InputError(
+                f"{len(without)} of {len(utterances)} utterances have no fold; "
+                f"every row needs one: {named(without, 'rows without a fold')}"
+            )
+        odd = [
+            f"{u.id} ({u.fold!r})"
+            for u in utterances
+            if u.fold.strip().casefold() in NOT_PARTS
+        ]
+        if odd:
+            raise InputError(
+                f"{len(odd)} utterances have another fold than train, valid "
+                f"and test; write these: {named(odd, 'odd folds')}"
+            )
         for u in utterances:
-            if not u.fold:
-                raise InputError(f"{u.id}: has no fold; every row needs one")
             part = u.fold.strip().casefold()
-            if part in NOT_PARTS:
-                raise InputError(
-                    f"{u.id}: the fold is {u.fold!r}; write train, valid, test"
-                )
             folds[part if part in PARTS else u.fold].append(u)
         others = sorted(folds.keys() - set(PARTS), key=lambda f: (len(f), f))
         if len(others) < len(folds):

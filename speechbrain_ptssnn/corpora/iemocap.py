@@ -17,9 +17,14 @@ says who wore the motion capture markers.
 import re
 from pathlib import Path
 
+from speechbrain.utils.logger import get_logger
+
 from speechbrain_ptssnn.corpora.common import Corpus
 from speechbrain_ptssnn.corpora.release import Release, visible
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.utils.long_lists import named
+
+logger = get_logger(__name__)
 
 LABELS = {
     "ang": "angry",
@@ -146,7 +151,7 @@ def read_iemocap(data_folder, complete=True):
     complete : bool
         Whether each label, session and speaker must have the published
         number of utterances, 5,531 in all. If not, utterances without an
-        audio file are left out.
+        audio file are left out, and a warning counts them.
 
     Returns
     -------
@@ -166,22 +171,32 @@ def read_iemocap(data_folder, complete=True):
             f"labels; expected: {RELEASE.layout}, from {RELEASE.source}"
         )
     utterances, missing = [], []
+    # By their paths in lower case: some copies end in .WAV.
+    wavs = {
+        wav.relative_to(folder).as_posix().lower(): wav
+        for wav in visible(folder, RELEASE.files)
+    }
     for path in annotations:
         texts = _read_texts(path.parents[1] / "transcriptions" / path.name)
         for name, label in read_labels(path).items():
-            wav = folder / wav_path(name)
-            if not wav.exists():
-                missing.append(wav)
+            wav = wavs.get(wav_path(name).as_posix().lower())
+            if wav is None:
+                missing.append(folder / wav_path(name))
                 continue
             text = texts.get(name, "")
             utterances.append(RELEASE.utterance(wav, label=label, text=text))
-    if complete and missing:
-        raise InputError(
-            f"{missing[0]}: this and {len(missing) - 1} other files are "
-            "annotated but missing; a partial download? Copy them again"
+    if missing:
+        what = (
+            f"{folder}: {len(missing)} audio files are annotated but missing: "
+            f"{named(missing, 'missing audio files')}"
         )
+        if complete:
+            raise InputError(f"{what}; a partial download? Copy them again")
+        logger.warning("%s; their utterances are left out", what)
     if complete:
         RELEASE.check(folder, utterances)
+    else:
+        RELEASE.warn_of_part(folder, utterances)
     return sorted(utterances, key=lambda utterance: utterance.id)
 
 

@@ -4,16 +4,59 @@ Users write CSV in a spreadsheet or JSON in a program. A run writes its
 ``manifest.json`` in SpeechBrain's form.
 """
 
+import codecs
 import csv
 import json
+import re
 from collections import Counter
 from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
 
+from speechbrain.utils.logger import get_logger
+
 from speechbrain_ptssnn.corpora.common import Utterance
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.utils.files import read_json, write_text
+from speechbrain_ptssnn.utils.long_lists import named
+
+logger = get_logger(__name__)
+
+SEPARATORS = ",;\t|"
+# Excel's first line, which a spreadsheet does not count as a row.
+SEPARATOR_LINE = re.compile(
+    r'"?sep=([^\r\n"])"?[^\S\t\r\n]*(?:\r\n?|\n|$)', re.I
+)
+INVISIBLE = "\ufeff\u200b"  # byte order mark, space without width
+# How programs write an empty cell. "Nan" and "Na" are names of people.
+EMPTY = frozenset(
+    (
+        "-",
+        "--",
+        "–",
+        "—",
+        "nan",
+        "NaN",
+        "NAN",
+        "NaT",
+        "none",
+        "None",
+        "NONE",
+        "null",
+        "Null",
+        "NULL",
+        "na",
+        "NA",
+        "n/a",
+        "N/A",
+        "#N/A",
+        "#NA",
+        "<NA>",
+        "<na>",
+    )
+)
+# Columns in which these may be meant: the label of no emotion, a text.
+MAY_SAY_SO = ("label", "text")
 
 
 def write_manifest(path, utterances):
@@ -60,14 +103,16 @@ def read_utterances(path):
 def read_manifest(path):
     r"""Reads a user's table: a CSV file with a header, or a JSON file.
 
-    The cells of a CSV file are separated by commas, semicolons or tabs; it
-    may begin with a byte order mark. JSON is a list of objects, or
-    SpeechBrain's ``{id: {...}}``, whose keys become the column ``id``.
+    The cells of a CSV file are separated by commas, semicolons, tabs or
+    vertical bars. Before the header there may be a byte order mark, Excel's
+    line ``sep=;``, and comments: lines that begin with "#" or have one cell
+    only. JSON is a list of objects, or SpeechBrain's ``{id: {...}}``, whose
+    keys become the column ``id``.
 
     Arguments
     ---------
     path : str or Path
-        The file, UTF-8; unless its name ends in ``.json`` it is CSV.
+        The file, UTF-8 or UTF-16; unless its name ends in ``.json`` it is CSV.
 
     Returns
     -------
@@ -90,11 +135,7 @@ def read_manifest(path):
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}: is not UTF-8 text; save it as 'CSV UTF-8', or as JSON"
-        ) from error
+        text = _decode(path, path.read_bytes())
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
     if path.suffix.lower() == ".json":
@@ -102,32 +143,132 @@ def read_manifest(path):
     return _read_csv(path, text)
 
 
-def _read_csv(path, text):
-    first = text.lstrip().partition("\n")[0]
-    lines = csv.reader(
-        StringIO(text), delimiter=max(",;\t", key=first.count), strict=True
-    )
-    header, rows = None, []
+def clean_cell(column, cell):
+    """Returns a cell's text; "" if it says that the value is not known.
+
+    Programs write an empty cell as "nan", "None", "NA", "-" and so on. In the
+    columns of ``MAY_SAY_SO`` these may be meant, so they are kept.
+
+    Arguments
+    ---------
+    column : str
+        What the cell means: "speaker", "label", ...
+    cell : str
+        As :func:`read_manifest` returns it.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> clean_cell("speaker", "NaN"), clean_cell("label", "None")
+    ('', 'None')
+    >>> clean_cell("speaker", "Nan")  # a first name
+    'Nan'
+    """
+    return "" if cell in EMPTY and column not in MAY_SAY_SO else cell
+
+
+def _decode(path, data):
+    if data.startswith(b"PK"):
+        raise InputError(
+            f"{path}: is a workbook or another ZIP file; save the table as "
+            "'CSV UTF-8'"
+        )
+    # UTF-16 without a byte order mark has a zero in every second byte.
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    elif data[1:2] == b"\0":
+        encoding = "utf-16-le"
+    elif data[:1] == b"\0":
+        encoding = "utf-16-be"
+    else:
+        encoding = "utf-8-sig"
     try:
-        for number, cells in enumerate(lines, 1):
-            cells = [cell.strip() for cell in cells]
-            if not any(cells):
-                continue
-            if header is None:
-                header = [name.lower() for name in cells]
-                _check_unique(path, filter(None, header))
-                continue
-            if len(cells) != len(header):
-                raise InputError(
-                    f"{path}, row {number}: has {len(cells)} cells, the "
-                    f"header {len(header)}; put text that contains a "
-                    "separator in quotes"
-                )
-            row = dict(zip(header, cells, strict=True))
-            rows.append((f"row {number}", row))
-    except csv.Error as error:
-        raise InputError(f"{path}, line {lines.line_num}: {error}") from error
-    return rows
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: is not UTF-8 text; save it as 'CSV UTF-8', or as JSON"
+        ) from error
+    # Old programs on the Mac end lines by a carriage return alone.
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _read_csv(path, text):
+    separators = SEPARATORS
+    if match := SEPARATOR_LINE.match(text):
+        separators, text = match[1], text[match.end() :]
+    tables = [_Table(text, separator) for separator in separators]
+    table = max(tables, key=_Table.fit)
+    if table.error is not None:
+        raise InputError(f"{path}, {table.error}")
+    if table.comments:
+        logger.warning(
+            "%s: begins with %d rows that are no header and are left out: %s",
+            path,
+            len(table.comments),
+            named(table.comments, "rows before the header"),
+        )
+    columns = [name.lower() for name in table.header]
+    _check_unique(path, filter(None, columns))
+    odd = [
+        f"row {number}: has {len(cells)} cells"
+        for number, cells in table.rows
+        if len(cells) != len(columns)
+    ]
+    if odd:
+        raise InputError(
+            f"{path}: the header has {len(columns)} cells, but "
+            f"{len(odd)} of {len(table.rows)} rows have more or fewer; put "
+            "text that contains a separator in quotes: "
+            f"{named(odd, 'rows of another length')}"
+        )
+    return [
+        (f"row {number}", dict(zip(columns, cells, strict=True)))
+        for number, cells in table.rows
+    ]
+
+
+class _Table:
+    """A CSV file, parsed with one separator.
+
+    Arguments
+    ---------
+    text : str
+        The file.
+    separator : str
+        One character.
+    """
+
+    def __init__(self, text, separator):
+        self.header, self.comments, self.error = [], [], None
+        self.rows = rows = []
+        lines = csv.reader(StringIO(text), delimiter=separator, strict=True)
+        try:
+            for number, cells in enumerate(lines, 1):
+                cells = [_strip(cell) for cell in cells]
+                if any(cells):
+                    rows.append((number, cells))
+        except csv.Error as error:
+            self.error = f"line {lines.line_num}: {error}"
+        for k, (_, cells) in enumerate(rows):
+            if not cells[0].startswith("#") and sum(map(bool, cells)) > 1:
+                self.header, self.rows = cells, rows[k + 1 :]
+                self.comments = [
+                    f"row {number}: {separator.join(cells)}"
+                    for number, cells in rows[:k]
+                ]
+                return
+        if rows:  # no row has two cells: what is wrong is for others to say
+            self.header, self.rows = rows[0][1], rows[1:]
+
+    def fit(self):
+        """How well the separator fits: rows as long as the header, cells."""
+        width = len(self.header)
+        if width < 2:
+            return 0, width
+        return 1 + sum(len(cells) == width for _, cells in self.rows), width
 
 
 def _read_json(path, text):
@@ -136,9 +277,16 @@ def _read_json(path, text):
         return dict(pairs)
 
     try:
-        items = json.loads(text, object_pairs_hook=unique)
+        # NaN, as pandas writes an empty cell, becomes None.
+        items = json.loads(
+            text,
+            object_pairs_hook=unique,
+            parse_constant=lambda name: None if name == "NaN" else name,
+        )
     except json.JSONDecodeError as error:
         raise InputError(f"{path}: is not JSON ({error})") from error
+    except RecursionError as error:
+        raise InputError(f"{path}: is nested too deeply for a table") from error
     if isinstance(items, dict):
         items = [
             {**row, "id": name} if isinstance(row, dict) else row
@@ -150,9 +298,20 @@ def _read_json(path, text):
         raise InputError(
             f"{path}: is neither a list of objects nor like {{id: {{...}}}}"
         )
+    nested = [
+        f"item {number}: {name!r}"
+        for number, row in enumerate(items, 1)
+        for name, cell in row.items()
+        if isinstance(cell, dict | list)
+    ]
+    if nested:
+        raise InputError(
+            f"{path}: {len(nested)} values are lists or objects, not text or "
+            f"numbers: {named(nested, 'values that are lists')}"
+        )
     rows = [
         {
-            name.lower(): "" if cell is None else str(cell).strip()
+            _strip(name).lower(): ("" if cell is None else _strip(str(cell)))
             for name, cell in row.items()
         }
         for row in items
@@ -162,6 +321,10 @@ def _read_json(path, text):
         (f"item {number}", {**columns, **row})
         for number, row in enumerate(rows, 1)
     ]
+
+
+def _strip(text):
+    return text.strip().strip(INVISIBLE).strip()
 
 
 def _check_unique(path, names):

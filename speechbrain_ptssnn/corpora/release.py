@@ -1,13 +1,22 @@
 """A corpus's folder as it was published: found, checked and read."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from speechbrain.utils.logger import get_logger
 
 from speechbrain_ptssnn.audio import audio_seconds
 from speechbrain_ptssnn.corpora.checks import check_counts
 from speechbrain_ptssnn.corpora.common import Utterance
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.utils.long_lists import named
+
+logger = get_logger(__name__)
+
+# Endings of files that may be recordings of a corpus.
+AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".m4a", ".wma")
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,7 @@ class Release:
         )
         if not data_folder:
             raise InputError(f"--data_folder is not set: {hint}")
-        folder = Path(data_folder)
+        folder = Path(os.path.expanduser(data_folder))
         if not folder.is_dir():
             raise InputError(f"--data_folder={folder} is not a folder: {hint}")
         if self._is_at(folder):
@@ -100,7 +109,8 @@ class Release:
         data_folder : str or Path
             The release's folder.
         complete : bool
-            Whether to require the published number of utterances.
+            Whether to require the published number of utterances. If not, a
+            warning counts the audio files that are not read.
 
         Returns
         -------
@@ -114,11 +124,27 @@ class Release:
             published.
         """
         folder = self.find(data_folder)
-        utterances = [
-            self.utterance(wav) for wav in visible(folder, self.files)
-        ]
+        wavs = visible(folder, self.files)
+        utterances = [self.utterance(wav) for wav in wavs]
         if complete:
             self.check(folder, utterances)
+        else:
+            self.warn_of_part(folder, utterances)
+            known = set(wavs)
+            others = [
+                path
+                for path in visible(folder, "**/*")
+                if path.suffix.lower() in AUDIO and path not in known
+            ]
+            if others:
+                logger.warning(
+                    "%s: %d audio files are left out, since they are not "
+                    "called %s: %s",
+                    folder,
+                    len(others),
+                    self.files,
+                    named(others, "audio files that are left out"),
+                )
         return sorted(utterances, key=lambda utterance: utterance.id)
 
     def utterance(self, wav, **facts):
@@ -182,12 +208,35 @@ class Release:
                 f"{nested[0]}: move nested folders up"
             ) from error
 
+    def warn_of_part(self, folder, utterances):
+        """Warns if there are fewer utterances than were published.
+
+        Arguments
+        ---------
+        folder : Path
+            The release's folder.
+        utterances : list of Utterance
+            What was found in it.
+        """
+        published = sum(self.counts["label"].values())
+        if len(utterances) != published:
+            logger.warning(
+                "%s: has %d of the %d utterances of %s, as --complete=False "
+                "allows",
+                folder,
+                len(utterances),
+                published,
+                self.corpus,
+            )
+
     def _is_at(self, folder):
         return any((folder / name).is_dir() for name in self.folders)
 
 
 def visible(folder, pattern):
     """Lists the files of a pattern without the ``._*`` files of macOS.
+
+    ``.wav`` at the end of the pattern stands for ``.WAV`` and so on as well.
 
     Arguments
     ---------
@@ -204,11 +253,13 @@ def visible(folder, pattern):
     Example
     -------
     >>> folder = getfixture("tmp_path")
-    >>> for name in ("b.wav", "._a.wav", "a.wav"):
+    >>> for name in ("b.WAV", "._a.wav", "a.wav"):
     ...     (folder / name).touch()
     >>> [path.name for path in visible(folder, "*.wav")]
-    ['a.wav', 'b.wav']
+    ['a.wav', 'b.WAV']
     """
+    if pattern.endswith(".wav"):
+        pattern = f"{pattern.removesuffix('.wav')}.[wW][aA][vV]"
     return sorted(
         path for path in folder.glob(pattern) if not path.name.startswith("._")
     )

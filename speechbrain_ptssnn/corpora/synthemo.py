@@ -43,6 +43,7 @@ from tqdm import tqdm
 from speechbrain_ptssnn.audio import audio_seconds
 from speechbrain_ptssnn.corpora.checks import check_counts
 from speechbrain_ptssnn.corpora.common import Corpus, Utterance
+from speechbrain_ptssnn.corpora.release import visible
 from speechbrain_ptssnn.errors import InputError
 
 LABELS = ("angry", "happy", "neutral", "sad")
@@ -393,7 +394,7 @@ def make_synthemo(data_folder=None):
         If espeak-ng is missing or does not work; see :func:`espeak_paths` and
         :func:`speak`.
     """
-    folder = Path(data_folder or DATA_FOLDER)
+    folder = Path(os.path.expanduser(data_folder or DATA_FOLDER))
     files = {
         folder / take.speaker / f"{take.id}.wav": take
         for take in plan_synthemo()
@@ -440,12 +441,12 @@ def read_synthemo(data_folder=None, complete=True):
         If espeak-ng is missing or does not work, or a file is damaged or not
         one of SynthEmo's.
     """
-    folder = Path(data_folder or DATA_FOLDER)
+    folder = Path(os.path.expanduser(data_folder or DATA_FOLDER))
     if complete:
         make_synthemo(folder)
     takes = {take.id: take for take in plan_synthemo()}
     utterances = []
-    for wav in folder.glob("*/*.wav"):
+    for wav in visible(folder, "*/*.wav"):
         take = takes.get(wav.stem)
         if take is None or wav.parent.name != take.speaker:
             raise InputError(

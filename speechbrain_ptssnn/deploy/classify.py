@@ -2,20 +2,21 @@
 
 import csv
 import json
+import shlex
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from speechbrain.inference import EncoderClassifier
-
 from speechbrain_ptssnn.audio import load_audio
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.inference import EmotionClassifier, check_bundle
 
 # Of a folder, the files with these endings are classified.
 SUFFIXES = (
     *(".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus"),
     *(".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64"),
 )
+NAMED = 3  # the number of files that an error names
 FORMATS = ("text", "csv", "json")
 
 
@@ -39,7 +40,7 @@ class Classified:
 
 
 def open_bundle(folder):
-    """Loads a bundle with SpeechBrain's own class.
+    """Loads a bundle.
 
     Arguments
     ---------
@@ -48,14 +49,64 @@ def open_bundle(folder):
 
     Returns
     -------
-    speechbrain.inference.EncoderClassifier
+    EmotionClassifier
 
     Raises
     ------
     InputError
-        If the folder is no bundle; says where one is.
+        If the folder is no bundle; says where one is. If a file of it is
+        missing or damaged; names the file.
     """
-    folder = Path(folder)
+    _check_model(Path(folder))
+    return EmotionClassifier.from_hparams(folder)
+
+
+def check_arguments(model, paths):
+    """Looks at both arguments before anything is loaded.
+
+    Arguments
+    ---------
+    model : str
+        What should be a bundle.
+    paths : list of str
+        What should be audio files, and folders of them.
+
+    Returns
+    -------
+    list of str
+        The audio files.
+
+    Raises
+    ------
+    InputError
+        If one is not what it should be; says so if they are swapped.
+    """
+    try:
+        _check_model(Path(model))
+    except InputError as error:
+        swapped = [path for path in paths if _is_bundle(Path(path))]
+        if not swapped:
+            raise
+        raise InputError(
+            f"{error}; did you mean: ptssnn classify "
+            f"{shlex.quote(swapped[0])} {shlex.quote(model)}"
+        ) from error
+    check_bundle(model)
+    missing = [path for path in paths if not Path(path).exists()]
+    if missing:
+        more = f", and {len(missing) - NAMED} more" * (len(missing) > NAMED)
+        raise InputError(
+            f"{', '.join(missing[:NAMED])}{more}: there is no such file; "
+            "correct the path"
+        )
+    return find_audio(paths)
+
+
+def _is_bundle(folder):
+    return (folder / "label_encoder.ckpt").is_file()
+
+
+def _check_model(folder):
     if not folder.exists():
         raise InputError(
             f"{folder}: is not there; MODEL is the folder that a training "
@@ -66,7 +117,7 @@ def open_bundle(folder):
             f"{folder}: is a file; MODEL comes first and is a folder, e.g. "
             "results/.../pts_snn/1/fold_1/model"
         )
-    if not (folder / "label_encoder.ckpt").is_file():
+    if not _is_bundle(folder):
         found = sorted(folder.rglob("model/label_encoder.ckpt"))
         where = (
             f"did you mean {found[0].parent}?"
@@ -74,7 +125,6 @@ def open_bundle(folder):
             else "it holds no label_encoder.ckpt"
         )
         raise InputError(f"{folder}: is not a trained model's folder; {where}")
-    return EncoderClassifier.from_hparams(source=str(folder))
 
 
 def find_audio(paths):
@@ -121,15 +171,17 @@ def find_audio(paths):
     return files
 
 
-def classify(classifier, path):
+def classify(classifier, path, levels=None):
     """Classifies one file.
 
     Arguments
     ---------
-    classifier : speechbrain.inference.EncoderClassifier
+    classifier : EmotionClassifier
         Of :func:`open_bundle`.
     path : str
         The file.
+    levels : Levels, optional
+        Notes whether the file is silent or too loud.
 
     Returns
     -------
@@ -140,7 +192,7 @@ def classify(classifier, path):
     InputError
         If the file cannot be read, or is too short.
     """
-    wav = load_audio(path, classifier.audio_normalizer)
+    wav = load_audio(path, classifier.audio_normalizer, levels=levels)
     try:
         log_posteriors, _, _, text = classifier.classify_batch(wav.unsqueeze(0))
     except InputError as error:

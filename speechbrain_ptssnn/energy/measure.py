@@ -70,7 +70,11 @@ def backbone_operations(backbone, seconds):
 
 
 def measure_run(
-    folder, frames=MEAN_FRAMES, with_backbone=True, features_folder=None
+    folder,
+    frames=MEAN_FRAMES,
+    with_backbone=True,
+    features_folder=None,
+    data_folder=None,
 ):
     """Counts the operations on the test utterances of all finished folds.
 
@@ -86,6 +90,9 @@ def measure_run(
     features_folder : str, optional
         Where the feature stores are now; by default where they were in the
         training.
+    data_folder : str, optional
+        Where the corpus is now, or a folder above it; by default where it was
+        in the training.
 
     Returns
     -------
@@ -102,7 +109,7 @@ def measure_run(
     """
     if frames < 1:
         raise InputError(f"frames must be at least 1, got {frames}")
-    run = TrainedRun(folder, features_folder)
+    run = TrainedRun(folder, features_folder, data_folder)
     counter, lengths = OperationCounter(), []
     for head, feats in _test_utterances(run):
         counter.watch(head, feats)
@@ -285,7 +292,11 @@ def _backbone_line(backbone):
 
 
 def write_energy(
-    run, frames=MEAN_FRAMES, with_backbone=True, features_folder=None
+    run,
+    frames=MEAN_FRAMES,
+    with_backbone=True,
+    features_folder=None,
+    data_folder=None,
 ):
     """Measures a run and writes ``energy.json`` into its folder.
 
@@ -293,7 +304,7 @@ def write_energy(
     ---------
     run : str or Path
         The run's folder.
-    frames, with_backbone, features_folder
+    frames, with_backbone, features_folder, data_folder
         As in :func:`measure_run`.
 
     Returns
@@ -306,7 +317,9 @@ def write_energy(
     InputError
         As in :func:`measure_run`.
     """
-    outcome = measure_run(run, frames, with_backbone, features_folder)
+    outcome = measure_run(
+        run, frames, with_backbone, features_folder, data_folder
+    )
     path = RunFolder(Path(run)).energy
     write_text(path, json.dumps(outcome, indent=1))
     return outcome, path

@@ -9,7 +9,9 @@ import numpy as np
 
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.metrics import speaker_confusions
-from speechbrain_ptssnn.utils.files import write_text
+from speechbrain_ptssnn.utils.files import damage, write_text
+
+FIELDS = ("id", "speaker", "label", "prediction")
 
 
 def write_predictions(path, rows, labels):
@@ -26,8 +28,7 @@ def write_predictions(path, rows, labels):
         In index order.
     """
     stream = StringIO()
-    fields = ["id", "speaker", "label", "prediction"]
-    fields += [f"p_{label}" for label in labels]
+    fields = [*FIELDS, *(f"p_{label}" for label in labels)]
     writer = csv.DictWriter(stream, fields, lineterminator="\n")
     writer.writeheader()
     writer.writerows(sorted(rows, key=lambda row: row["id"]))
@@ -35,9 +36,44 @@ def write_predictions(path, rows, labels):
 
 
 def read_predictions(path):
-    """Reads what :func:`write_predictions` wrote, as a list of dict."""
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    r"""Reads what :func:`write_predictions` wrote.
+
+    Arguments
+    ---------
+    path : Path
+        The CSV file.
+
+    Returns
+    -------
+    list of dict
+        One a row.
+
+    Raises
+    ------
+    InputError
+        If the file is empty or damaged, as after a power cut.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "predictions.csv"
+    >>> _ = path.write_text("id,speaker,label,prediction,p_calm\na,b,calm,ca")
+    >>> read_predictions(path)
+    Traceback (most recent call last):
+    speechbrain_ptssnn.errors.InputError: ...: is damaged; the training's ...
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+        rows = list(csv.DictReader(StringIO(text, newline=""), strict=True))
+    except (UnicodeDecodeError, csv.Error):
+        text, rows = "", []
+    # The reader fills up short rows with None, and keeps further cells at None.
+    is_whole = text.endswith("\n") and text.startswith(",".join(FIELDS))
+    if not is_whole or any(None in (*row, *row.values()) for row in rows):
+        raise InputError(
+            f"{path}: is {damage(path)}; the training's command, given again, "
+            "writes it"
+        )
+    return rows
 
 
 def confusions_of(rows, labels):

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.utils.files import read_json
+from speechbrain_ptssnn.evaluation.predictions import read_predictions
+from speechbrain_ptssnn.utils.files import damage, read_json
 from speechbrain_ptssnn.utils.yaml_files import plain, read_yaml
 
 # The folders above a run's, from the results folder down.
@@ -17,6 +18,8 @@ SHAPE = "results/" + "/".join(f"<{level}>" for level in LEVELS)
 # was chosen is in settings.json.
 FREE_KEYS = (
     "data_folder",
+    "columns",
+    "audio_folder",
     "results_folder",
     "features_folder",
     "fold",
@@ -25,6 +28,8 @@ FREE_KEYS = (
     "ray_address",
     "precision",
 )
+# Keys that older runs lack in hyperparams.yaml, and the values they had.
+NEW_KEYS = {"max_grad_norm": 5.0}
 
 
 @dataclass(frozen=True)
@@ -74,11 +79,6 @@ class FoldFolder:
         """TensorBoard's folder."""
         return self.path / "tensorboard"
 
-    @property
-    def is_finished(self):
-        """Whether the fold was trained and tested."""
-        return self.result.exists()
-
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -109,6 +109,11 @@ class RunFolder:
     def settings(self):
         """JSON; what a resumed run is compared with."""
         return self.path / "settings.json"
+
+    @property
+    def lock(self):
+        """Locked while a training of the run is at work."""
+        return self.path / "lock"
 
     @property
     def manifest(self):
@@ -159,13 +164,37 @@ class RunFolder:
         """The :class:`FoldFolder` of a fold; folds count from 1."""
         return FoldFolder(self.path / f"fold_{number}")
 
+    def is_finished(self, number):
+        """Whether a fold was trained and tested.
+
+        A fold whose result or predictions are damaged, as after a power cut,
+        is not finished: training computes it again.
+        """
+        fold = self.fold(number)
+        if not (fold.result.is_file() and fold.predictions.is_file()):
+            return False
+        try:
+            read_json(fold.result)
+            rows = read_predictions(fold.predictions)
+        except InputError:
+            return False
+        split = self.read_json(self.folds).get(str(number), {"test": []})
+        return sorted(row["id"] for row in rows) == sorted(split["test"])
+
     @property
     def finished(self):
         """Numbers of the folds that were trained and tested, sorted."""
-        return sorted(
+        numbers = sorted(
             int(path.parent.name.removeprefix("fold_"))
             for path in self.path.glob("fold_*/result.json")
         )
+        return [number for number in numbers if self.is_finished(number)]
+
+    @property
+    def is_begun(self):
+        """Whether any fold has a result or a checkpoint."""
+        files = ("fold_*/result.json", "fold_*/save/*")
+        return any(any(self.path.glob(pattern)) for pattern in files)
 
     def read_hyperparams(self):
         """The run's YAML as plain values; tagged ones are ``{tag: ...}``.
@@ -175,7 +204,34 @@ class RunFolder:
         InputError
             If it is not there or no YAML.
         """
-        return plain(read_yaml(self.existing(self.hyperparams)))
+        path = self.existing(self.hyperparams)
+        try:
+            return plain(read_yaml(path))
+        except InputError as error:
+            raise self._damaged(path) from error
+
+    def read_settings(self):
+        """What a resumed run and the model's other seeds are compared with.
+
+        Returns
+        -------
+        dict
+            The content of ``settings.json``; under "hyperparams" those keys
+            of ``hyperparams.yaml`` that cannot change, in the form of today.
+
+        Raises
+        ------
+        InputError
+            If a file is missing or damaged.
+        """
+        settings = self.read_json(self.settings)
+        # Old runs hold their YAML here too, as text.
+        settings["hyperparams"] = fixed_keys(self.read_hyperparams())
+        options = settings.get("run options", {})
+        if "max_grad_norm" in options:  # was SpeechBrain's option
+            norm = options.pop("max_grad_norm")
+            settings["hyperparams"]["max_grad_norm"] = norm
+        return settings
 
     def read_json(self, path):
         """The content of one of the JSON files above.
@@ -183,9 +239,13 @@ class RunFolder:
         Raises
         ------
         InputError
-            If it is not there.
+            If it is not there or damaged; says what mends it.
         """
-        return read_json(self.existing(path))
+        self.existing(path)
+        try:
+            return read_json(path)
+        except InputError as error:
+            raise self._damaged(path) from error
 
     def existing(self, path):
         """One of the paths above.
@@ -196,11 +256,23 @@ class RunFolder:
             If it is not there.
         """
         if not path.exists():
-            raise InputError(
-                f"{path}: is not there; the training has not ended, or it was "
-                "removed: give the training's command again"
-            )
+            raise InputError(f"{path}: is not there; {self._remedy(path)}")
         return path
+
+    def _damaged(self, path):
+        return InputError(f"{path}: is {damage(path)}; {self._remedy(path)}")
+
+    def _remedy(self, path):
+        if path in (self.settings, self.hyperparams):
+            return (
+                "without it nobody knows how the folds beside it were trained: "
+                f"remove {self.path} or choose another --results_folder"
+            )
+        if path == self.energy:
+            return f"'ptssnn energy {self.path}' writes it"
+        if path == self.latency:
+            return "benchmarks/latency.py writes it"
+        return "the training's command, given again, writes it"
 
 
 def model_folder(results_folder, corpus, protocol, backbone, model):
@@ -217,12 +289,15 @@ def model_folder(results_folder, corpus, protocol, backbone, model):
 def fixed_keys(hyperparams):
     """The keys that a resumed run cannot change, with their values.
 
+    Keys that are younger than the run have their default.
+
     Example
     -------
     >>> fixed_keys({"lr": 0.1, "jobs": 2})
-    {'lr': 0.1}
+    {'max_grad_norm': 5.0, 'lr': 0.1}
     """
-    return {k: v for k, v in hyperparams.items() if k not in FREE_KEYS}
+    keys = {**NEW_KEYS, **hyperparams}
+    return {k: v for k, v in keys.items() if k not in FREE_KEYS}
 
 
 def condition_of(folder):

@@ -17,7 +17,6 @@ from speechbrain_ptssnn.evaluation.predictions import (
     predictions_of,
 )
 from speechbrain_ptssnn.evaluation.run_folder import (
-    fixed_keys,
     runs_of,
     seeds_file,
 )
@@ -368,10 +367,8 @@ def _check_settings(runs):
 
 def _settings(run):
     """What the seeds of a model share, as one dict."""
-    settings = run.read_json(run.settings)
-    # Old runs hold their YAML here too, as text.
-    settings.pop("hyperparams", None)
-    hyperparams = fixed_keys(run.read_hyperparams())
+    settings = run.read_settings()
+    hyperparams = settings.pop("hyperparams")
     for key in ("seed", "__set_seed"):
         hyperparams.pop(key, None)
     return hyperparams | {

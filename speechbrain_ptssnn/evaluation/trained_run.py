@@ -1,5 +1,8 @@
 """A trained run, opened again: its heads and its test utterances' features."""
 
+import hashlib
+import json
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -7,7 +10,7 @@ from speechbrain.utils.distributed import infer_device
 
 from speechbrain_ptssnn.corpora.manifests import read_utterances
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.evaluation.run_folder import SHAPE, RunFolder
+from speechbrain_ptssnn.evaluation.run_folder import LEVELS, SHAPE, RunFolder
 from speechbrain_ptssnn.features.store import FeatureStore
 from speechbrain_ptssnn.inference import load_parts
 
@@ -25,6 +28,9 @@ class TrainedRun:
     features_folder : str, optional
         Where the feature stores are now; by default where the training had
         them.
+    data_folder : str, optional
+        Where the corpus is now, or a folder above it; by default where the
+        training had it.
 
     Raises
     ------
@@ -38,15 +44,17 @@ class TrainedRun:
     speechbrain_ptssnn.errors.InputError: results: holds no fold_*/result...
     """
 
-    def __init__(self, folder, features_folder=None):
+    def __init__(self, folder, features_folder=None, data_folder=None):
         self.folder = Path(folder)
         self.files = RunFolder(self.folder)
         self.features_folder = features_folder
+        self.data_folder = data_folder
         self.folds = self.files.finished
         if not self.folds:
             raise InputError(
-                f"{folder}: holds no fold_*/result.json, so no fold has "
-                f"finished; name a run's folder, {SHAPE}"
+                f"{folder}: holds no fold_*/result.json with its "
+                "predictions.csv, so no fold has finished; name a run's "
+                f"folder, {SHAPE}"
             )
 
     @cached_property
@@ -55,10 +63,62 @@ class TrainedRun:
         return self.files.read_json(self.files.summary)
 
     @cached_property
+    def hyperparams(self):
+        """The run's settings, as plain values."""
+        return self.files.read_hyperparams()
+
+    @cached_property
+    def starts(self):
+        """Where relative paths may start: where the training was called, as
+        far as the run's place tells, and the working folder. Only runs of
+        older versions have relative paths.
+        """
+        results = Path(self.hyperparams["results_folder"])
+        above = self.folder.resolve().parents[len(LEVELS) - 1]
+        n = len(results.parts)
+        if results.is_absolute() or above.parts[-n:] != results.parts:
+            return [Path.cwd()]
+        return [above.parents[n - 1], Path.cwd()]
+
+    @cached_property
     def utterances(self):
-        """The corpus: id to :class:`Utterance`."""
-        manifest = self.files.existing(self.files.manifest)
-        return {u.id: u for u in read_utterances(manifest)}
+        """The corpus: id to :class:`Utterance`, with the audio's path of today.
+
+        Raises
+        ------
+        InputError
+            If an audio file is not there.
+        """
+        self.files.read_json(self.files.manifest)  # says what mends it
+        found = read_utterances(self.files.manifest)
+        paths = [self._find_audio(u.wav) for u in found]
+        missing = [
+            u.wav for u, path in zip(found, paths, strict=True) if path is None
+        ]
+        if missing:
+            raise InputError(
+                f"{self.files.manifest}: of {len(found)} audio files "
+                f"{len(missing)} are not there, e.g. {missing[0]}; say with "
+                "--data_folder where the corpus is now"
+            )
+        return {
+            u.id: replace(u, wav=str(path))
+            for u, path in zip(found, paths, strict=True)
+        }
+
+    def _find_audio(self, wav):
+        if self.data_folder is None:
+            paths = (start / wav for start in self.starts)
+            return next(filter(Path.is_file, paths), None)
+        folder = Path(self.data_folder)
+        if folder.is_file():  # a manifest
+            folder = folder.parent
+        parts = Path(wav).parts
+        # The longest end of the old path that is there: the corpus's folder
+        # may have another name now.
+        parts = [part for part in parts if part not in ("/", "..")]
+        ends = (folder.joinpath(*parts[k:]) for k in range(len(parts)))
+        return next(filter(Path.is_file, ends), None)
 
     @cached_property
     def backbone(self):
@@ -69,9 +129,10 @@ class TrainedRun:
     @cached_property
     def store(self):
         """The features; missing ones are computed again."""
-        settings = self.files.read_hyperparams()
+        settings = self.hyperparams
+        folder = self.features_folder or self._find_features()
         store = FeatureStore(
-            self.features_folder or settings["features_folder"],
+            folder,
             self.backbone,
             self.utterances.values(),
             settings["features_dtype"],
@@ -79,7 +140,28 @@ class TrainedRun:
             settings["channel"],
         )
         store.fill()
+        trained_on = self.files.read_json(self.files.settings)["data"]
+        if hash_data(store, self.utterances.values()) != trained_on:
+            raise InputError(
+                f"{self.folder}: the audio is not what was trained on; name "
+                "the unchanged corpus with --data_folder"
+            )
         return store
+
+    def _find_features(self):
+        name = self.hyperparams["features_folder"]
+        folders = [start / name for start in self.starts]
+        known = [folder for folder in folders if folder.is_dir()]
+        # Where the training had them, they may be computed again.
+        if not known and (Path(name).is_absolute() or len(folders) > 1):
+            known = folders
+        if not known:
+            raise InputError(
+                f"{self.folder}: its features are in {name!r} of a folder that "
+                "is not known; name it with --features_folder (features that "
+                "are missing there are computed)"
+            )
+        return known[0]
 
     def test_ids(self, number):
         """Ids of a fold's test utterances, a list."""
@@ -106,3 +188,36 @@ class TrainedRun:
 
     def _bundle(self, number):
         return self.files.existing(self.files.fold(number).bundle)
+
+
+def hash_data(store, utterances):
+    """A hash of a corpus: ids, speakers, labels and audio.
+
+    Arguments
+    ---------
+    store : FeatureStore
+        Knows the audio of the utterances.
+    utterances : iterable of Utterance
+        The corpus, in its order.
+
+    Returns
+    -------
+    str
+    """
+    return hash_json(
+        [
+            (u.id, u.speaker, u.label, store.audio_fingerprint(u.id))
+            for u in utterances
+        ]
+    )
+
+
+def hash_json(value):
+    """The SHA-256 of a value as JSON.
+
+    Example
+    -------
+    >>> hash_json([1])[:8]
+    '080a9ed4'
+    """
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()

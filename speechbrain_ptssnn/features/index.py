@@ -37,6 +37,12 @@ CREATE TABLE files (
     path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, key BLOB
 ) WITHOUT ROWID;
 """
+# What is heard in audio files. Indexes of earlier versions do not have it, and
+# those versions do not mind it.
+HEARD = """
+CREATE TABLE IF NOT EXISTS heard (key BLOB PRIMARY KEY, samples BLOB)
+WITHOUT ROWID;
+"""
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 PATIENCE = 60  # seconds to wait for another process's transaction
 
@@ -88,6 +94,8 @@ class Index:
                     "to the store; end that one first"
                 )
             time.sleep(0.1)
+        if not self.read_only:
+            self._execute(HEARD)
 
     def __getstate__(self):
         return {**self.__dict__, "_connections": {}}
@@ -122,6 +130,21 @@ class Index:
     def forget_file(self, path):
         """Deletes the key of an audio file, so that it is hashed again."""
         self._execute("DELETE FROM files WHERE path = ?", os.fsencode(path))
+
+    def find_heard(self, key):
+        """Returns what :meth:`remember_heard` stored for a key, or None."""
+        if self.read_only and not self._fetch(
+            "SELECT 1 FROM sqlite_master WHERE name = 'heard'"
+        ):
+            return None
+        row = self._fetch("SELECT samples FROM heard WHERE key = ?", key)
+        return row and row[0]
+
+    def remember_heard(self, key, samples):
+        """Stores the hash of the samples that are heard in an audio file."""
+        self._execute(
+            "INSERT OR REPLACE INTO heard VALUES (?, ?)", key, samples
+        )
 
     def add(self, shard, size, rows):
         """Lists new records of a shard and frees the claims of its owner.

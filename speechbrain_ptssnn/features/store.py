@@ -13,13 +13,15 @@ import torch
 from speechbrain.utils.logger import get_logger
 from tqdm import tqdm
 
-from speechbrain_ptssnn.audio import MonoAudio, load_audio
+from speechbrain_ptssnn.audio import Levels, MonoAudio, load_audio
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.features.audio_hashes import AudioHashes, part_of
 from speechbrain_ptssnn.features.filler import Filler, State
 from speechbrain_ptssnn.features.index import Index
+from speechbrain_ptssnn.features.recordings import find_recordings
 from speechbrain_ptssnn.features.shards import DTYPES, ShardReader
 from speechbrain_ptssnn.utils.files import write_text
+from speechbrain_ptssnn.utils.long_lists import named
 
 logger = get_logger(__name__)
 
@@ -32,7 +34,6 @@ LOCATION = np.dtype(
 )
 NOWHERE = 2**32 - 1  # the shard of an utterance whose record is not known
 BATCH = 16  # utterances that a process claims, and lists, at a time
-NAMED_FILES = 3  # the number of unusable files that an error names
 
 
 class FeatureStore:
@@ -94,8 +95,7 @@ class FeatureStore:
         precision="fp32",
         channel="louder",
     ):
-        _check_choice("features_dtype", dtype, DTYPES)
-        _check_choice("extraction_precision", precision, PRECISIONS)
+        check_settings(dtype, precision)
         device = _device(backbone).type
         if precision != "fp32" and device != "cuda":
             raise InputError(
@@ -124,6 +124,36 @@ class FeatureStore:
     def hash_audio(self, progressbar=True):
         """Hashes the audio; see :meth:`AudioHashes.find_all`."""
         return self._hashes.find_all(progressbar)
+
+    def recordings(self, progressbar=True):
+        """Recognises each utterance's recording, however its file was written.
+
+        Arguments
+        ---------
+        progressbar : bool
+            Whether to show one after the first two seconds.
+
+        Returns
+        -------
+        dict
+            From an utterance's id to a hash of what the backbone hears, 16
+            bytes; to ``b""`` if that is digital silence.
+
+        Raises
+        ------
+        InputError
+            If audio files are unusable.
+        """
+        recordings, bad = find_recordings(
+            self._index,
+            self._hashes,
+            self.utterances,
+            self.audio.channel,
+            progressbar,
+        )
+        if bad:
+            raise _audio_error(bad)
+        return recordings
 
     def fill(self, progressbar=True):
         """Computes the missing features, together with other processes.
@@ -254,7 +284,7 @@ class FeatureStore:
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} "
             "s of audio [{elapsed}<{remaining}, {rate_noinv_fmt}{postfix}]",
         )
-        computed = 0
+        computed, levels = 0, Levels()
         with bar, self._index.writing(), Filler(self._index) as filler:
             while todo:
                 filler.free_dead_claims()
@@ -268,7 +298,7 @@ class FeatureStore:
                             continue
                         if state is State.MINE:
                             try:
-                                features = self._compute(k)
+                                features = self._compute(k, levels)
                             except InputError as error:
                                 bad.append(str(error))
                             else:
@@ -280,13 +310,15 @@ class FeatureStore:
                     bar.set_postfix_str("other processes compute the rest")
                     time.sleep(0.2)
                 todo = others
+        if levels.loud:
+            logger.warning("%s", levels.loudness())
         return computed
 
-    def _compute(self, k):
+    def _compute(self, k, levels=None):
         """Computes an utterance's features, in the type to be stored."""
         u = self.utterances[k]
         with self._hashes.unchanged(k):
-            samples = load_audio(u.wav, self.audio, u.start, u.end)
+            samples = load_audio(u.wav, self.audio, u.start, u.end, levels)
         device = _device(self.backbone)
         products = PRECISIONS[self.precision]
         try:
@@ -342,9 +374,16 @@ class FeatureStore:
         return features
 
 
-def _check_choice(key, value, allowed):
-    if value not in allowed:
-        raise InputError(f"{key} must be one of {list(allowed)}, got {value!r}")
+def check_settings(dtype, precision):
+    """Raises an InputError unless a store can have this type and precision."""
+    for key, value, allowed in (
+        ("features_dtype", dtype, DTYPES),
+        ("extraction_precision", precision, PRECISIONS),
+    ):
+        if value not in list(allowed):  # a list has no hash
+            raise InputError(
+                f"{key} must be one of {list(allowed)}, got {value!r}"
+            )
 
 
 def _device(module):
@@ -355,6 +394,5 @@ def _device(module):
 def _audio_error(bad):
     if len(bad) == 1:
         return InputError(bad[0])
-    named = "; ".join(sorted(bad)[:NAMED_FILES])
-    more = "; and so on" if len(bad) > NAMED_FILES else ""
-    return InputError(f"{len(bad)} audio files cannot be used: {named}{more}")
+    texts = named(sorted(bad), "unusable audio files")
+    return InputError(f"{len(bad)} audio files cannot be used: {texts}")

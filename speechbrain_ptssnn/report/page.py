@@ -36,7 +36,7 @@ FOLD_HEADER = [
 ]
 
 
-def write_report(runs, output=None, features_folder=None):
+def write_report(runs, output=None, features_folder=None, data_folder=None):
     """Writes the HTML file.
 
     Arguments
@@ -49,6 +49,9 @@ def write_report(runs, output=None, features_folder=None):
     features_folder : str, optional
         Where the feature stores are now; by default where they were in the
         training.
+    data_folder : str, optional
+        Where the corpus is now, or a folder above it; by default where it was
+        in the training.
 
     Returns
     -------
@@ -60,7 +63,9 @@ def write_report(runs, output=None, features_folder=None):
     InputError
         If a folder holds no finished fold, or a file of the run is missing.
     """
-    opened = [TrainedRun(folder, features_folder) for folder in runs]
+    opened = [
+        TrainedRun(folder, features_folder, data_folder) for folder in runs
+    ]
     path = Path(output or opened[0].files.report)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, report(opened))

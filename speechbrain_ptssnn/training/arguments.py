@@ -7,7 +7,7 @@ from speechbrain.utils.run_opts import HELP_TEXTS, RunOptions
 from speechbrain_ptssnn.errors import InputError
 
 # Keys of our YAML that SpeechBrain has an option for as well: ours counts.
-OURS_TOO = ("precision",)
+OURS_TOO = ("precision", "max_grad_norm")
 # SpeechBrain's own options, and those of them that take no value.
 OPTIONS = {
     field.name: HELP_TEXTS[field.name]

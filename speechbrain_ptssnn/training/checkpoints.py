@@ -1,11 +1,13 @@
 """Checkpoints that a kill at any moment cannot spoil."""
 
 import json
+import shutil
 
-from speechbrain.utils.checkpoints import Checkpointer
+from speechbrain.utils.checkpoints import CKPT_PREFIX, Checkpointer
 from speechbrain.utils.distributed import ddp_barrier, if_main_process
 
-from speechbrain_ptssnn.utils.files import write_text
+from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.utils.files import read_json, sync_folder, write_text
 
 MARK = "complete.json"
 
@@ -33,12 +35,21 @@ class CompleteCheckpointer(Checkpointer):
     """
 
     def save_checkpoint(self, *args, **kwargs):
-        """As the parent's, then marks the checkpoint as complete."""
+        """As the parent's, then marks the checkpoint as complete.
+
+        Frees the space of incomplete checkpoints first: a kill or a full disk
+        may have left them.
+        """
+        if if_main_process():
+            for path in self.checkpoints_dir.glob(f"{CKPT_PREFIX}*"):
+                if path.is_dir() and not _whole(path):
+                    shutil.rmtree(path)
         before = set(super()._list_checkpoint_dirs())
         super().save_checkpoint(*args, **kwargs)
         if if_main_process():
             (path,) = set(super()._list_checkpoint_dirs()) - before
             names = sorted(file.name for file in path.iterdir())
+            sync_folder(path)  # the mark is the last to be on the disk
             write_text(path / MARK, json.dumps(names))
         ddp_barrier()
         if not if_main_process():
@@ -52,7 +63,9 @@ class CompleteCheckpointer(Checkpointer):
 
 
 def _whole(path):
-    mark = path / MARK
-    return mark.is_file() and all(
-        (path / name).is_file() for name in json.loads(mark.read_text())
-    )
+    """Whether all files are there; a power cut may have left empty ones."""
+    try:
+        names = read_json(path / MARK)
+        return all((path / name).stat().st_size for name in names)
+    except (OSError, InputError):
+        return False

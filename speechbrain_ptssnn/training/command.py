@@ -17,7 +17,7 @@ from speechbrain_ptssnn.corpora.common import Corpus, classes_of, map_labels
 from speechbrain_ptssnn.corpora.registry import find_corpus
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.run_folder import model_folder
-from speechbrain_ptssnn.features.store import FeatureStore
+from speechbrain_ptssnn.features.store import FeatureStore, check_settings
 from speechbrain_ptssnn.training.arguments import Arguments
 from speechbrain_ptssnn.training.hyperparams import Hyperparams
 from speechbrain_ptssnn.utils.distributed import on_main
@@ -53,14 +53,27 @@ class Command:
     run_opts: RunOptions
 
     @cached_property
+    def plain(self):
+        """The settings that are no objects, a dict."""
+        return self.settings.plain()
+
+    @cached_property
+    def protocol(self):
+        """The protocol, built before everything else."""
+        return self.settings.build(["protocol"])["protocol"]
+
+    @cached_property
     def hparams(self):
         """The settings with every object built, for the first seed."""
+        check_settings(
+            self.plain["features_dtype"], self.plain["extraction_precision"]
+        )
         return self.settings.build()
 
     @cached_property
     def seeds(self):
         """The seeds that are trained, a tuple of int."""
-        return self.arguments.seeds or (self.settings.value("seed"),)
+        return self.arguments.seeds or (self.plain["seed"],)
 
     @property
     def device(self):
@@ -75,23 +88,48 @@ class Command:
     @cached_property
     def condition(self):
         """Corpus, protocol and backbone, as the results folder names them."""
-        names = self.settings.result_names()
+        # It is an object in the YAML, as it is derived from the model's id.
+        named = "backbone_name" in self.settings.document
+        names = self.settings.build(["backbone_name"]) if named else {}
         return {
             "corpus": self.corpus.name,
             "protocol": self.settings.protocol_name,
-            "backbone": names["backbone"],
+            "backbone": names.get("backbone_name", self.settings.backbone_name),
         }
 
     @cached_property
     def model_folder(self):
         """The folder of results that holds a folder for each seed."""
-        names = self.settings.result_names()
-        return model_folder(
-            names["results_folder"], **self.condition, model=names["model"]
+        names = {**self.condition, "model": self.plain["model"]}
+        for key, name in names.items():
+            if name in ("", ".", "..") or {*"/\0"} & {*name}:
+                raise InputError(
+                    f"the {key} is called {name!r}, which cannot be the name "
+                    "of a folder of results; choose another name, without '/'"
+                )
+        return model_folder(self.plain["results_folder"], **names)
+
+    @cached_property
+    def utterances(self):
+        """The corpus, a list of Utterance.
+
+        Raises
+        ------
+        InputError
+            If the corpus is not usable.
+        """
+        utterances = on_main(
+            self.corpus.read,
+            [self.plain["data_folder"], self.plain["complete"]],
         )
+        check_utterances(self.corpus, utterances)
+        return map_labels(utterances, self.plain["label_map"])
 
     def open_store(self):
-        """Reads the corpus.
+        """Opens the feature store of the corpus.
+
+        The corpus is read first: a mistake there is told before a backbone is
+        fetched from its hub.
 
         Returns
         -------
@@ -104,12 +142,7 @@ class Command:
         InputError
             If the corpus or the store's folder is not usable.
         """
-        hparams = self.hparams
-        utterances = on_main(
-            self.corpus.read, [hparams["data_folder"], hparams["complete"]]
-        )
-        check_utterances(self.corpus, utterances)
-        utterances = map_labels(utterances, hparams["label_map"])
+        utterances, hparams = self.utterances, self.hparams
         store = FeatureStore(
             hparams["features_folder"],
             hparams["backbone"].to(self.device),

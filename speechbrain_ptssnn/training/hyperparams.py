@@ -1,6 +1,8 @@
 """Puts one run's YAML together: head file, backbone file, protocol file."""
 
+import os
 from collections.abc import Mapping
+from copy import deepcopy
 from inspect import Parameter, signature
 from io import StringIO
 from pathlib import Path
@@ -8,7 +10,7 @@ from pydoc import locate
 
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, TaggedScalar
+from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
 from ruamel.yaml.error import YAMLError
 
 from speechbrain_ptssnn.errors import InputError
@@ -17,6 +19,16 @@ from speechbrain_ptssnn.training.side_by_side import side_by_side
 from speechbrain_ptssnn.utils.own_files import HPARAMS, find_yaml
 from speechbrain_ptssnn.utils.suggestions import suggestion
 from speechbrain_ptssnn.utils.yaml_files import read_yaml
+
+# The keys, besides *_folder, whose values name files, folders or corpora.
+NAMES = (
+    *("base", "backbone", "protocol", "hub"),
+    *("corpus", "model", "backbone_name", "train_corpus", "test_corpus"),
+)
+MAY_BE_EMPTY = (
+    *("data_folder", "audio_folder", "emobox_folder"),
+    *("protocol", "hub"),
+)
 
 
 class Hyperparams:
@@ -39,7 +51,8 @@ class Hyperparams:
     overrides : dict
         Key to the value that the command line gives it. A text is read as
         YAML, unless the key's default is a text: a folder may be called
-        ``2026`` or ``run #2``.
+        ``2026`` or ``run #2``. In a file such names need quotes. ``~/`` is
+        the home folder in both.
     recipe_folder : str or Path or None
         Holds ``protocols/``; None leaves the protocol's name as it is.
     protocol : str
@@ -83,6 +96,7 @@ class Hyperparams:
         returns the file's name.
         """
         name = self.overrides.pop(key, self.document[key]) or default
+        name = _name(f"--{key}", key, name)
         ours = HPARAMS / "backbones" if key == "backbone" else folder
         names = [name]
         if key == "backbone" and not Path(name).is_file():
@@ -115,7 +129,8 @@ class Hyperparams:
                 raise InputError(f"--{key}={value}: {reason}") from error
         elif value in ("null", "~") and not key.endswith("_folder"):
             value = None
-        return _as_kind(key, default, value)
+        value = _as_kind(key, default, value)
+        return _name(f"--{key}", key, value) if _is_name(key) else value
 
     def value(self, key):
         """What a plain key is set to; a mapping as it is when built."""
@@ -144,26 +159,16 @@ class Hyperparams:
         except (ValueError, KeyError) as error:
             raise InputError(f"hyperparameters: {error}") from error
 
-    def result_names(self, **changes):
-        """The names that the results folder is made of, without building
-        anything else.
-
-        Arguments
-        ---------
-        **changes
-            As for :meth:`text`.
+    def plain(self):
+        """The keys that are no objects, with references resolved.
 
         Returns
         -------
         dict
-            ``results_folder``, ``backbone`` and ``model``.
+            Key to value.
         """
-        document = YAML().load(self.text(**changes))
-        names = ("results_folder", "backbone_name", "model")
-        wanted = {name: document[name] for name in names if name in document}
-        wanted = load_hyperpyyaml(_dump(CommentedMap(wanted)))
-        backbone = wanted.pop("backbone_name", self.backbone_name)
-        return {**wanted, "backbone": backbone}
+        document = YAML().load(self.text())
+        return self.build([k for k, v in document.items() if not _has_tag(v)])
 
     def check_objects(self):
         """Checks the arguments' names of all objects, without building any.
@@ -177,8 +182,13 @@ class Hyperparams:
             if _is_object(node):
                 _check_arguments(key, node)
 
-    def build(self):
-        """Builds every object.
+    def build(self, names=None):
+        """Builds the objects.
+
+        Arguments
+        ---------
+        names : list of str, optional
+            The keys that are wanted; all by default.
 
         Returns
         -------
@@ -191,26 +201,66 @@ class Hyperparams:
             If an object cannot be built.
         """
         self.check_objects()
+        document, overrides = self.document, dict(self.overrides)
+        if names is not None:
+            document = YAML().load(self.text())
+            document = CommentedMap({name: document[name] for name in names})
+            overrides = {}
         try:
-            return load_hyperpyyaml(_dump(self.document), dict(self.overrides))
+            built = load_hyperpyyaml(_dump(document), overrides)
         except InputError:
             raise
-        except (TypeError, ValueError) as error:  # a constructor's refusal
+        # A constructor's refusal, or a class that does not exist.
+        except (TypeError, ValueError, ImportError) as error:
             reason = " ".join(" ".join(map(str, error.args)).split())
             raise InputError(f"hyperparameters: {reason}") from error
+        for key in built:
+            if key.endswith("_folder"):  # a reference may lead anywhere
+                _name(key, key, built[key])
+        return built
+
+
+def _is_name(key):
+    return key.endswith("_folder") or key in NAMES
 
 
 def _is_text(key, default):
     """Whether a key's value is a text, whatever it looks like."""
     if isinstance(default, TaggedScalar | Mapping):
         return False
-    return isinstance(default, str) or key.endswith("_folder")
+    return isinstance(default, str) or _is_name(key)
+
+
+def _name(location, key, value):
+    """The name of a file, folder or corpus, with ``~/`` as the home folder.
+
+    Raises an InputError if YAML took it for anything but a text, or if it is
+    empty where it must not be. ``location`` says where it stands.
+    """
+    if _has_tag(value):  # an object or a reference
+        return value
+    if isinstance(value, Mapping):
+        return {
+            each: _name(f"{location}: {each}", key, name)
+            for each, name in value.items()
+        }
+    if value is None or (isinstance(value, str) and not value.strip()):
+        if key in MAY_BE_EMPTY:
+            return value
+        raise InputError(f"{location} is empty; write a name there")
+    if not isinstance(value, str):
+        raise InputError(
+            f"{location} is {value!r} to YAML, not a text; put the name in "
+            "quotes"
+        )
+    is_at_home = value == "~" or value.startswith("~/")
+    return os.path.expanduser(value) if is_at_home else value
 
 
 def _as_kind(key, default, value):
     """The value as its default's kind, or a clear refusal."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if isinstance(value, TaggedScalar):  # a reference
+    if _has_own_tag(value):  # an object or a reference
         return value
     if isinstance(default, bool):
         right, kind = isinstance(value, bool), "True or False"
@@ -221,16 +271,29 @@ def _as_kind(key, default, value):
         right, kind = is_number, "a number"
     elif isinstance(default, Mapping):
         right, kind = isinstance(value, Mapping), "like '{name: value}'"
-    else:
-        # A folder may be called 2026.
-        return str(value) if is_number else value
+        if right:
+            value = _with_kinds(key, default, value)
+    else:  # a text, such as a layer's number
+        right = value is None or isinstance(value, str | Mapping) or is_number
+        value, kind = str(value) if is_number else value, "a text"
     if not right:
         raise InputError(f"{key} must be {kind}, got {value!r}")
     return value
 
 
+def _with_kinds(key, default, value):
+    """The arguments of an object, each as its default's kind."""
+    for name, each in value.items():
+        known = default.get(name)
+        if known is not None and not _has_tag(known):
+            value[name] = _as_kind(f"{key}: {name}", known, each)
+    return value
+
+
 def _load(path):
     document = read_yaml(path)
+    for key in filter(_is_name, document):
+        document[key] = _name(f"{path}: {key}", key, document[key])
     if "data_folder" in document:
         document["data_folder"] = _begin_in(
             Path(path).parent, document["data_folder"]
@@ -254,7 +317,7 @@ def _load_on_base(path, folder):
         path = base if is_beside else folder / name
         changes.append(document)
         document = _load(path)
-    defaults = dict(document)
+    defaults = deepcopy(document)
     for each in reversed(changes):
         _update(document, each)
     return document, defaults, {key for each in changes for key in each}
@@ -271,6 +334,19 @@ def _update(document, changes):
 
 def _is_object(value):
     return isinstance(value, CommentedMap) and value.tag.value is not None
+
+
+def _has_own_tag(node):
+    tagged = isinstance(node, TaggedScalar | CommentedMap | CommentedSeq)
+    return tagged and node.tag.value is not None
+
+
+def _has_tag(node):
+    if _has_own_tag(node):
+        return True
+    parts = node.values() if isinstance(node, Mapping) else node
+    is_list = isinstance(node, Mapping | list)
+    return is_list and any(map(_has_tag, parts))
 
 
 def _check_arguments(key, node):

@@ -1,8 +1,9 @@
 """One seed's run: opens and guards its folder."""
 
-import hashlib
 import json
-from dataclasses import asdict, dataclass
+import os
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 
@@ -12,9 +13,10 @@ from speechbrain_ptssnn.corpora.manifests import write_manifest
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.run_folder import RunFolder, fixed_keys
 from speechbrain_ptssnn.evaluation.summary import summarize
+from speechbrain_ptssnn.evaluation.trained_run import hash_data, hash_json
 from speechbrain_ptssnn.features.store import FeatureStore
 from speechbrain_ptssnn.training.command import Command
-from speechbrain_ptssnn.utils.files import read_json, write_text
+from speechbrain_ptssnn.utils.files import share_lock, try_lock, write_text
 from speechbrain_ptssnn.utils.yaml_files import plain
 
 # SpeechBrain's own options that change what is trained or tested.
@@ -22,7 +24,6 @@ RESULT_OPTIONS = (
     "debug",
     "eval_precision",
     "grad_accumulation_factor",
-    "max_grad_norm",
     "optimizer_step_limit",
     "remove_vector_weight_decay",
     "skip_nonfinite_grads",
@@ -80,8 +81,12 @@ class Run:
 
     @cached_property
     def text(self):
-        """The resolved YAML."""
-        return self.command.settings.text(seed=self.seed)
+        """The resolved YAML; its folders are absolute."""
+        folders = {
+            key: os.path.abspath(self.command.plain[key])
+            for key in ("results_folder", "features_folder")
+        }
+        return self.command.settings.text(seed=self.seed, **folders)
 
     @cached_property
     def by_id(self):
@@ -90,30 +95,49 @@ class Run:
 
     def is_finished(self, number):
         """Whether a fold was trained and tested."""
-        return self.files.fold(number).is_finished
+        return self.files.is_finished(number)
 
     @property
     def has_results(self):
         """Whether any fold was trained and tested."""
         return bool(self.files.finished)
 
-    def open(self):
-        """Writes what the run is made of.
+    @contextmanager
+    def opened(self):
+        """Keeps the folder for these settings in this context.
+
+        Any number of processes with the same settings may have it open, each
+        with other folds. If nothing was computed in the folder and no process
+        has it open, a run with other settings may take it over. The claim is a
+        lock, which ends with the process, even if it is killed.
 
         Raises
         ------
         InputError
-            If another run was begun in the folder.
+            If the folder belongs to another run.
         """
+        self.files.path.mkdir(parents=True, exist_ok=True)
+        with open(self.files.lock, "a") as lock:
+            if try_lock(lock):
+                self._write()
+            share_lock(lock)
+            self.refuse_other()
+            yield
+
+    def _write(self):
+        """Writes what the run is made of; no other process may do so."""
         files = self.files
-        if self.has_results or any(files.path.glob("fold_*/save/*")):
+        if files.is_begun:
             self.refuse_other()
         else:  # the folds of an earlier run were removed
             for path in (files.predictions, files.summary):
                 path.unlink(missing_ok=True)
-        files.path.mkdir(parents=True, exist_ok=True)
         write_text(files.hyperparams, self.text)
-        write_manifest(files.manifest, self.utterances)
+        # Absolute paths, which hold wherever the manifest is read.
+        write_manifest(
+            files.manifest,
+            [replace(u, wav=os.path.abspath(u.wav)) for u in self.utterances],
+        )
         write_text(
             files.folds,
             json.dumps({k + 1: asdict(f) for k, f in enumerate(self.folds)}),
@@ -126,13 +150,10 @@ class Run:
         Raises
         ------
         InputError
-            If they differ; names the first that do.
+            If they differ or cannot be read; names the first that do.
         """
         files = self.files
-        if not files.settings.exists():
-            return
-        old, new = read_json(files.settings), self._settings()
-        old["hyperparams"] = fixed_keys(files.read_hyperparams())
+        old, new = files.read_settings(), self._settings()
         new["hyperparams"] = fixed_keys(plain(YAML().load(self.text)))
         for key in ("hyperparams", *new):
             what = _difference(key, old.get(key), new[key])
@@ -165,8 +186,8 @@ class Run:
         options["precision"] = self.hparams["precision"]
         return {
             "backbone": self.store.fingerprint,
-            "data": _fingerprint(self.store, self.utterances),
-            "folds": _hash([asdict(fold) for fold in self.folds]),
+            "data": hash_data(self.store, self.utterances),
+            "folds": hash_json([asdict(fold) for fold in self.folds]),
             "run options": options,
             "processes": command.processes,
             "version": version("speechbrain-ptssnn"),
@@ -186,16 +207,3 @@ def _difference(key, old, new):
             if old.get(name) != new.get(name)
         )
     return f"{key}={new!r} (there: {old!r})"
-
-
-def _fingerprint(store, utterances):
-    return _hash(
-        [
-            (u.id, u.speaker, u.label, store.audio_fingerprint(u.id))
-            for u in utterances
-        ]
-    )
-
-
-def _hash(value):
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import sys
 from contextlib import nullcontext
 
@@ -11,12 +12,19 @@ from speechbrain.utils.data_pipeline import provides, takes
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.epoch_loop import EpochCounter
 
+from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.predictions import write_predictions
 from speechbrain_ptssnn.inference import save_bundle
 from speechbrain_ptssnn.training.brain import SERBrain, best_validation
 from speechbrain_ptssnn.training.checkpoints import CompleteCheckpointer
 from speechbrain_ptssnn.training.sampler import LengthBuckets
-from speechbrain_ptssnn.utils.files import only_process, write_text
+from speechbrain_ptssnn.utils.distributed import on_main
+from speechbrain_ptssnn.utils.files import (
+    only_process,
+    sync_folder,
+    system_errors,
+    write_text,
+)
 from speechbrain_ptssnn.utils.provenance import device_name
 
 
@@ -33,12 +41,52 @@ def run_fold(run, number):
     Raises
     ------
     InputError
-        If another process is at work on it, or training diverges.
+        If another process is at work on it, the folder has other settings,
+        the disk is full, or training diverges.
     """
     files = run.files.fold(number)
-    with only_process(files.path) if if_main_process() else nullcontext():
+    with (
+        system_errors(files.path),
+        only_process(files.path) if if_main_process() else nullcontext(),
+    ):
+        on_main(run.refuse_other, [])
         brain = _train_and_test(run, run.folds[number - 1], files)
         run_on_main(_write, [run, number, brain])
+
+
+def check_step(hparams):
+    """Tries a training step on random features, with copies of all parts.
+
+    Settings of the right kind may still not go together, such as a label
+    smoothing of 1000; this is told before features are extracted. Weights and
+    random numbers stay as they are.
+
+    Arguments
+    ---------
+    hparams : dict
+        The settings with every object built.
+
+    Raises
+    ------
+    InputError
+        If the step fails.
+    """
+    parts = ("normalizer", "head", "loss")
+    with torch.random.fork_rng():
+        normalizer, head, loss = (copy.deepcopy(hparams[key]) for key in parts)
+        try:
+            features = torch.randn(2, 9, hparams["backbone"].output_size)
+            optimizer = hparams["opt_class"](head.parameters())
+            hparams["lr_annealing"](optimizer).step(0)
+            outputs = head(normalizer(features), torch.ones(2))
+            loss(outputs, torch.tensor([0, 1])).backward()
+            optimizer.step()
+        except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(
+                f"the settings of {', '.join(parts)}, opt_class or "
+                f"lr_annealing cannot be trained with: {reason}"
+            ) from error
 
 
 def _train_and_test(run, fold, files):
@@ -55,7 +103,12 @@ def _train_and_test(run, fold, files):
     brain = SERBrain(
         modules={"head": head, "normalizer": normalizer},
         opt_class=hparams["opt_class"],
-        hparams={**hparams, "files": files},
+        hparams={
+            **hparams,
+            "files": files,
+            # SpeechBrain clips always; at infinity nothing changes.
+            "max_grad_norm": hparams["max_grad_norm"] or math.inf,
+        },
         run_opts=run.command.run_opts,
         checkpointer=checkpointer,
     )
@@ -150,6 +203,7 @@ def _write(run, number, brain):
         brain.head,
         labels,
     )
+    sync_folder(files.bundle)
     brain.checkpointer.delete_checkpoints(importance_keys=[best_validation])
     result = {
         "fold": number,

@@ -8,26 +8,31 @@ import torch
 from speechbrain.utils.distributed import if_main_process, run_on_main
 
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.utils.files import system_errors
 
 
 @contextmanager
 def one_sentence_errors():
     """Ends a command with one sentence instead of a traceback.
 
-    That holds for an InputError, which the user can correct, and for Ctrl-C.
+    That holds for an InputError, which the user can correct, for errors of the
+    disk and of rights, and for Ctrl-C.
     Characters that the terminal cannot show are printed as escapes.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        yield
-        sys.stdout.flush()
+        with system_errors():
+            yield
+            sys.stdout.flush()
     except BrokenPipeError:  # such as | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except InputError as error:
-        sys.exit(f"error: {error}" if if_main_process() else 1)
+        # A name in it may hold line breaks.
+        sentence = " ".join(f"error: {error}".splitlines())
+        sys.exit(sentence if if_main_process() else 1)
     except KeyboardInterrupt:
         sys.exit("interrupted; the same command goes on from here")
     finally:

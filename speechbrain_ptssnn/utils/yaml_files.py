@@ -30,11 +30,46 @@ def read_yaml(path):
     """
     try:
         document = YAML().load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, YAMLError, UnicodeDecodeError) as error:
+    except YAMLError as error:
+        raise InputError(
+            f"{path}: cannot be read as YAML ({yaml_problem(error)})"
+        ) from error
+    except RecursionError as error:
+        raise InputError(
+            f"{path}: cannot be read as YAML (it is nested too deeply)"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as YAML ({error})") from error
     if not isinstance(document, Mapping):
         raise InputError(f"{path}: is not a YAML file of keys and values")
     return document
+
+
+def yaml_problem(error):
+    r"""Returns what is wrong with a YAML text, and in which line, as one line.
+
+    Arguments
+    ---------
+    error : ruamel.yaml.error.YAMLError
+        Its own text has several lines and advice for programmers.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> try:
+    ...     _ = YAML().load("a: 1\na: 2")
+    ... except YAMLError as error:
+    ...     yaml_problem(error)
+    'line 2: found duplicate key "a" with value "2" (original value: "1")'
+    """
+    problem = getattr(error, "problem", None)
+    mark = getattr(error, "problem_mark", None)
+    if problem is None or mark is None:
+        return " ".join(str(error).split())
+    return f"line {mark.line + 1}: {' '.join(problem.split())}"
 
 
 def plain(node):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from speechbrain_ptssnn.cli import COMMANDS, LISTS, main
+from speechbrain_ptssnn.cli import COMMANDS, LISTS, classification, main
 
 CALL = "from speechbrain_ptssnn.cli import main; main()"
 
@@ -101,6 +101,42 @@ def test_classify_says_where_the_bundle_is(bundle, mini_urdu, recipe):
             main(["classify", str(model), wav])
     with pytest.raises(SystemExit, match=r"no\.wav: "):
         main(["classify", str(bundle), "no.wav"])
+
+
+def test_classify_checks_both_arguments_before_it_loads(
+    bundle, mini_urdu, recipe, monkeypatch
+):
+    wav = str(next(mini_urdu.rglob("*.wav")))
+    monkeypatch.setattr(classification, "open_bundle", None)
+    for words, message in (
+        ([bundle, "a", "b", "c", "d"], "a, b, c, and 1 more: there is no such"),
+        (
+            [wav, bundle],
+            f"MODEL comes first .*: ptssnn classify {bundle} ",
+        ),
+        ([mini_urdu, bundle], f"did you mean: ptssnn classify {bundle} "),
+        (["someone/on-a-hub", wav], "someone/on-a-hub: is not there"),
+        ([bundle.parent, wav], rf"did you mean {bundle}\?"),
+    ):
+        with pytest.raises(SystemExit, match=message):
+            main(["classify", *map(str, words)])
+    (bundle / "head.ckpt").write_bytes(b"")
+    with pytest.raises(SystemExit, match=r"head\.ckpt: is empty; copy"):
+        main(["classify", str(bundle), wav])
+
+
+def test_classify_warns_once_of_silent_files(bundle, recipe, capsys):
+    folder = recipe.path / "silent"
+    folder.mkdir()
+    for k in range(5):
+        soundfile.write(folder / f"{k}.wav", [0.0] * 8000, 16000)
+    capsys.readouterr()
+    main(["classify", str(bundle), str(folder)])
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 5
+    (line,) = [x for x in said.err.splitlines() if "silence" in x]
+    assert "warning: 5 of 5 recordings are digital silence" in line
+    assert line.count(".wav") == 3
 
 
 def test_compare_energy_and_report(recipe, capsys):

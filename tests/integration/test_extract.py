@@ -35,6 +35,18 @@ def test_training_finds_what_was_extracted(recipe, capsys):
     assert payloads(recipe.path / "features") == before
 
 
+def test_keys_of_the_protocol_are_read(recipe, capsys):
+    """Those of its file, with its label map, and their overrides."""
+    protocol = recipe.path / "mapped.yaml"
+    protocol.write_text(
+        (recipe.path / "utterance.yaml").read_text()
+        + "label_map: {Angry: high, Happy: high, Neutral: null, "
+        "Sad: low}\nparts: 3\n"
+    )
+    extract(recipe, protocol=protocol, parts=4)
+    assert "30 utterances, 30 computed now" in capsys.readouterr().out
+
+
 def test_two_processes_give_the_same_store(recipe, mini_urdu):
     corpus = shutil.copytree(mini_urdu, recipe.path / "corpus")
     bad = corpus / "Sad" / "SM9_F1_S99.wav"

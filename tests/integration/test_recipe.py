@@ -1,5 +1,7 @@
 import csv
+import errno
 import json
+import os
 import shutil
 import signal
 import time
@@ -294,6 +296,13 @@ def test_two_processes_make_the_same_folds_and_a_whole_result(recipe):
         ({"backbone": "huggingface", "hub": "/nowhere"}, "'/nowhere' cannot"),
         ({"layer": "weighted"}, "unknown key 'layer'"),
         ({"channel": "left"}, "channel must be 'louder', 0, 1, .*'left'"),
+        ({"max_grad_norm": -1}, r"max_grad_norm must be 0 \(off\) or more"),
+        ({"max_grad_norm": ".nan"}, "max_grad_norm must be a number, got nan"),
+        ({"lr": -1}, "refuses its settings: Invalid learning rate: -1"),
+        ({"restart_period": 0}, "refuses its settings: Expected positive int"),
+        ({"grad_accumulation_factor": 0}, "factor must be at least 1, got 0"),
+        ({"results_folder": ""}, "--results_folder is empty; write a name"),
+        ({"model": "a/b"}, "the model is called 'a/b', which cannot be the"),
     ],
 )
 def test_bad_settings_end_in_one_sentence(options, message, recipe):
@@ -301,6 +310,84 @@ def test_bad_settings_end_in_one_sentence(options, message, recipe):
         recipe.run(**options)
     assert "\n" not in str(error.value)
     assert not (recipe.path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"data_folder": ""}, "data_folder is not set"),
+        ({"data_folder": "nowhere"}, "data_folder=nowhere"),
+        ({"complete": True}, r"URDU: found .*10.*, expected .*100"),
+        ({"number_of_epochs": 0}, "number_of_epochs must be at least 1"),
+        ({"fold": 3}, "fold must be 'all' or 1 to 2, got 3"),
+        ({"precision": "fp8"}, "precision must be one of .*'fp8'"),
+        ({"launcher": "slurm"}, r"launcher must be .*'ray'.*, got 'slurm'"),
+        ({"features_dtype": "half"}, "features_dtype must be one of"),
+        ({"extraction_precision": "fp8"}, "extraction_precision must be one"),
+    ],
+)
+def test_cheap_checks_come_before_the_hub(options, message, recipe):
+    """The backbone's loading would fail."""
+    with pytest.raises(SystemExit, match=message):
+        recipe.run(backbone="huggingface", hub="/nowhere", **options)
+
+
+def test_a_folder_has_one_setting_before_its_first_checkpoint(recipe):
+    options = {"head": "linear_probe", "number_of_epochs": 999}
+    process = recipe.start(fold=1, **options)
+    wait_for(process, lambda: any(recipe.path.rglob("settings.json")))
+    with pytest.raises(SystemExit, match=r"other settings: lr=0\.1 \(there: 0"):
+        recipe.call(fold=2, lr=0.1, **options)
+    process.kill()
+    process.communicate()
+    assert not any(recipe.path.rglob("fold_2"))
+
+
+@pytest.mark.parametrize("name", ["result.json", "predictions.csv"])
+def test_a_power_cut_costs_what_is_computed_again(name, recipe):
+    whole = recipe.run(head="linear_probe")
+    for path in whole.folder.glob("*.json"):
+        if path.name != "settings.json":
+            path.write_bytes(b"")
+    (whole.folder / "predictions.csv").write_bytes(b"")
+    (whole.folder / "fold_1" / name).write_bytes(b"")
+    second = whole.folder / "fold_2" / "result.json"
+    before = second.stat().st_mtime_ns
+    again = recipe.run(head="linear_probe")
+    assert again.predictions == whole.predictions
+    assert second.stat().st_mtime_ns == before
+
+
+def test_a_full_disk_is_a_sentence_and_the_same_command_goes_on(
+    recipe, monkeypatch
+):
+    def full(folder):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(
+        "speechbrain_ptssnn.training.checkpoints.sync_folder", full
+    )
+    with pytest.raises(SystemExit, match="fold_1: No space left on device; fr"):
+        recipe.call(head="linear_probe")
+    monkeypatch.undo()
+    again = recipe.run(head="linear_probe")
+    other = recipe.run(
+        head="linear_probe", results_folder=recipe.path / "other"
+    )
+    assert again.predictions == other.predictions
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("file", r"file.*: (Not a directory|File exists); a file stands where"),
+        ("x" * 300, "File name too long; choose a shorter one"),
+    ],
+)
+def test_a_results_folder_that_cannot_be_used_is_named(name, message, recipe):
+    (recipe.path / "file").touch()
+    with pytest.raises(SystemExit, match=message):
+        recipe.run(head="linear_probe", results_folder=recipe.path / name)
 
 
 def test_another_setting_is_not_mixed_in(recipe):
@@ -318,9 +405,23 @@ def test_a_run_option_that_changes_results_is_not_mixed_in(recipe):
         recipe.run(head="linear_probe", max_grad_norm=0.1)
 
 
+def test_0_clips_no_gradient(recipe):
+    predictions = [
+        recipe.run(
+            head="linear_probe",
+            fold=1,
+            max_grad_norm=norm,
+            results_folder=recipe.path / f"norm_{norm}",
+        ).predictions
+        for norm in (0, 1e30, 5, 0.001)
+    ]
+    assert predictions[0] == predictions[1]
+    assert predictions[0] != predictions[3]
+
+
 def test_a_diverged_model_is_an_error_not_a_result(recipe):
     with pytest.raises(SystemExit, match=r"diverged by epoch 1.*lower --lr"):
-        recipe.run(head="linear_probe", lr=1e30, max_grad_norm=-1)
+        recipe.run(head="linear_probe", lr=1e30, max_grad_norm=0)
     assert not any(recipe.path.rglob("result.json"))
 
 
@@ -387,3 +488,17 @@ def test_a_damaged_file_stops_the_run_before_training(recipe, mini_urdu):
     with pytest.raises(SystemExit, match=wav.name):
         recipe.run(data_folder=corpus)
     assert not any(recipe.path.rglob("fold_*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"normalizer": "{size: 3}"}, "size of tensor a"),
+        ({"restart_period": -1}, "T_0"),
+    ],
+)
+def test_settings_that_cannot_train_are_told_first(options, reason, recipe):
+    with pytest.raises(SystemExit, match=reason) as error:
+        recipe.run(**options)
+    assert "\n" not in str(error.value)
+    assert not (recipe.path / "features").exists()

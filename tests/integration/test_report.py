@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.evaluation.predictions import write_predictions
 from speechbrain_ptssnn.evaluation.trained_run import TrainedRun
 from speechbrain_ptssnn.report.mismatch import measure_mismatch
 from speechbrain_ptssnn.report.page import write_report
@@ -182,6 +183,11 @@ def test_what_cannot_be_reported_is_said(tmp_path):
         write_report([tmp_path])
     (tmp_path / "fold_1").mkdir()
     (tmp_path / "fold_1" / "result.json").touch()
+    with pytest.raises(InputError, match="no fold has finished"):
+        write_report([tmp_path])
+    (tmp_path / "fold_1" / "result.json").write_text("{}")
+    (tmp_path / "folds.json").write_text('{"1": {"test": []}}')
+    write_predictions(tmp_path / "fold_1" / "predictions.csv", [], [])
     with pytest.raises(InputError, match=r"summary\.json: is not there"):
         write_report([tmp_path])
 

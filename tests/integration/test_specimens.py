@@ -9,6 +9,7 @@ import pytest
 import soundfile
 from speechbrain.inference import EncoderClassifier
 
+from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.compare import compare
 from speechbrain_ptssnn.evaluation.trained_run import TrainedRun
 from speechbrain_ptssnn.recipe import main
@@ -75,6 +76,48 @@ def test_old_seeds_are_compared_and_opened(cafe):
     run = TrainedRun(one)
     head, features = run.load(1)
     assert head(features(run.test_ids(1)[0])).shape == (1, 2)
+
+
+def test_an_old_run_is_opened_from_any_folder(cafe, monkeypatch):
+    """Its paths start where its training was called."""
+    run = TrainedRun(cafe / MODEL / "1")
+    expected = [tensor.shape for tensor in features_of(run)]
+    elsewhere = cafe / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    run = TrainedRun(Path("..") / MODEL / "1")
+    assert [tensor.shape for tensor in features_of(run)] == expected
+    assert not any(elsewhere.iterdir())
+
+
+def features_of(run):
+    _, features = run.load(1)
+    return [features(id) for id in run.test_ids(1)]
+
+
+def test_a_moved_corpus_is_told(cafe):
+    (cafe / "new").mkdir()
+    shutil.move(cafe / "cafe", cafe / "new")
+    one = cafe / MODEL / "1"
+    with pytest.raises(InputError, match=r"of 16 audio files 16 .*data_folder"):
+        features_of(TrainedRun(one))
+    for place in ("new", "new/cafe", "new/cafe/cafe.csv"):
+        features_of(TrainedRun(one, data_folder=cafe / place))
+    shutil.move(cafe / "new" / "cafe", cafe / "renamed")
+    features_of(TrainedRun(one, data_folder=cafe / "renamed"))
+    shutil.copy(cafe / "renamed" / "1.wav", cafe / "renamed" / "0.wav")
+    with pytest.raises(InputError, match="not what was trained on"):
+        features_of(TrainedRun(one, data_folder=cafe / "renamed"))
+
+
+def test_features_that_are_nowhere_are_asked_for(cafe, monkeypatch):
+    shutil.move(cafe / "results", cafe / "moved")
+    monkeypatch.chdir(cafe / "moved")
+    run = TrainedRun(
+        Path(MODEL, "1").relative_to("results"), data_folder=cafe / "cafe"
+    )
+    with pytest.raises(InputError, match=r"not known.*--features_folder"):
+        features_of(run)
 
 
 def test_an_old_bundle_loads_in_the_stock_class(cafe):

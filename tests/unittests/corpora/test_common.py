@@ -1,3 +1,5 @@
+import logging
+
 import pytest
 
 from speechbrain_ptssnn.corpora.common import (
@@ -43,3 +45,13 @@ def test_a_label_map_that_does_not_fit_is_refused(label_map, message):
     corpus = Corpus("Cafe", ("calm", "glad", "cross"), read=None)
     with pytest.raises(InputError, match=message):
         classes_of(corpus, label_map)
+
+
+def test_what_a_label_map_leaves_out_is_counted(caplog):
+    labels = ("calm", "calm", "glad", "cross")
+    given = [
+        Utterance(f"{k}", "", "s", label, 1.0) for k, label in enumerate(labels)
+    ]
+    with caplog.at_level(logging.INFO):
+        map_labels(given, {"calm": None, "glad": "a", "cross": "b"})
+    assert "leaves out 2 of 4 utterances: {'calm': 2}" in caplog.text

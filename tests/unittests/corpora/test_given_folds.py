@@ -99,21 +99,23 @@ def test_what_the_lists_have_beyond_the_corpus_is_told(lists, caplog):
     (fold,) = split(lists, toy("abcde"))
     assert fold.test == ["e"]
     assert [r.message for r in caplog.records] == [
-        f"{lists} lists 1 files that are not in the corpus, such as s/f.wav"
+        f"{lists} lists 1 files that are not in the corpus: s/f.wav"
     ]
 
 
 def test_what_no_list_has_is_an_error(lists):
-    message = r"fold_1: no list names /my data/Toy/S/g\.wav"
+    message = r"fold_1: no list names 1 of .* /my data/Toy/S/g\.wav"
     with pytest.raises(InputError, match=message):
         split(lists, toy("abcdefg"))
 
 
 def test_emobox_lists_that_leak_are_refused(lists):
-    with pytest.raises(InputError, match="speaker 's1' is in two of"):
+    with pytest.raises(
+        InputError, match=r"a speaker .* 2 are in two: 's1'; 's2'"
+    ):
         split(lists, unit="speaker")
     write_list(lists, 1, "test", ["s/a", "s/e", "s/f"])
-    with pytest.raises(InputError, match="utterance 'a' is in two of"):
+    with pytest.raises(InputError, match=r"a utterance .* 1 are in two: 'a'"):
         split(lists)
 
 
@@ -172,7 +174,7 @@ def test_train_and_test_are_one_fold(valid):
 @pytest.mark.parametrize(
     ("folds", "message"),
     [
-        (["1", "", "2"], "u01: has no fold"),
+        (["1", "", "2"], "1 of 3 .* have no fold; .*: u01$"),
         (
             ["train", "test", "3"],
             r"\['3', 'test', 'train'\]; write train, test",
@@ -189,7 +191,7 @@ def test_a_column_that_is_no_assignment_is_refused(folds, message):
 def test_a_column_that_leaks_speakers_is_refused():
     leak = ["1", "2", "3", "4", "2", "2", "3", "4"]  # s0 in folds 1 and 2
     assert len(column(leak)) == 4
-    with pytest.raises(InputError, match="speaker 's0' is in two of"):
+    with pytest.raises(InputError, match=r"a speaker .* 1 are in two: 's0'"):
         column(leak, unit="speaker")
 
 
@@ -228,5 +230,5 @@ def test_parts_are_known_in_any_case():
 
 
 def test_other_words_for_the_parts_are_refused():
-    with pytest.raises(InputError, match="'dev'; write train, valid, test"):
+    with pytest.raises(InputError, match=r"1 utt.*; write these: 1 .'dev'.$"):
         column_of("train", "dev", "test")

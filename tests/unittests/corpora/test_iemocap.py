@@ -74,16 +74,18 @@ def test_a_line_that_can_not_be_read_is_named(release, line):
         read_iemocap(release, complete=False)
 
 
-def test_missing_audio_is_named_or_left_out(release):
+def test_missing_audio_is_named_or_left_out(release, caplog):
     gone = sorted(release.glob("Session3/sentences/wav/*/*.wav"))[:3]
     for wav in gone:
         wav.unlink()
     with pytest.raises(
-        InputError, match=r"Session3/.*\.wav: this and 2 other files .*partial"
+        InputError, match=r"3 audio files are .* missing: .*Session3/.*partial"
     ):
         read_iemocap(release)
     found = {u.wav for u in read_iemocap(release, complete=False)}
     assert len(found) == 37
+    assert "3 audio files are annotated but missing" in caplog.text
+    assert "37 of the 5531 utterances of IEMOCAP" in caplog.text
     assert not found & set(map(str, gone))
 
 

@@ -205,3 +205,32 @@ def test_twins_that_macos_leaves_are_not_read(corpus, mini_corpus):
 def test_names_that_are_not_the_corpus_are_refused(corpus, path):
     with pytest.raises(InputError, match=re.escape(path)):
         release(corpus).utterance(Path(path))
+
+
+@pytest.mark.parametrize("corpus", SIZES)
+def test_files_that_end_in_capitals_are_read(corpus, mini_corpus):
+    folder = mini_corpus(corpus)
+    before = find_corpus(corpus).read(folder, complete=False)
+    for wav in list(folder.rglob("*.wav"))[::2]:
+        wav.rename(wav.with_suffix(".WAV"))
+    after = find_corpus(corpus).read(folder, complete=False)
+    assert [u.id for u in after] == [u.id for u in before]
+
+
+def test_files_that_are_left_out_are_counted(mini_corpus, caplog):
+    folder = mini_corpus("EMODB")
+    wavs = sorted(folder.rglob("*.wav"))
+    for wav in wavs[:5]:
+        wav.rename(wav.with_suffix(".flac"))
+    (folder / "more").mkdir()
+    wavs[5].rename(folder / "more" / wavs[5].name)
+    assert len(find_corpus("EMODB").read(folder, False)) == len(wavs) - 6
+    assert f"has {len(wavs) - 6} of the 535 utterances" in caplog.text
+    assert "6 audio files are left out, since they are not" in caplog.text
+    assert "more/" in caplog.text and "and 3 more, all listed" in caplog.text
+
+
+def test_the_tilde_is_the_home_folder(mini_corpus, monkeypatch):
+    folder = mini_corpus("URDU")
+    monkeypatch.setenv("HOME", str(folder.parent))
+    assert len(find_corpus("URDU").read("~/URDU", complete=False)) == 40

@@ -1,10 +1,12 @@
 """The names of a run's files, and what cannot be read."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.evaluation.predictions import write_predictions
 from speechbrain_ptssnn.evaluation.run_folder import (
     RunFolder,
     condition_of,
@@ -28,12 +30,83 @@ def test_runs_are_in_the_order_of_their_seeds(tmp_path):
 
 def test_finished_folds_are_sorted_as_numbers(tmp_path):
     run = RunFolder(tmp_path)
-    for number in (10, 2, 1):
+    numbers = (10, 2, 1)
+    tested = {str(number): {"test": ["a"]} for number in numbers}
+    run.folds.write_text(json.dumps(tested))
+    for number in numbers:
         run.fold(number).path.mkdir()
+    row = {"id": "a", "speaker": "k", "label": "l", "prediction": "l"}
     for number in (10, 2):
-        run.fold(number).result.touch()
+        write_predictions(run.fold(number).predictions, [row], [])
+        run.fold(number).result.write_text("{}")
     assert run.finished == [2, 10]
-    assert not run.fold(1).is_finished
+    assert not run.is_finished(1)
+
+
+@pytest.mark.parametrize("name", ["result.json", "predictions.csv"])
+@pytest.mark.parametrize("left", [0, 0.5, 0.99])
+def test_a_fold_with_a_damaged_file_is_not_finished(name, left, run):
+    assert run.finished == [1, 2]
+    path = run.fold(1).path / name
+    text = path.read_bytes()
+    path.write_bytes(text[: int(left * len(text))])
+    assert run.finished == [2]
+    path.unlink()
+    assert run.finished == [2]
+
+
+def test_a_fold_that_lacks_a_prediction_is_not_finished(run):
+    path = run.fold(1).predictions
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]))
+    assert run.finished == [2]
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("summary", "the training's command, given again, writes it"),
+        ("folds", "the training's command, given again, writes it"),
+        ("manifest", "the training's command, given again, writes it"),
+        ("energy", "'ptssnn energy .*' writes it"),
+        ("latency", r"benchmarks/latency\.py writes it"),
+        ("settings", r"nobody knows how .*remove .* another --results_folder"),
+    ],
+)
+def test_an_empty_file_is_named_with_what_mends_it(name, remedy, tmp_path):
+    run = RunFolder(tmp_path)
+    path = getattr(run, name)
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match=f"{path.name}: is empty; .*{remedy}"):
+        run.read_json(path)
+    path.write_text("[1, 2")
+    with pytest.raises(
+        InputError, match=f"{path.name}: is damaged; .*{remedy}"
+    ):
+        run.read_json(path)
+
+
+def test_empty_hyperparams_are_named_with_what_mends_them(tmp_path):
+    run = RunFolder(tmp_path)
+    run.hyperparams.write_bytes(b"")
+    with pytest.raises(InputError, match=r"params\.yaml: is empty; .*nobody"):
+        run.read_hyperparams()
+
+
+def test_settings_of_old_runs_are_read_in_the_form_of_today(tmp_path):
+    run = RunFolder(tmp_path)
+    run.hyperparams.write_text("lr: 0.1\njobs: 2\n")
+    options = {"debug": False, "max_grad_norm": 2.0}
+    run.settings.write_text(
+        json.dumps({"hyperparams": {"lr": "0.1"}, "run options": options})
+    )
+    assert run.read_settings() == {
+        "hyperparams": {"lr": 0.1, "max_grad_norm": 2.0},
+        "run options": {"debug": False},
+    }
+    run.hyperparams.write_text("lr: 0.1\nmax_grad_norm: 1.0\n")
+    run.settings.write_text(json.dumps({"run options": {"debug": False}}))
+    assert run.read_settings()["hyperparams"]["max_grad_norm"] == 1
 
 
 def test_a_record_is_beside_the_models(tmp_path):

@@ -442,8 +442,10 @@ def kill_in(place, after, monkeypatch):
         ("extract", 2, 1),
         ("pwrite", 0, 3),
         ("pwrite", 1, 2),
+        # The first two are of backbone.txt and its folder.
         ("fsync", 0, 3),
-        ("fsync", 1, 0),
+        ("fsync", 2, 3),
+        ("fsync", 3, 0),
         ("add", 2, 0),
     ],
 )
@@ -526,12 +528,25 @@ def test_a_cut_or_empty_file_is_named(keep, utterances, open_store):
         open_store().fill(False)
 
 
+def test_loud_recordings_are_one_warning(corpus, open_store, caplog):
+    rows = corpus(6)
+    for k, u in enumerate(rows[:4]):
+        noise = np.random.default_rng(k).normal(0, 2, 4000)
+        soundfile.write(u.wav, noise, 16000, "FLOAT")
+    assert open_store(utterances=rows).fill(False) == 6
+    (said,) = [r.message for r in caplog.records if "scale" in r.message]
+    assert "the samples of 4 of 6 recordings are far beyond -1 and 1" in said
+    assert said.count(".wav") == 3
+
+
 def test_many_bad_files_are_one_error(corpus, open_store):
     rows = corpus(6)
     for u in rows[:4]:
         soundfile.write(u.wav, [0.1] * 10, 16000)
     os.unlink(rows[4].wav)
-    with pytest.raises(InputError, match=r"^5 audio files.*0\.wav.*so on$"):
+    with pytest.raises(
+        InputError, match=r"^5 audio files.*0\.wav.*2 more, all"
+    ):
         open_store(utterances=rows).fill(False)
     assert len(open_store(utterances=rows)["5"])
 

@@ -180,13 +180,111 @@ def test_a_users_file_is_checked_like_the_command_line(line, message, tmp_path):
 def test_a_folder_may_be_called_anything(name):
     settings = hyperparams(f"backbone: fbank\nresults_folder: {name}")
     assert settings.build()["results_folder"] == name
-    assert settings.result_names()["results_folder"] == name
+    assert settings.plain()["results_folder"] == name
 
 
-def test_names_of_results_are_known_before_anything_is_built():
-    settings = hyperparams("backbone: huggingface\nhub: /nowhere/my-model/")
-    assert settings.result_names() == {
-        "results_folder": "results",
-        "model": "pts_snn",
-        "backbone": "my-model",
-    }
+@pytest.mark.parametrize(
+    "line",
+    [
+        "results_folder: 2026-11-27",
+        "features_folder: 010",
+        "results_folder: 2026",
+        "model: 1e3",
+        "corpus: True",
+        "data_folder: 2026_11",
+        "data_folder: {EMOVO: 0x10}",
+    ],
+)
+def test_a_name_that_yaml_takes_for_something_else_needs_quotes(line, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"base: pts_snn.yaml\n{line}\n")
+    key, _, value = line.partition(": ")
+    with pytest.raises(InputError, match=rf"mine\.yaml: {key}.*in quotes"):
+        hyperparams(head=file)
+    if "{" not in line:
+        file.write_text(f"base: pts_snn.yaml\n{key}: '{value}'\n")
+        found = hyperparams(head=file).plain()[key]
+        assert found in (value, str(tmp_path / value), "URDU")
+
+
+@pytest.mark.parametrize("value", ["", " "])
+@pytest.mark.parametrize("key", ["results_folder", "features_folder", "model"])
+def test_a_name_is_not_empty(key, value, tmp_path):
+    with pytest.raises(InputError, match=f"--{key} is empty; write a name"):
+        hyperparams(f"backbone: fbank\n{key}: {value}")
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"base: pts_snn.yaml\n{key}: '{value}'\n")
+    with pytest.raises(InputError, match=rf"mine\.yaml: {key} is empty"):
+        hyperparams(head=file)
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine.yaml").write_text(
+        "base: ~/base.yaml\nfeatures_folder: ~/features\n"
+        "data_folder: {EMOVO: ~/emovo}\n"
+    )
+    (tmp_path / "base.yaml").write_text(
+        (ROOT / "hparams" / "pts_snn.yaml").read_text()
+    )
+    (tmp_path / "tiny.yaml").write_text("base: fbank.yaml\n")
+    settings = hyperparams(
+        "backbone: ~/tiny.yaml\nresults_folder: ~/results",
+        head=tmp_path / "mine.yaml",
+    )
+    found = settings.plain()
+    assert settings.backbone_name == "tiny"
+    assert found["features_folder"] == str(tmp_path / "features")
+    assert found["results_folder"] == str(tmp_path / "results")
+    assert found["data_folder"] == {"EMOVO": str(tmp_path / "emovo")}
+    given = "backbone: fbank\ndata_folder: {EMOVO: ~/a}"
+    settings = Hyperparams(
+        ROOT / "hparams" / "pts_snn.yaml",
+        as_keys(given),
+        ROOT / "recipes" / "CrossCorpus",
+        "emovo_to_urdu",
+    )
+    assert settings.value("data_folder")["EMOVO"] == str(tmp_path / "a")
+
+
+def test_plain_settings_are_known_before_anything_is_built():
+    settings = hyperparams(
+        "backbone: huggingface\nhub: /nowhere/my-model/\nlr: 0.5"
+    )
+    plain = settings.plain()
+    assert (plain["results_folder"], plain["lr"]) == ("results", 0.5)
+    assert not {"head", "backbone", "loss", "plif"} & {*plain}
+    assert settings.build(["backbone_name"]) == {"backbone_name": "my-model"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ("head: {kappa: abc}", "head: kappa must be a number, got 'abc'"),
+        ("head: {n_prompts: 2.5}", "head: n_prompts must be a whole number"),
+        ("head: {attention: 1}", "head: attention must be True or False"),
+        ("loss: {focal_weight: null}", "loss: focal_weight must be a number"),
+        ("plif: {decay: [1]}", "plif: decay must be a number"),
+    ],
+)
+def test_arguments_of_objects_are_of_their_defaults_kind(overrides, message):
+    with pytest.raises(InputError, match=message):
+        hyperparams(f"backbone: fbank\n{overrides}")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["loss: !new:no.such.Loss", "opt_class: !name:torch.optim.NoSuchOptimizer"],
+)
+def test_a_class_that_does_not_exist_is_a_sentence(line, tmp_path):
+    (tmp_path / "mine.yaml").write_text(f"base: pts_snn.yaml\n{line}\n")
+    with pytest.raises(InputError, match=r"hyperparameters: .*[Nn]o.?[Ss]uch"):
+        hyperparams(head=tmp_path / "mine.yaml").build()
+
+
+def test_a_reference_to_a_number_is_no_folder(tmp_path):
+    (tmp_path / "mine.yaml").write_text(
+        "base: pts_snn.yaml\nresults_folder: !ref <seed>\n"
+    )
+    with pytest.raises(InputError, match="results_folder is 1 to YAML"):
+        hyperparams(head=tmp_path / "mine.yaml").build()

@@ -1,0 +1,1 @@
+"""The parts of fuzz.py: what it tries, and how it judges."""
