@@ -273,6 +273,9 @@ def _as_kind(key, default, value):
         right, kind = isinstance(value, Mapping), "like '{name: value}'"
         if right:
             value = _with_kinds(key, default, value)
+    elif isinstance(default, list):  # one value for each backbone
+        right = isinstance(value, list) and len(value) == len(default)
+        kind = f"a list of {len(default)}"
     else:  # a text, such as a layer's number
         right = value is None or isinstance(value, str | Mapping) or is_number
         value, kind = str(value) if is_number else value, "a text"

@@ -18,12 +18,16 @@ def hyperparams(backbone, head="pts_snn", **keys):
     )
 
 
+def results_name(settings):
+    return settings.build(["backbone_name"])["backbone_name"]
+
+
 def test_several_backbones_stand_side_by_side(make_backbone):
     settings = hyperparams(
         "whisper-base+fbank", hub=str(make_backbone("whisper")), layer="1"
     )
     assert settings.backbone_name == "whisper-base+fbank"
-    assert settings.result_names()["backbone"] == "tiny-whisper-L1+fbank"
+    assert results_name(settings) == "tiny-whisper-L1+fbank"
     hparams = settings.build()
     assert hparams["backbone"].sizes == hparams["normalizer"].sizes == [16, 160]
     assert hparams["backbone"].backbones[0].layers == [1]
@@ -46,7 +50,7 @@ def test_keys_that_several_have_are_numbered(make_backbone):
         window_1="audio",
     )
     name = "tiny-whisper-mean-audio+fbank+tiny-wavlm-L-2"
-    assert settings.result_names()["backbone"] == name
+    assert results_name(settings) == name
     backbone = settings.build()["backbone"]
     assert backbone.backbones[0].layers == [1, 2]
     assert backbone.backbones[2].layers == [1]
@@ -66,6 +70,9 @@ def test_lists_of_rules_can_be_given(make_backbone):
     assert hparams["normalizer"].standardise == [True, True]
     assert hparams["normalizer"].norms[0].clip == 4
     assert hparams["saturation"] == 0.2
+    for value in ("False", "[True]"):
+        with pytest.raises(InputError, match="features must be a list of 2"):
+            hyperparams("huggingface+fbank", normalize_features=value)
 
 
 def test_a_backbone_that_is_none_is_named():
