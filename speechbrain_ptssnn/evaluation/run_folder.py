@@ -15,7 +15,7 @@ LEVELS = (*CONDITION, "model", "seed")
 SHAPE = "results/" + "/".join(f"<{level}>" for level in LEVELS)
 
 # A resumed run may change these keys of hyperparams.yaml. The precision that
-# was chosen is in settings.json.
+# was chosen is in settings.json, and so is the backbone's fingerprint.
 FREE_KEYS = (
     "data_folder",
     "columns",
@@ -27,9 +27,12 @@ FREE_KEYS = (
     "launcher",
     "ray_address",
     "precision",
+    "backbone",
+    "backbone_name",
+    "allow_pickle",
 )
 # Keys that older runs lack in hyperparams.yaml, and the values they had.
-NEW_KEYS = {"max_grad_norm": 5.0}
+NEW_KEYS = {"max_grad_norm": 5.0, "window": "full", "margin": 0.5}
 
 
 @dataclass(frozen=True)
@@ -289,15 +292,28 @@ def model_folder(results_folder, corpus, protocol, backbone, model):
 def fixed_keys(hyperparams):
     """The keys that a resumed run cannot change, with their values.
 
-    Keys that are younger than the run have their default.
+    Keys that are younger than the run have their default. The backbone is not
+    among them: its arguments may grow, and its fingerprint is compared.
 
     Example
     -------
     >>> fixed_keys({"lr": 0.1, "jobs": 2})
-    {'max_grad_norm': 5.0, 'lr': 0.1}
+    {'max_grad_norm': 5.0, 'window': 'full', 'margin': 0.5, 'lr': 0.1}
     """
     keys = {**NEW_KEYS, **hyperparams}
-    return {k: v for k, v in keys.items() if k not in FREE_KEYS}
+    fixed = {k: v for k, v in keys.items() if k not in FREE_KEYS}
+    return _without(hyperparams.get("backbone"), fixed)
+
+
+def _without(backbone, node):
+    """Replaces the backbone by its name where references repeat it."""
+    if backbone is not None and node == backbone:
+        return "<backbone>"
+    if isinstance(node, dict):
+        return {key: _without(backbone, each) for key, each in node.items()}
+    if isinstance(node, list):
+        return [_without(backbone, each) for each in node]
+    return node
 
 
 def condition_of(folder):

@@ -10,6 +10,7 @@ from speechbrain_ptssnn.evaluation.predictions import write_predictions
 from speechbrain_ptssnn.evaluation.run_folder import (
     RunFolder,
     condition_of,
+    fixed_keys,
     model_folder,
     record_file,
     record_files,
@@ -101,7 +102,12 @@ def test_settings_of_old_runs_are_read_in_the_form_of_today(tmp_path):
         json.dumps({"hyperparams": {"lr": "0.1"}, "run options": options})
     )
     assert run.read_settings() == {
-        "hyperparams": {"lr": 0.1, "max_grad_norm": 2.0},
+        "hyperparams": {
+            "lr": 0.1,
+            "max_grad_norm": 2.0,
+            "window": "full",
+            "margin": 0.5,
+        },
         "run options": {"debug": False},
     }
     run.hyperparams.write_text("lr: 0.1\nmax_grad_norm: 1.0\n")
@@ -149,3 +155,15 @@ def test_hyperparams_are_plain_values(tmp_path):
         "name": "a #b",
         "loss": {"!new:x.Loss": {"alpha": 0.8}},
     }
+
+
+def test_a_backbone_with_more_arguments_is_the_same_setting():
+    def keys(**arguments):
+        backbone = {"!new:Backbone": {"hub": "a", **arguments}}
+        size = {"!apply:getattr": [backbone, "output_size"]}
+        return {"backbone": backbone, "head": {"input_size": size}}
+
+    fixed = fixed_keys(keys())
+    assert fixed == fixed_keys(keys(window="full") | {"window": "full"})
+    assert fixed != fixed_keys(keys(window="audio") | {"window": "audio"})
+    assert fixed["head"]["input_size"]["!apply:getattr"][1] == "output_size"
