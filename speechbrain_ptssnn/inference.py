@@ -24,7 +24,7 @@ from speechbrain_ptssnn.audio import (
     load_audio,
 )
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.utils.files import write_text
+from speechbrain_ptssnn.utils.files import read_file, write_text
 
 logger = get_logger(__name__)
 
@@ -325,7 +325,7 @@ def check_bundle(folder):
 
 def _read_yaml(path):
     try:
-        return YAML().load(path.read_text("utf-8"))
+        return YAML().load(read_file(path))
     except (OSError, UnicodeDecodeError, YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         reason = getattr(error, "problem", None) or str(error)

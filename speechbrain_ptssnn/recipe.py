@@ -259,6 +259,8 @@ def _open(runs, folder, stack):
 
 
 def _start_log(path, handlers):
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: is not a file; remove it")
     # A full disk is told by what needs it, not by each line of the log.
     logging.raiseExceptions = False
     setup_logging(

@@ -14,7 +14,7 @@ from fuzzing.pools import NOT_AUDIO, RATES
 from speechbrain_ptssnn.audio import MonoAudio
 from speechbrain_ptssnn.backbones import Fbank
 
-NO_HEADER = ("RAW", "SD2")
+NO_HEADER = ("RAW", "SD2", "XI")
 # Their headers do not say how long the audio is.
 NO_LENGTH = ("PAF", "PVF", "IRCAM", "AU", "SVX", "MPC2K", "AVR", "VOC", "OGG")
 ENDINGS = {"WAVEX": "wav", "RF64": "wav", "NIST": "wav", "AIFF": "aiff"}
@@ -107,7 +107,11 @@ def check_audio(w, path, expected=None, frames=None, must=None):
             raise Find("features are not finite")
         if frames is not None and len(mine) < frames:
             raise Find(f"accepted with {len(mine)} frames of {frames}")
-        if expected is not None and not np.array_equal(mine, expected):
+        if expected is not None and not (
+            # MP3 is decoded in other blocks here, and rounds otherwise.
+            mine.shape == expected.shape
+            and np.allclose(mine, expected, atol=1e-4)
+        ):
             raise Find("accepted with other features than the file's")
     answer = w.run(
         "classify", w.template.bundle, *_files(w, path), "--format=csv"

@@ -65,6 +65,12 @@ def find_cut(path):
             return None
         start, promised = found
         present = max(0, size - start)
+        if magic == W64_RIFF and not _is_w64_chunk(file, start + promised):
+            # libsndfile takes what follows for audio.
+            return (
+                f"has {promised} bytes of audio according to its header, but "
+                f"{present - promised} other bytes follow; copy the file again"
+            )
         if present < promised:
             return (
                 f"is cut short, with {present} of {promised} bytes of audio; "
@@ -139,6 +145,13 @@ def _w64(file, magic):
         if name == W64_DATA:
             return start, size
     return None
+
+
+def _is_w64_chunk(file, end):
+    """Whether the file ends where the audio does, or with another chunk."""
+    file.seek(end + -end % 8)
+    rest = file.read(16)
+    return len(rest) < 16 or rest[4:] == W64_DATA[4:]
 
 
 def _caf(file, magic):

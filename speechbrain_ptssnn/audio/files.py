@@ -237,6 +237,11 @@ def _read_header(path):
             "damaged or in a format that is not read here: copy it again, or "
             f"convert it: {to_wav(path)}"
         ) from error
+    if info.format == "XI":
+        raise InputError(
+            f"{path}: is an XI instrument, of which a cut cannot be told; "
+            f"convert it: {to_wav(path)}"
+        )
     if info.format == "RAW" and Path(path).suffix.lower() in (".au", ".snd"):
         raise InputError(
             f"{path}: has no AU header, so its sample rate is unknown; copy it "

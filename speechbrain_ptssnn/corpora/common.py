@@ -1,7 +1,7 @@
 """What a corpus is made of: utterances, labels and a reader."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from speechbrain.utils.logger import get_logger
@@ -120,6 +120,10 @@ def classes_of(corpus, label_map):
     """
     if not label_map:
         return corpus.labels
+    if not isinstance(label_map, Mapping):
+        raise InputError(
+            "label_map must be like '{label: class}', written where it stands"
+        )
     for text in (*label_map, *label_map.values()):
         if text is not None and not isinstance(text, str):
             raise InputError(f"label_map: write {text!r} in quotes")

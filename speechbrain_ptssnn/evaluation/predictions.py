@@ -9,7 +9,7 @@ import numpy as np
 
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.metrics import speaker_confusions
-from speechbrain_ptssnn.utils.files import damage, write_text
+from speechbrain_ptssnn.utils.files import damage, read_file, write_text
 
 FIELDS = ("id", "speaker", "label", "prediction")
 
@@ -62,11 +62,18 @@ def read_predictions(path):
     speechbrain_ptssnn.errors.InputError: ...: is damaged; the training's ...
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = read_file(path)
         rows = list(csv.DictReader(StringIO(text, newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error):
         text, rows = "", []
     # The reader fills up short rows with None, and keeps further cells at None.
+    try:
+        for row in rows:
+            for name, cell in row.items():
+                if name and name.startswith("p_"):
+                    float(cell or 0)
+    except (TypeError, ValueError):
+        text = ""
     is_whole = text.endswith("\n") and text.startswith(",".join(FIELDS))
     if not is_whole or any(None in (*row, *row.values()) for row in rows):
         raise InputError(

@@ -20,7 +20,7 @@ from speechbrain_ptssnn.features.filler import Filler, State
 from speechbrain_ptssnn.features.index import Index
 from speechbrain_ptssnn.features.recordings import find_recordings
 from speechbrain_ptssnn.features.shards import DTYPES, ShardReader
-from speechbrain_ptssnn.utils.files import write_text
+from speechbrain_ptssnn.utils.files import read_file, write_text
 from speechbrain_ptssnn.utils.long_lists import named
 
 logger = get_logger(__name__)
@@ -234,7 +234,7 @@ class FeatureStore:
             self.folder.mkdir(parents=True, exist_ok=True)
             if not path.exists():
                 write_text(path, text)
-            found = path.read_text(encoding="utf-8")
+            found = read_file(path)
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(
                 f"{self.folder}: no feature store can be opened here "

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zlib
 
 from speechbrain.utils.checkpoints import CKPT_PREFIX, Checkpointer
 from speechbrain.utils.distributed import ddp_barrier, if_main_process
@@ -18,8 +19,8 @@ class CompleteCheckpointer(Checkpointer):
     SpeechBrain writes the meta file of a checkpoint before its parameters
     and takes every folder with a meta file for a checkpoint. Here the last
     file to appear lists the others; a folder counts while all of them are
-    there, so that a save or a deletion that was killed half-way leaves nothing
-    that could be loaded.
+    there and unchanged, so that a save or a deletion that was killed half-way
+    leaves nothing that could be loaded.
 
     Example
     -------
@@ -48,9 +49,9 @@ class CompleteCheckpointer(Checkpointer):
         super().save_checkpoint(*args, **kwargs)
         if if_main_process():
             (path,) = set(super()._list_checkpoint_dirs()) - before
-            names = sorted(file.name for file in path.iterdir())
+            sums = {file.name: _sum(file) for file in sorted(path.iterdir())}
             sync_folder(path)  # the mark is the last to be on the disk
-            write_text(path / MARK, json.dumps(names))
+            write_text(path / MARK, json.dumps(sums))
         ddp_barrier()
         if not if_main_process():
             return None
@@ -63,9 +64,17 @@ class CompleteCheckpointer(Checkpointer):
 
 
 def _whole(path):
-    """Whether all files are there; a power cut may have left empty ones."""
+    """Whether all files hold what was saved; a power cut may have left empty
+    ones. Old marks are lists of names, without checksums.
+    """
     try:
-        names = read_json(path / MARK)
-        return all((path / name).stat().st_size for name in names)
+        saved = read_json(path / MARK)
+        if isinstance(saved, dict):
+            return all(_sum(path / name) == saved[name] for name in saved)
+        return all((path / name).stat().st_size for name in saved)
     except (OSError, InputError):
         return False
+
+
+def _sum(path):
+    return zlib.crc32(path.read_bytes())

@@ -60,7 +60,13 @@ class Command:
     @cached_property
     def protocol(self):
         """The protocol, built before everything else."""
-        return self.settings.build(["protocol"])["protocol"]
+        protocol = self.settings.build(["protocol"])["protocol"]
+        if not hasattr(protocol, "split"):
+            raise InputError(
+                f"protocol is {protocol!r}, which has no folds; choose one of "
+                "'ptssnn list protocols' or write an object with a split()"
+            )
+        return protocol
 
     @cached_property
     def hparams(self):

@@ -158,6 +158,10 @@ class Hyperparams:
             ).read()
         except (ValueError, KeyError) as error:
             raise InputError(f"hyperparameters: {error}") from error
+        except RecursionError as error:
+            raise InputError(
+                "hyperparameters: a value is nested too deeply"
+            ) from error
 
     def plain(self):
         """The keys that are no objects, with references resolved.
@@ -211,7 +215,7 @@ class Hyperparams:
         except InputError:
             raise
         # A constructor's refusal, or a class that does not exist.
-        except (TypeError, ValueError, ImportError) as error:
+        except (TypeError, ValueError, ImportError, ArithmeticError) as error:
             reason = " ".join(" ".join(map(str, error.args)).split())
             raise InputError(f"hyperparameters: {reason}") from error
         for key in built:

@@ -127,6 +127,8 @@ class Run:
     def _write(self):
         """Writes what the run is made of; no other process may do so."""
         files = self.files
+        for path in files.path.glob("*.part"):  # of a killed process
+            path.unlink()
         if files.is_begun:
             self.refuse_other()
         else:  # the folds of an earlier run were removed

@@ -76,6 +76,8 @@ def check_step(hparams):
         normalizer, head, loss = (copy.deepcopy(hparams[key]) for key in parts)
         try:
             features = torch.randn(2, 9, hparams["backbone"].output_size)
+            if hparams["normalize_features"]:
+                normalizer.fit(features)
             optimizer = hparams["opt_class"](head.parameters())
             hparams["lr_annealing"](optimizer).step(0)
             outputs = head(normalizer(features), torch.ones(2))

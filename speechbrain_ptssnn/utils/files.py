@@ -79,7 +79,8 @@ def system_errors(path=""):
 
 def _is_full(path):
     """Whether the disk of a path, or of the folder above it, has no space."""
-    paths = (path, *Path(path).parents)
+    path = Path(path).absolute()
+    paths = (path, *path.parents)
     found = next(each for each in paths if os.path.exists(each))
     space = os.statvfs(found)
     return space.f_bavail * space.f_frsize < NEARLY_FULL
@@ -149,6 +150,34 @@ def _sync(path):
         os.close(descriptor)
 
 
+def read_file(path):
+    """Reads an ordinary file.
+
+    A pipe would wait for ever, and a device such as ``/dev/zero`` has no end.
+
+    Arguments
+    ---------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    str
+        The content, read as UTF-8.
+
+    Raises
+    ------
+    OSError
+        If it is a pipe, a device or a folder, or cannot be read.
+    UnicodeDecodeError
+        If it is not UTF-8.
+    """
+    if path.exists() and not path.is_file():
+        reason = "is not an ordinary file"
+        raise OSError(errno.EINVAL, reason, str(path))
+    return path.read_text(encoding="utf-8")
+
+
 def read_json(path):
     """Reads a JSON file.
 
@@ -175,7 +204,7 @@ def read_json(path):
     {'WA': 0.5}
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_file(path))
     except (ValueError, RecursionError) as error:  # no UTF-8, or no JSON
         raise InputError(f"{path}: is {damage(path)}, no JSON") from error
 

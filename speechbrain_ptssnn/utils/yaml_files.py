@@ -8,6 +8,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
 from ruamel.yaml.error import YAMLError
 
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.utils.files import read_file
 
 
 def read_yaml(path):
@@ -29,7 +30,7 @@ def read_yaml(path):
         If the file is not one.
     """
     try:
-        document = YAML().load(Path(path).read_text(encoding="utf-8"))
+        document = YAML().load(read_file(Path(path)))
     except YAMLError as error:
         raise InputError(
             f"{path}: cannot be read as YAML ({yaml_problem(error)})"

@@ -43,5 +43,19 @@ def test_the_mark_is_the_last_on_the_disk(checkpointer, monkeypatch):
         lambda path, text: order.append((json.loads(text), path)),
     )
     path = checkpointer.save_checkpoint().path
-    names = ["CKPT.yaml", "layer.ckpt"]
-    assert order == [("synced", path), (names, path / "complete.json")]
+    (synced, (sums, mark)) = order
+    assert synced == ("synced", path)
+    assert ([*sums], mark) == (
+        ["CKPT.yaml", "layer.ckpt"],
+        path / "complete.json",
+    )
+
+
+def test_a_checkpoint_with_a_changed_byte_is_none(tmp_path):
+    layer = torch.nn.Linear(1, 1)
+    checkpointer = CompleteCheckpointer(tmp_path, {"layer": layer})
+    path = checkpointer.save_checkpoint().path / "layer.ckpt"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert not checkpointer.list_checkpoints()

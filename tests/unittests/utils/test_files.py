@@ -118,3 +118,11 @@ def test_a_lock_becomes_a_shared_one(tmp_path):
         share_lock(one)
         assert try_lock(other, shared=True)
         assert not try_lock(one)
+
+
+def test_a_pipe_or_a_device_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    for name in ("pipe", "device"):
+        with pytest.raises(OSError, match="not an ordinary file"):
+            files.read_file(tmp_path / name)
