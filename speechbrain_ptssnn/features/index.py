@@ -5,6 +5,7 @@ systems and in read-only folders. The list of records can be rebuilt from the
 shards. The hashes of audio files only save hashing them again.
 """
 
+import errno
 import os
 import sqlite3
 import time
@@ -291,8 +292,12 @@ class Index:
         return connection
 
     def _refusal(self, error):
-        if error.sqlite_errorcode & 0xFF in DAMAGE:
+        code = error.sqlite_errorcode & 0xFF
+        if code in DAMAGE:
             advice = "give the same command again, which repairs it"
+        elif code == sqlite3.SQLITE_FULL:
+            error = os.strerror(errno.ENOSPC)
+            advice = "free some space; the same command goes on from here"
         else:
             advice = (
                 "check the free disk space and the folder's permissions, "
