@@ -29,7 +29,7 @@ ADVICE = {
 }
 NEARLY_FULL = 2**20  # bytes of free space; the file that did not fit is gone
 # What torch says, in a RuntimeError, if a file cannot be written.
-TORCH_CANNOT_WRITE = ("PytorchStreamWriter", "inline_container")
+TORCH_CANNOT_WRITE = ("PytorchStreamWriter", "inline_container", "iostream")
 
 
 @contextmanager
