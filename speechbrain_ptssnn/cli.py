@@ -31,6 +31,7 @@ from speechbrain_ptssnn.utils.distributed import (
     one_sentence_errors,
 )
 from speechbrain_ptssnn.utils.files import write_text
+from speechbrain_ptssnn.utils.long_lists import named
 from speechbrain_ptssnn.utils.own_files import (
     HPARAMS,
     RECIPES,
@@ -213,11 +214,9 @@ def classify_command(words):
     for sentence in levels.warnings():
         print(f"warning: {sentence}", file=sys.stderr)
     if bad:
-        named = "; ".join(bad[: classification.NAMED])
-        more = "; and so on" if len(bad) > classification.NAMED else ""
         raise InputError(
             f"{len(bad)} of {len(files)} files could not be classified: "
-            f"{named}{more}"
+            f"{named(bad, 'files not classified')}"
         )
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from speechbrain_ptssnn.audio import load_audio
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.inference import EmotionClassifier, check_bundle
+from speechbrain_ptssnn.utils.long_lists import named
 
 # Of a folder, the files with these endings are classified.
 SUFFIXES = (
     *(".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus"),
     *(".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64"),
 )
-NAMED = 3  # the number of files that an error names
 FORMATS = ("text", "csv", "json")
 
 
@@ -94,9 +94,8 @@ def check_arguments(model, paths):
     check_bundle(model)
     missing = [path for path in paths if not Path(path).exists()]
     if missing:
-        more = f", and {len(missing) - NAMED} more" * (len(missing) > NAMED)
         raise InputError(
-            f"{', '.join(missing[:NAMED])}{more}: there is no such file; "
+            f"{named(missing, 'missing files')}: there is no such file; "
             "correct the path"
         )
     return find_audio(paths)

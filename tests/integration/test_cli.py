@@ -109,7 +109,10 @@ def test_classify_checks_both_arguments_before_it_loads(
     wav = str(next(mini_urdu.rglob("*.wav")))
     monkeypatch.setattr(classification, "open_bundle", None)
     for words, message in (
-        ([bundle, "a", "b", "c", "d"], "a, b, c, and 1 more: there is no such"),
+        (
+            [bundle, "a", "b", "c", "d"],
+            "a; b; c; and 1 more, all listed in .*: there is no such",
+        ),
         (
             [wav, bundle],
             f"MODEL comes first .*: ptssnn classify {bundle} ",
