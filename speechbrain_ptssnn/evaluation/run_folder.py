@@ -33,6 +33,10 @@ FREE_KEYS = (
 )
 # Keys that older runs lack in hyperparams.yaml, and the values they had.
 NEW_KEYS = {"max_grad_norm": 5.0, "window": "full", "margin": 0.5}
+# The same of a head's own arguments, by its tag in the YAML.
+NEW_HEAD_KEYS = {
+    "!new:speechbrain_ptssnn.lobes.pts_snn.PTSSNN": {"bias_dropout": 0.0},
+}
 
 
 @dataclass(frozen=True)
@@ -301,6 +305,13 @@ def fixed_keys(hyperparams):
     {'max_grad_norm': 5.0, 'window': 'full', 'margin': 0.5, 'lr': 0.1}
     """
     keys = {**NEW_KEYS, **hyperparams}
+    if isinstance(keys.get("head"), dict):
+        keys["head"] = {
+            name: {**NEW_HEAD_KEYS[name], **arguments}
+            if name in NEW_HEAD_KEYS and isinstance(arguments, dict)
+            else arguments
+            for name, arguments in keys["head"].items()
+        }
     fixed = {k: v for k, v in keys.items() if k not in FREE_KEYS}
     return _without(hyperparams.get("backbone"), fixed)
 

@@ -205,6 +205,9 @@ class PTSSNN(Head):
         Bottleneck of the bias generator.
     kappa : float
         Bound of the bias voltage (figure 4b: 0.4 to 1.0).
+    bias_dropout : float
+        Probability that an utterance gets no bias in training; see
+        :class:`~speechbrain_ptssnn.nnet.calibration.HomeostaticBiasGenerator`.
     saturation : float
         Scale of eq. 5.
     layer_norm : bool
@@ -233,8 +236,8 @@ class PTSSNN(Head):
     Raises
     ------
     ValueError
-        If ``shortcut``, ``n_prompts``, ``shift_fraction``, ``pooling`` or
-        ``readout`` is not allowed.
+        If ``shortcut``, ``n_prompts``, ``shift_fraction``, ``pooling``,
+        ``bias_dropout`` or ``readout`` is not allowed.
 
     Example
     -------
@@ -268,6 +271,7 @@ class PTSSNN(Head):
         attention=True,
         readout="spike",
         logit_scale=1.0,
+        bias_dropout=0.0,
     ):
         super().__init__(input_size, n_layers)
         self.pooling = FramePooling(pooling)
@@ -294,7 +298,7 @@ class PTSSNN(Head):
         self.bias_generator = None
         if n_prompts:
             self.bias_generator = HomeostaticBiasGenerator(
-                size, bias_hidden, kappa
+                size, bias_hidden, kappa, bias_dropout
             )
         self.classifier = PLIFClassifier(
             size, n_classes, plif, readout, logit_scale

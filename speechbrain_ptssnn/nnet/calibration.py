@@ -19,6 +19,18 @@ class HomeostaticBiasGenerator(torch.nn.Module):
     kappa : float
         Bound of the bias voltage, in units of the threshold (figure 4b: 0.4
         to 1.0).
+    dropout : float
+        Probability that an utterance gets no bias in training, in [0, 1):
+        v_bias is multiplied by m[b], which is 0 with this probability, else
+        1. It is not made larger in turn, as kappa bounds it. Own choice: the
+        context alone tells every training utterance's emotion, so the bias
+        learns these by heart unless the frames have to do without it
+        (docs/decisions/head.md).
+
+    Raises
+    ------
+    ValueError
+        If ``dropout`` is not in [0, 1).
 
     Example
     -------
@@ -26,9 +38,12 @@ class HomeostaticBiasGenerator(torch.nn.Module):
     0.0
     """
 
-    def __init__(self, size, hidden, kappa=0.5):
+    def __init__(self, size, hidden, kappa=0.5, dropout=0.0):
         super().__init__()
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), got {dropout}")
         self.kappa = kappa
+        self.dropout = dropout
         self.down = torch.nn.Linear(size, hidden)
         self.up = torch.nn.Linear(hidden, size)
         torch.nn.init.zeros_(self.up.weight)
@@ -37,4 +52,8 @@ class HomeostaticBiasGenerator(torch.nn.Module):
     def forward(self, prompts):
         """Maps prompts, [batch, n_prompts, size], to a bias, [batch, size]."""
         context = prompts.mean(1)
-        return self.kappa * torch.tanh(self.up(torch.relu(self.down(context))))
+        bias = torch.tanh(self.up(torch.relu(self.down(context))))
+        if self.training and self.dropout:
+            draws = torch.rand(len(bias), 1, device=bias.device)
+            bias = bias * (draws >= self.dropout)
+        return self.kappa * bias

@@ -195,3 +195,18 @@ def test_public_names_are_at_the_top_level():
 def test_unknown_shortcut_is_named(shortcut):
     with pytest.raises(ValueError, match=f"'membrane'.*{shortcut!r}"):
         PTSSNN(8, shortcut=shortcut)
+
+
+def test_padding_changes_nothing_where_biases_are_dropped():
+    torch.manual_seed(0)
+    head = PTSSNN(8, 3, hidden_size=12, size=16, bias_dropout=0.5)
+    torch.nn.init.normal_(head.bias_generator.up.weight)
+    torch.nn.init.normal_(head.classifier.linear.weight)
+    rows = torch.randn(6, 20, 8) * 2
+    padded = torch.cat([rows, torch.full((6, 5, 8), 1e3)], 1)
+    results = []
+    for feats, length in ((rows, 1.0), (padded, 0.8)):
+        torch.manual_seed(1)
+        results.append(head(feats, torch.full((6,), length)))
+    assert results[0].std() > 0.01
+    torch.testing.assert_close(*results, rtol=1e-4, atol=1e-5)

@@ -43,3 +43,36 @@ def test_gradient_leaves_the_zero_start():
     generator(torch.randn(8, 5, 16)).sum().backward()
     assert generator.up.weight.grad.abs().sum() > 0
     assert generator.up.bias.grad.abs().sum() > 0
+
+
+def generator_with_bias(**options):
+    torch.manual_seed(0)
+    generator = HomeostaticBiasGenerator(16, 4, **options)
+    torch.nn.init.normal_(generator.up.weight)
+    return generator
+
+
+def test_dropout_takes_whole_biases_away_in_training():
+    prompts = torch.randn(4000, 5, 16)
+    full = generator_with_bias()(prompts)
+    bias = generator_with_bias(dropout=0.25)(prompts)
+    lost = bias.eq(0).all(1) & full.ne(0).any(1)
+    assert torch.equal(bias[~lost], full[~lost])
+    assert lost.float().mean().item() == pytest.approx(0.25, abs=0.03)
+
+
+def test_dropout_leaves_evaluation_alone():
+    prompts = torch.randn(8, 5, 16)
+    generator = generator_with_bias(dropout=0.5).eval()
+    assert torch.equal(generator(prompts), generator_with_bias()(prompts))
+
+
+def test_dropout_starts_as_identity():
+    bias = HomeostaticBiasGenerator(16, 4, dropout=0.5)(torch.randn(3, 5, 16))
+    assert bias.eq(0).all()
+
+
+@pytest.mark.parametrize("dropout", [-0.1, 1.0, 1.5])
+def test_a_dropout_out_of_range_is_named(dropout):
+    with pytest.raises(ValueError, match=rf"\[0, 1\), got {dropout}"):
+        HomeostaticBiasGenerator(16, 4, dropout=dropout)
