@@ -21,6 +21,7 @@ from speechbrain_ptssnn.evaluation import compare as comparison
 from speechbrain_ptssnn.experiments.trials import run_set
 from speechbrain_ptssnn.features.shards import DTYPES
 from speechbrain_ptssnn.features.store import PRECISIONS
+from speechbrain_ptssnn.nnet.normalization import RULES
 from speechbrain_ptssnn.recipe import train
 from speechbrain_ptssnn.report.page import write_report
 from speechbrain_ptssnn.training.arguments import FLAGS, OPTIONS, Arguments
@@ -88,9 +89,10 @@ example:
   ptssnn list backbones heads""",
 }
 CHOICES = {
+    "normalize": RULES,
     "launcher": LAUNCHERS,
     "features_dtype": tuple(DTYPES),
-    "extraction_precision": tuple(PRECISIONS),
+    "extraction_precision": PRECISIONS,
     "precision": ("auto", "fp32", "bf16", "fp16"),
 }
 
@@ -191,11 +193,20 @@ def classify_command(words):
         type=expanduser,
         help="write to FILE instead of the screen (default: the screen)",
     )
+    parser.add_argument(
+        "--adapt",
+        nargs="+",
+        metavar="FILE|FOLDER",
+        help="recordings of the speaker in several emotions, for a model that "
+        "was trained with --normalize=speaker (default: none)",
+    )
     args = parser.parse_args(words)
     if args.output:
         _check_parent("output", args.output)
     files = classification.check_arguments(args.model, args.paths)
     classifier = classification.open_bundle(args.model)
+    if args.adapt:
+        classification.adapt(classifier, args.adapt)
     is_printed = args.format == "text" and not args.output
     results, bad, levels = [], [], Levels()
     for path in files:

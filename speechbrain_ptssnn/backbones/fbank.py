@@ -9,7 +9,7 @@ class Fbank(Backbone):
     r"""SpeechBrain's ``Fbank``, with two frames of 10 ms joined into one.
 
     The features are in dB, so they should be standardised
-    (``normalize_features: True`` in the YAML).
+    (``normalize: corpus`` in the YAML).
 
     Arguments
     ---------

@@ -17,7 +17,7 @@ class OpenSmile(Backbone):
     6373 channels for ComParE 2016, 88 for eGeMAPS.
 
     The channels have different units, so they should be standardised
-    (``normalize_features: True`` in the YAML). openSMILE is free for research
+    (``normalize: corpus`` in the YAML). openSMILE is free for research
     and private use only, not for products.
 
     Arguments

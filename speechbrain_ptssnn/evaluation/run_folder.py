@@ -300,9 +300,57 @@ def fixed_keys(hyperparams):
     >>> fixed_keys({"lr": 0.1, "jobs": 2})
     {'max_grad_norm': 5.0, 'window': 'full', 'margin': 0.5, 'lr': 0.1}
     """
-    keys = {**NEW_KEYS, **hyperparams}
+    keys = with_new_names({**NEW_KEYS, **hyperparams})
+    normalizer = keys.get("normalizer")
+    if isinstance(normalizer, dict) and FEATURE_NORM in normalizer:
+        arguments = {"rule": keys["normalize"], **normalizer[FEATURE_NORM]}
+        keys["normalizer"] = {FEATURE_NORM: arguments}
     fixed = {k: v for k, v in keys.items() if k not in FREE_KEYS}
     return _without(hyperparams.get("backbone"), fixed)
+
+
+# It has had the argument "rule" since it has been able to follow speakers.
+FEATURE_NORM = "!new:speechbrain_ptssnn.nnet.normalization.FeatureNorm"
+# What the values of normalize_features are called in normalize.
+OLD_RULES = {"true": "corpus", "false": "none"}
+
+
+def with_new_names(keys):
+    """Gives keys that have another name today that name.
+
+    Arguments
+    ---------
+    keys : dict
+        Of a run's or a user's YAML, or of a command line.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    InputError
+        If an old key's value is not one that it could have.
+
+    Example
+    -------
+    >>> with_new_names({"normalize_features": True, "lr": 0.1})
+    {'normalize': 'corpus', 'lr': 0.1}
+    """
+    return dict(_renamed(*item) for item in keys.items())
+
+
+def _renamed(key, value):
+    if key != "normalize_features":
+        return key, value
+    values = value if isinstance(value, list) else [value]
+    rules = [OLD_RULES.get(str(each).lower()) for each in values]
+    if None in rules:
+        raise InputError(
+            f"normalize_features must be True or False, got {value!r}; its "
+            "new name is normalize, which is none, corpus or speaker"
+        )
+    return "normalize", rules if isinstance(value, list) else rules[0]
 
 
 def _without(backbone, node):

@@ -28,8 +28,8 @@ def best_validation(checkpoint):
 class SERBrain(sb.Brain):
     r"""Trains a head on stored features and selects it on validation.
 
-    Needs the modules ``head`` and ``normalizer`` and the hparams ``loss``,
-    ``lr_annealing``, ``seed`` and ``files`` (the fold's, for the logs).
+    Needs the module ``head`` and the hparams ``loss``, ``lr_annealing``,
+    ``seed`` and ``files`` (the fold's, for the logs).
     After :meth:`evaluate`, ``outcome`` holds what the test gave and ``best``
     what the validation gave in the epoch that it selected.
     """
@@ -43,7 +43,6 @@ class SERBrain(sb.Brain):
         """Rates (or logits) of a batch, [batch, classes]."""
         batch = batch.to(self.device)
         feats, lengths = batch.feats
-        feats = self.modules.normalizer(feats)
         return self.modules.head(feats, lengths)
 
     def compute_objectives(self, outputs, batch, stage):

@@ -14,6 +14,7 @@ from speechbrain.utils.epoch_loop import EpochCounter
 
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.predictions import write_predictions
+from speechbrain_ptssnn.features.normalized import NormalizedFeatures
 from speechbrain_ptssnn.inference import save_bundle
 from speechbrain_ptssnn.training.brain import SERBrain, best_validation
 from speechbrain_ptssnn.training.checkpoints import CompleteCheckpointer
@@ -50,8 +51,8 @@ def run_fold(run, number):
         only_process(files.path) if if_main_process() else nullcontext(),
     ):
         on_main(run.refuse_other, [])
-        brain = _train_and_test(run, run.folds[number - 1], files)
-        run_on_main(_write, [run, number, brain])
+        brain, normalizer = _train_and_test(run, run.folds[number - 1], files)
+        run_on_main(_write, [run, number, brain, normalizer])
 
 
 def check_step(hparams):
@@ -76,8 +77,7 @@ def check_step(hparams):
         normalizer, head, loss = (copy.deepcopy(hparams[key]) for key in parts)
         try:
             features = torch.randn(2, 9, hparams["backbone"].output_size)
-            if hparams["normalize_features"]:
-                normalizer.fit(features)
+            normalizer.fit(features)
             optimizer = hparams["opt_class"](head.parameters())
             hparams["lr_annealing"](optimizer).step(0)
             outputs = head(normalizer(features), torch.ones(2))
@@ -95,15 +95,15 @@ def _train_and_test(run, fold, files):
     hparams, store = run.hparams, run.store
     head = copy.deepcopy(hparams["head"])
     normalizer = copy.deepcopy(hparams["normalizer"])
-    if hparams["normalize_features"]:
-        normalizer.fit(store[name] for name in fold.train)
+    normalizer.fit(store[name] for name in fold.train)
+    features = NormalizedFeatures(store, normalizer, run.utterances)
     epochs = EpochCounter(hparams["number_of_epochs"])
     checkpointer = CompleteCheckpointer(
         files.checkpoints,
-        {"head": head, "normalizer": normalizer, "epoch": epochs},
+        {"head": head, "epoch": epochs},
     )
     brain = SERBrain(
-        modules={"head": head, "normalizer": normalizer},
+        modules={"head": head},
         opt_class=hparams["opt_class"],
         hparams={
             **hparams,
@@ -116,11 +116,11 @@ def _train_and_test(run, fold, files):
     )
     crop = round(hparams["crop"] * store.backbone.frame_rate) or sys.maxsize
     train, valid, test = (
-        feature_dataset(run, sorted(ids, key=store.n_frames), *longest)
-        for ids, *longest in (
+        feature_dataset(run, features, sorted(ids, key=store.n_frames), longest)
+        for ids, longest in (
             (fold.train, crop),
-            (fold.valid,),
-            (fold.test,),
+            (fold.valid, sys.maxsize),
+            (fold.test, sys.maxsize),
         )
     )
     sampler = LengthBuckets(
@@ -142,28 +142,30 @@ def _train_and_test(run, fold, files):
     brain.evaluate(
         test, test_loader_kwargs={"batch_size": hparams["batch_size"]}
     )
-    return brain
+    return brain, normalizer
 
 
-def feature_dataset(run, ids, longest=sys.maxsize):
-    """Stored features and targets, for SpeechBrain's loaders.
+def feature_dataset(run, features, ids, longest=sys.maxsize):
+    """Features and targets, for SpeechBrain's loaders.
 
     Arguments
     ---------
     run : Run
-        Has the store, the utterances and the labels.
+        Has the utterances and the labels.
+    features : NormalizedFeatures
+        What the head gets.
     ids : list of str
         Utterances, in this order.
     longest : int
-        Frames that are given at most: a random stretch, drawn from torch's
-        global generator, which the brain seeds at every epoch.
+        Frames that are given at most: a random stretch. The brain seeds what
+        draws it at every epoch.
 
     Returns
     -------
     DynamicItemDataset
         Of ``id``, ``feats`` ([time, channels]) and ``target`` (int).
     """
-    labels, store = run.labels, run.store
+    labels = run.labels
     dataset = DynamicItemDataset(
         {name: {"target": labels.index(run.by_id[name].label)} for name in ids}
     )
@@ -171,16 +173,14 @@ def feature_dataset(run, ids, longest=sys.maxsize):
     @takes("id")
     @provides("feats")
     def load(name):
-        feats = store[name]
-        skipped = torch.randint(max(len(feats) - longest, 0) + 1, ()).item()
-        return feats[skipped : skipped + longest]
+        return features(name, longest)
 
     dataset.add_dynamic_item(load)
     dataset.set_output_keys(["id", "feats", "target"])
     return dataset
 
 
-def _write(run, number, brain):
+def _write(run, number, brain, normalizer):
     files, labels = run.files.fold(number), run.labels
     outcome = brain.outcome
     rows = []
@@ -201,7 +201,7 @@ def _write(run, number, brain):
         files.bundle,
         run.text,
         run.store.backbone,
-        brain.modules.normalizer,
+        normalizer,
         brain.head,
         labels,
     )
