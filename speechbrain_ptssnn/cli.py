@@ -11,6 +11,7 @@ from pathlib import Path
 
 from speechbrain.utils.distributed import if_main_process
 
+from speechbrain_ptssnn.apps import layer_profile
 from speechbrain_ptssnn.audio import Levels
 from speechbrain_ptssnn.corpora.checks import check_silence
 from speechbrain_ptssnn.corpora.registry import all_corpora, find_corpus
@@ -55,6 +56,15 @@ It takes all keys of 'ptssnn train', so that one command line serves both.
 
 example:
   ptssnn extract URDU --data_folder=/path/to/URDU --backbone=fbank""",
+    "layers": """\
+It takes all keys of 'ptssnn train'. Defaults that differ from those above:
+layer weighted (all layers), number_of_epochs 30, restart_period 30, lr 0.003.
+--fold=1 profiles one fold; the next fold's command adds to it. An interrupted
+profile goes on where it was.
+
+example:
+  ptssnn layers URDU --data_folder=/path/to/URDU --backbone=whisper-base \\
+      --window=audio --protocol=speaker""",
     "classify": f"""\
 MODEL: {RUN}/fold_<k>/model
 
@@ -162,6 +172,27 @@ def extract_command(words):
 
 def _check_silence(utterances, store, progressbar):
     check_silence(utterances, store.recordings(progressbar))
+
+
+def layers_command(words):
+    """Shows which layer of a pretrained model tells most about the emotion."""
+    parser = _Parser(
+        "layers",
+        f"{layers_command.__doc__} Trains a linear head on each hidden state, "
+        "all from one extraction, and prints and plots what each gives in "
+        "validation; the test folds are not looked at.",
+    )
+    parser.usage = "ptssnn layers CORPUS|MY.yaml [HEAD] [--key=value ...]"
+    _describe_target(parser, "linear_probe")
+    if _asks_for_help(words):
+        _describe_training(parser)
+        parser.print_help()
+        return
+    corpus, recipe_folder, arguments = _target("layers", words, "linear_probe")
+    outcome, path = layer_profile.profile_layers(
+        arguments, corpus, recipe_folder
+    )
+    print(f"{layer_profile.table(outcome)}\n\n{path}, and the plot beside it")
 
 
 def classify_command(words):
@@ -384,6 +415,7 @@ def list_command(words):
 COMMANDS = {
     "train": train_command,
     "extract": extract_command,
+    "layers": layers_command,
     "classify": classify_command,
     "experiments": experiments_command,
     "compare": compare_command,
@@ -428,7 +460,7 @@ def _asks_for_help(words):
     return "--help" in words or "-h" in words
 
 
-def _target(name, words):
+def _target(name, words, head="pts_snn"):
     """The corpus, its recipe's folder and the parsed rest of a command line
     that begins with a corpus, or with the YAML file of a corpus of one's own.
     """
@@ -450,7 +482,7 @@ def _target(name, words):
             )
     else:
         corpus = find_corpus(names[0]).name
-        file = find_yaml("head", names[1] if len(names) > 1 else "pts_snn")
+        file = find_yaml("head", names[1] if len(names) > 1 else head)
     arguments = Arguments.parse([str(file), *names[2:], *rest])
     if "corpus" in arguments.keys:
         raise InputError(
@@ -480,7 +512,7 @@ def _add_folders(parser):
     )
 
 
-def _describe_target(parser):
+def _describe_target(parser, head="pts_snn"):
     parser.add_argument(
         "corpus",
         metavar="CORPUS|MY.yaml",
@@ -492,7 +524,7 @@ def _describe_target(parser):
         nargs="?",
         metavar="HEAD",
         help="a name of 'ptssnn list heads', or the path of a YAML file "
-        "(default: pts_snn)",
+        f"(default: {head})",
     )
 
 

@@ -93,7 +93,7 @@ def train(corpus, recipe_folder, arguments):
     _check(command)
     precision = choose_precision(command.plain["precision"], command.device)
     folds = command.protocol.split(command.utterances)
-    numbers = _fold_numbers(command.plain["fold"], len(folds))
+    numbers = fold_numbers(command.plain["fold"], len(folds))
     command.hparams["precision"] = precision
     _check_crop(command)
     check_step(command.hparams)
@@ -244,7 +244,30 @@ def choose_precision(wanted, device):
     return "bf16" if has_fast_bf16() else "fp32"
 
 
-def _fold_numbers(fold, n_folds):
+def fold_numbers(fold, n_folds):
+    """The numbers of the folds that are wanted.
+
+    Arguments
+    ---------
+    fold : str or int
+        "all", or a number from 1.
+    n_folds : int
+        Of the protocol.
+
+    Returns
+    -------
+    list of int
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+
+    Example
+    -------
+    >>> fold_numbers("all", 3), fold_numbers("2", 3)
+    ([1, 2, 3], [2])
+    """
     if fold == "all":
         return list(range(1, n_folds + 1))
     if str(fold).isdecimal() and 1 <= int(fold) <= n_folds:

@@ -32,10 +32,14 @@ class NormalizedFeatures:
     """
 
     def __init__(self, store, normalizer, utterances):
+        self.normalizer = normalizer
         self._store = store
-        self._normalizer = normalizer
-        self._speakers = {u.id: u.speaker for u in utterances}
+        self._utterances = {u.id: u for u in utterances}
         self._by_speaker = {}
+
+    def label(self, name):
+        """Returns an utterance's label."""
+        return self._utterances[name].label
 
     def __call__(self, name, longest=None):
         """Returns an utterance's features.
@@ -58,14 +62,15 @@ class NormalizedFeatures:
             spare = max(len(features) - longest, 0)
             skipped = torch.randint(spare + 1, ()).item()
             features = features[skipped : skipped + longest]
-        return self._norm(self._speakers[name])(features)
+        return self._norm(self._utterances[name].speaker)(features)
 
     def _norm(self, speaker):
-        if not self._normalizer.by_speaker:
-            return self._normalizer
+        if not self.normalizer.by_speaker:
+            return self.normalizer
         if speaker not in self._by_speaker:
-            own = (k for k, s in self._speakers.items() if s == speaker)
-            self._by_speaker[speaker] = self._normalizer.adapted(
-                self._store[name] for name in own
+            self._by_speaker[speaker] = self.normalizer.adapted(
+                self._store[u.id]
+                for u in self._utterances.values()
+                if u.speaker == speaker
             )
         return self._by_speaker[speaker]

@@ -92,15 +92,50 @@ def check_step(hparams):
 
 
 def _train_and_test(run, fold, files):
+    brain, features = fit(run.command, run.hparams, run.store, fold, files)
     hparams, store = run.hparams, run.store
+    test = feature_dataset(
+        features, run.labels, sorted(fold.test, key=store.n_frames)
+    )
+    brain.evaluate(
+        test, test_loader_kwargs={"batch_size": hparams["batch_size"]}
+    )
+    return brain, features.normalizer
+
+
+def fit(command, hparams, store, fold, files):
+    """Trains a head on a fold; the test part is not looked at.
+
+    Arguments
+    ---------
+    command : Command
+        Has the classes and SpeechBrain's options.
+    hparams : dict
+        The settings with every object built. Head and normalizer are copied.
+    store : FeatureStore
+        Has the utterances and their features.
+    fold : Fold
+        What is trained and validated on.
+    files : FoldFolder
+        Where logs and checkpoints go.
+
+    Returns
+    -------
+    tuple
+        (SERBrain, NormalizedFeatures): the trained brain and what it heard.
+
+    Raises
+    ------
+    InputError
+        If training diverges.
+    """
     head = copy.deepcopy(hparams["head"])
     normalizer = copy.deepcopy(hparams["normalizer"])
     normalizer.fit(store[name] for name in fold.train)
-    features = NormalizedFeatures(store, normalizer, run.utterances)
+    features = NormalizedFeatures(store, normalizer, store.utterances)
     epochs = EpochCounter(hparams["number_of_epochs"])
     checkpointer = CompleteCheckpointer(
-        files.checkpoints,
-        {"head": head, "epoch": epochs},
+        files.checkpoints, {"head": head, "epoch": epochs}
     )
     brain = SERBrain(
         modules={"head": head},
@@ -111,17 +146,15 @@ def _train_and_test(run, fold, files):
             # SpeechBrain clips always; at infinity nothing changes.
             "max_grad_norm": hparams["max_grad_norm"] or math.inf,
         },
-        run_opts=run.command.run_opts,
+        run_opts=command.run_opts,
         checkpointer=checkpointer,
     )
     crop = round(hparams["crop"] * store.backbone.frame_rate) or sys.maxsize
-    train, valid, test = (
-        feature_dataset(run, features, sorted(ids, key=store.n_frames), longest)
-        for ids, longest in (
-            (fold.train, crop),
-            (fold.valid, sys.maxsize),
-            (fold.test, sys.maxsize),
+    train, valid = (
+        feature_dataset(
+            features, command.labels, sorted(ids, key=store.n_frames), longest
         )
+        for ids, longest in ((fold.train, crop), (fold.valid, sys.maxsize))
     )
     sampler = LengthBuckets(
         [min(store.n_frames(name), crop) for name in train.data_ids],
@@ -134,26 +167,23 @@ def _train_and_test(run, fold, files):
         train,
         valid,
         train_loader_kwargs={
-            "batch_size": hparams["batch_size"] // run.command.processes,
+            "batch_size": hparams["batch_size"] // command.processes,
             "sampler": sampler,
         },
         valid_loader_kwargs={"batch_size": hparams["batch_size"]},
     )
-    brain.evaluate(
-        test, test_loader_kwargs={"batch_size": hparams["batch_size"]}
-    )
-    return brain, normalizer
+    return brain, features
 
 
-def feature_dataset(run, features, ids, longest=sys.maxsize):
+def feature_dataset(features, labels, ids, longest=sys.maxsize):
     """Features and targets, for SpeechBrain's loaders.
 
     Arguments
     ---------
-    run : Run
-        Has the utterances and the labels.
     features : NormalizedFeatures
         What the head gets.
+    labels : sequence of str
+        The classes, in index order.
     ids : list of str
         Utterances, in this order.
     longest : int
@@ -165,9 +195,8 @@ def feature_dataset(run, features, ids, longest=sys.maxsize):
     DynamicItemDataset
         Of ``id``, ``feats`` ([time, channels]) and ``target`` (int).
     """
-    labels = run.labels
     dataset = DynamicItemDataset(
-        {name: {"target": labels.index(run.by_id[name].label)} for name in ids}
+        {name: {"target": labels.index(features.label(name))} for name in ids}
     )
 
     @takes("id")

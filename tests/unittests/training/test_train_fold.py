@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import torch
 
 from speechbrain_ptssnn.corpora.common import Utterance
@@ -15,8 +13,7 @@ def dataset_of(store, **options):
     features = NormalizedFeatures(
         store, FeatureNorm(1, rule="none"), utterances.values()
     )
-    run = SimpleNamespace(labels=("calm", "glad"), by_id=utterances)
-    return feature_dataset(run, features, list(store), **options)
+    return feature_dataset(features, ("calm", "glad"), list(store), **options)
 
 
 def test_training_hears_another_stretch_at_every_look():
