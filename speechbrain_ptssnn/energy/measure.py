@@ -17,12 +17,11 @@ from speechbrain_ptssnn.energy.operations import (
 from speechbrain_ptssnn.energy.pricing import (
     AC_PJ,
     MAC_PJ,
-    RULES,
     energy,
     split_operations,
 )
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.evaluation.run_folder import RunFolder
+from speechbrain_ptssnn.evaluation.run_folder import RULES, RunFolder
 from speechbrain_ptssnn.evaluation.trained_run import TrainedRun
 from speechbrain_ptssnn.utils.files import write_text
 from speechbrain_ptssnn.utils.text_tables import columns
@@ -35,7 +34,10 @@ LAYER_HEADER = [
     *("layer", "product", "weights", "input", "density"),
     *("MACs, strict", "ACs, strict", "mJ, strict", "mJ, paper"),
 ]
-SUM_HEADER = ["rule", "frames", "MACs", "ACs", "head mJ"]
+SUM_HEADER = [
+    *("rule", "seconds", "frames"),
+    *("head MACs", "head ACs", "head mJ"),
+]
 CHAIN_HEADER = ["front-end mJ", "total mJ"]
 
 
@@ -81,13 +83,14 @@ def _network_operations(backbone, n_samples):
     wav = torch.randn(n_samples, device=parameters[0].device)
     with plain_products(), FlopCounterMode(display=False) as counter:
         backbone(wav)
+    counts = counter.get_flop_counts()
     root = type(backbone).__name__
-    counts = {
-        f"{root}.{name}": counter.get_flop_counts().get(f"{root}.{name}")
+    weighted = [
+        f"{root}.{name}"
         for name, module in backbone.named_modules()
-        if name and any(True for _ in module.parameters())
-    }
-    counted = {name for name, count in counts.items() if count}
+        if name and next(module.parameters(), None) is not None
+    ]
+    counted = [name for name in weighted if name in counts]
     # A module's count has those of the modules inside.
     outermost = [
         name
@@ -324,6 +327,7 @@ def _sum_cells(rule, utterance):
         chain = [utterance["backbone"], utterance["total"][rule]]
     return [
         rule,
+        f"{utterance['seconds']:.2f}",
         f"{utterance['frames']:.1f}",
         *(f"{sums[key]:,.0f}" for key in ("MACs", "ACs")),
         f"{sums['mJ']:.4f}",

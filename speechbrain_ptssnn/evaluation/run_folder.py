@@ -14,6 +14,9 @@ CONDITION = ("corpus", "protocol", "backbone")
 LEVELS = (*CONDITION, "model", "seed")
 SHAPE = "results/" + "/".join(f"<{level}>" for level in LEVELS)
 
+# The rules by which energy.json counts.
+RULES = ("strict", "paper")
+
 # A resumed run may change these keys of hyperparams.yaml. The precision that
 # was chosen is in settings.json, and so is the backbone's fingerprint.
 FREE_KEYS = (
@@ -271,7 +274,7 @@ class RunFolder:
                 scaled["backbone"] = old
                 scaled["total"] = {
                     rule: {"mJ": scaled[rule]["mJ"] + old["mJ"]}
-                    for rule in ("strict", "paper")
+                    for rule in RULES
                 }
         return content
 

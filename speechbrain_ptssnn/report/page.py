@@ -11,6 +11,7 @@ from pathlib import Path
 import matplotlib
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from speechbrain_ptssnn.evaluation.run_folder import RULES
 from speechbrain_ptssnn.evaluation.summary_table import (
     collapse_warnings,
     firing_rows,
@@ -31,7 +32,6 @@ RUN_HEADER = [
     *("head's mJ, strict", "head's mJ, paper's rule", "front-end's mJ"),
     *("total mJ, strict", "total mJ, paper's rule"),
 ]
-RULES = ("strict", "paper")  # in the order of the columns
 FOLD_HEADER = [
     *("fold", "utterances", "speakers", "WA", "UA"),
     *("majority WA", "speaker oracle WA", "epoch"),
