@@ -14,6 +14,9 @@ CONDITION = ("corpus", "protocol", "backbone")
 LEVELS = (*CONDITION, "model", "seed")
 SHAPE = "results/" + "/".join(f"<{level}>" for level in LEVELS)
 
+# The rules by which energy.json counts.
+RULES = ("strict", "paper")
+
 # A resumed run may change these keys of hyperparams.yaml. The precision that
 # was chosen is in settings.json, and so is the backbone's fingerprint.
 FREE_KEYS = (
@@ -249,6 +252,31 @@ class RunFolder:
             return read_json(path)
         except InputError as error:
             raise self._damaged(path) from error
+
+    def read_energy(self):
+        """The content of ``energy.json``.
+
+        Files of older versions have the backbone's energy at the top, for the
+        scaled utterance only; it is moved there. Where they say nothing of
+        it, "backbone" and "total" are missing.
+
+        Raises
+        ------
+        InputError
+            If it is not there or damaged.
+        """
+        content = self.read_json(self.energy)
+        old = content.get("backbone")
+        if isinstance(old, dict):
+            content["backbone"] = old.get("name")
+            if old["mJ"] is not None:
+                scaled = content["scaled"]
+                scaled["backbone"] = old
+                scaled["total"] = {
+                    rule: {"mJ": scaled[rule]["mJ"] + old["mJ"]}
+                    for rule in RULES
+                }
+        return content
 
     def existing(self, path):
         """One of the paths above.

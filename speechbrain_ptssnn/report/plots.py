@@ -69,6 +69,13 @@ RULE_POINT = {
     "marker": "D",
     "markerfacecolor": "white",
 }
+# The bars of the whole chain's energy.
+BAR_HEIGHT = 0.27  # of the distance between two runs
+CHAIN_BARS = (
+    {"color": BLUE, "label": "head"},
+    {"color": ORANGE, "label": "front-end", "hatch": "///"},
+    {"color": GREY, "label": "total"},
+)
 PAPER_POINT = {**RULE_POINT, "color": GREY, "marker": "s"}
 
 
@@ -405,6 +412,51 @@ def energy_figure(runs):
         axes.plot([], [], label=label, **point)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15))
     return figure, f"Accuracy against energy. {'; '.join(words)}."
+
+
+def chain_figure(chains):
+    """Draws the energy of head, front-end and both, a group of bars a run.
+
+    Arguments
+    ---------
+    chains : dict
+        Short name to one utterance of the run's ``energy.json``, with
+        "backbone" and "total".
+
+    Returns
+    -------
+    tuple
+        (Figure, str): the figure and its alternative text.
+    """
+    figure, axes = _axes(1.3 + 0.8 * len(chains))
+    values = [
+        [
+            each["strict"]["mJ"],
+            each["backbone"]["mJ"],
+            each["total"]["strict"]["mJ"],
+        ]
+        for each in chains.values()
+    ]
+    for k, bar in enumerate(CHAIN_BARS):
+        bars = axes.barh(
+            np.arange(len(chains)) + (k - 1) * BAR_HEIGHT,
+            [each[k] for each in values],
+            height=BAR_HEIGHT,
+            **bar,
+        )
+        axes.bar_label(bars, fmt="%.3g", padding=2)
+    axes.set_yticks(range(len(chains)), chains)
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.margins(x=0.15)
+    axes.set_xlabel("mJ an utterance, strict count")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
+    words = "; ".join(
+        f"{name}: head {head:.3g} mJ, front-end {front_end:.3g}, "
+        f"total {total:.3g}"
+        for name, (head, front_end, total) in zip(chains, values, strict=True)
+    )
+    return figure, f"Energy of the whole chain. {words}."
 
 
 def _draw_measured(axes, name, summary, energy):
