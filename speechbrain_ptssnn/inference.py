@@ -43,8 +43,8 @@ embedding_model: !new:speechbrain_ptssnn.inference.UtteranceEncoder
     normalizer: !ref <normalizer>
     head: !ref <head>
     precision: {precision}
-classifier: !new:torch.nn.LogSoftmax
-    dim: -1
+classifier: !new:speechbrain_ptssnn.inference.CalibratedLogSoftmax
+    temperature: {temperature}
 modules:
     compute_features: !ref <compute_features>
     mean_var_norm: !ref <mean_var_norm>
@@ -80,6 +80,29 @@ class PassWaveform(torch.nn.Module):
     def forward(self, wavs, wav_lens):
         """Returns the waveforms."""
         return wavs
+
+
+class CalibratedLogSoftmax(torch.nn.Module):
+    r"""Log posteriors, log softmax(x / T).
+
+    Arguments
+    ---------
+    temperature : float
+        T, above 0. Training fits it on validation.
+
+    Example
+    -------
+    >>> CalibratedLogSoftmax(0.1)(torch.tensor([[0.5, 0.4]])).exp()
+    tensor([[0.7311, 0.2689]])
+    """
+
+    def __init__(self, temperature=1.0):
+        super().__init__()
+        self.temperature = temperature
+
+    def forward(self, x):
+        """Takes and returns [..., classes]."""
+        return (x / self.temperature).log_softmax(-1)
 
 
 class UtteranceEncoder(torch.nn.Module):
@@ -460,7 +483,9 @@ def _counts(wavs, wav_lens):
     return (wav_lens * wavs.shape[1]).round().long().tolist()
 
 
-def save_bundle(folder, text, backbone, normalizer, head, labels):
+def save_bundle(
+    folder, text, backbone, normalizer, head, labels, temperature=1.0
+):
     """Writes a folder that ``EncoderClassifier.from_hparams`` loads.
 
     Arguments
@@ -478,6 +503,8 @@ def save_bundle(folder, text, backbone, normalizer, head, labels):
         The trained head.
     labels : sequence of str
         All labels, in index order.
+    temperature : float
+        What the outputs are divided by for posteriors.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -509,6 +536,7 @@ def save_bundle(folder, text, backbone, normalizer, head, labels):
             objects=stream.getvalue(),
             channel=run["channel"],
             precision=run.get("extraction_precision", "fp32"),
+            temperature=temperature,
             sample_rate=backbone.sample_rate,
             n_classes=len(labels),
         ),

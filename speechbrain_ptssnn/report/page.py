@@ -11,7 +11,12 @@ from pathlib import Path
 import matplotlib
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from speechbrain_ptssnn.evaluation.predictions import read_predictions
 from speechbrain_ptssnn.evaluation.run_folder import RULES
+from speechbrain_ptssnn.evaluation.summary import (
+    posteriors_of,
+    uncalibrated_posteriors,
+)
 from speechbrain_ptssnn.evaluation.summary_table import (
     collapse_warnings,
     firing_rows,
@@ -19,6 +24,7 @@ from speechbrain_ptssnn.evaluation.summary_table import (
     score_rows,
 )
 from speechbrain_ptssnn.evaluation.trained_run import TrainedRun
+from speechbrain_ptssnn.metrics import reliability
 from speechbrain_ptssnn.report import plots
 from speechbrain_ptssnn.report.curves import read_curves
 from speechbrain_ptssnn.report.examples import SECONDS, data_uri, examples
@@ -129,6 +135,7 @@ def _results(run, files):
     return {
         "score_rows": score_rows(run.summary),
         "interval_note": interval_note(run.summary),
+        "reliability": _picture(plots.reliability_figure(_reliability(files))),
         "fold_rows": [
             FOLD_HEADER,
             *(
@@ -138,6 +145,23 @@ def _results(run, files):
                 for fold in run.summary["per_fold"]
             ),
         ],
+    }
+
+
+def _reliability(files):
+    """The curves of all test utterances, with and without temperature."""
+    labels = files.read_json(files.summary)["labels"]
+    hits, calibrated, uncalibrated = [], [], []
+    for k in files.finished:
+        fold = files.fold(k)
+        rows = read_predictions(fold.predictions)
+        temperature = files.read_json(fold.result).get("temperature", 1.0)
+        hits += [row["label"] == row["prediction"] for row in rows]
+        calibrated += posteriors_of(rows, labels)
+        uncalibrated += uncalibrated_posteriors(rows, labels, temperature)
+    return {
+        "with temperature": reliability(calibrated, hits),
+        "without": reliability(uncalibrated, hits),
     }
 
 

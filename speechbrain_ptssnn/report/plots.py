@@ -414,6 +414,37 @@ def energy_figure(runs):
     return figure, f"Accuracy against energy. {'; '.join(words)}."
 
 
+def reliability_figure(curves):
+    """Draws the share of correct predictions by their posterior.
+
+    Arguments
+    ---------
+    curves : dict
+        Name to what :func:`~speechbrain_ptssnn.metrics.reliability` returns.
+
+    Returns
+    -------
+    tuple
+        (Figure, str): the figure and its alternative text.
+    """
+    figure, axes = _axes(2.9)
+    axes.plot([0, 1], [0, 1], color=LIGHT, zorder=0)
+    words = []
+    for (name, curve), line in zip(curves.items(), LINES, strict=False):
+        counts, confidence, accuracy = curve
+        axes.plot(confidence, accuracy, label=name, **line)
+        means = np.average([confidence, accuracy], axis=1, weights=counts)
+        words.append(
+            f"{name}: mean posterior {means[0]:.2f}, correct {means[1]:.2f}"
+        )
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("largest posterior")
+    axes.set_ylabel("share that is correct")
+    axes.legend()
+    return figure, f"Reliability diagram. {'; '.join(words)}."
+
+
 def chain_figure(chains):
     """Draws the energy of head, front-end and both, a group of bars a run.
 

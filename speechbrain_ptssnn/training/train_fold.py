@@ -223,7 +223,7 @@ def _write(run, number, brain, normalizer):
             "prediction": labels[posteriors.index(max(posteriors))],
         }
         for label, posterior in zip(labels, posteriors, strict=True):
-            row[f"p_{label}"] = f"{posterior:.7f}"
+            row[f"p_{label}"] = f"{posterior:.7g}"
         rows.append(row)
     write_predictions(files.predictions, rows, labels)
     save_bundle(
@@ -233,6 +233,7 @@ def _write(run, number, brain, normalizer):
         normalizer,
         brain.head,
         labels,
+        brain.temperature,
     )
     sync_folder(files.bundle)
     brain.checkpointer.delete_checkpoints(importance_keys=[best_validation])
@@ -241,6 +242,7 @@ def _write(run, number, brain, normalizer):
         "device": device_name(run.command.device),
         "epoch": brain.best["epoch"],
         "valid_UA": brain.best["UA"],
+        "temperature": brain.temperature,
         **outcome,
     }
     write_text(files.result, json.dumps(result, indent=2))

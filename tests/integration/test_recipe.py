@@ -480,6 +480,7 @@ def test_the_validation_loss_weighs_every_utterance_alike(recipe):
     posteriors = torch.tensor(
         [[float(row[f"p_{label}"]) for label in LABELS] for row in rows]
     )
+    posteriors = (result["temperature"] * posteriors.log()).softmax(-1)
     targets = torch.tensor([LABELS.index(row["label"]) for row in rows])
     expected = FocalSmoothingLoss()(posteriors.log(), targets)
     assert result["loss"] == pytest.approx(expected.item(), abs=1e-5)

@@ -95,6 +95,7 @@ def test_values_are_the_summarys(written):
             shown(s[f"{key}_fold_std"]),
         ]
     assert scores["ECE"] == [f"{s['ECE']:.3f}"]
+    assert scores["ECE at T = 1"] == [f"{s['ECE_uncalibrated']:.3f}"]
     header, *rows = tables["Confusion matrix"]
     assert header[1:-1] == s["labels"] == [row[0] for row in rows]
     for row, counts in zip(rows, s["confusion"], strict=True):
@@ -119,7 +120,7 @@ def test_figures_have_words_and_nothing_is_fetched(written):
     page = written.page
     # Energy, learning, firing, two for each layer, the utterances.
     n_layers = len(written.summary["firing_rates"])
-    assert len(page.images) == 3 + 2 * n_layers + len(page.sounds)
+    assert len(page.images) == 4 + 2 * n_layers + len(page.sounds)
     assert 2 <= len(page.sounds) <= 3
     assert all(len(image["alt"]) > 40 for image in page.images)
     assert all(each.startswith("data:") for each in page.addresses)
