@@ -133,6 +133,16 @@ def fit(command, hparams, store, fold, files):
     normalizer = copy.deepcopy(hparams["normalizer"])
     normalizer.fit(store[name] for name in fold.train)
     features = NormalizedFeatures(store, normalizer, store.utterances)
+    if hasattr(head, "solve"):  # such as an SVM, which has no gradient
+        head.solve(
+            *(
+                (
+                    map(features, ids),
+                    [command.labels.index(features.label(id)) for id in ids],
+                )
+                for ids in (fold.train, fold.valid)
+            )
+        )
     epochs = EpochCounter(hparams["number_of_epochs"])
     checkpointer = CompleteCheckpointer(
         files.checkpoints, {"head": head, "epoch": epochs}
