@@ -8,6 +8,7 @@ import json
 from pathlib import PurePath
 
 from speechbrain_ptssnn.experiments.table import (
+    COST_HEADER,
     cost_cells,
     cost_remarks,
     title,
@@ -104,7 +105,8 @@ def costs(record):
     header = [
         *("model", "WA", "95 % interval"),
         *(f"minus {record.reference} (common folds only)", "p"),
-        *("parameters", "mJ", "ms", "seeds", "folds"),
+        *COST_HEADER,
+        *("seeds", "folds"),
     ]
     cells = [_cost_line(row) for row in record.rows if row.values]
     return "\n".join(

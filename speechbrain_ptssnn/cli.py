@@ -11,6 +11,7 @@ from pathlib import Path
 
 from speechbrain.utils.distributed import if_main_process
 
+from speechbrain_ptssnn.apps import layer_profile
 from speechbrain_ptssnn.audio import Levels
 from speechbrain_ptssnn.corpora.checks import check_silence
 from speechbrain_ptssnn.corpora.registry import all_corpora, find_corpus
@@ -21,6 +22,7 @@ from speechbrain_ptssnn.evaluation import compare as comparison
 from speechbrain_ptssnn.experiments.trials import run_set
 from speechbrain_ptssnn.features.shards import DTYPES
 from speechbrain_ptssnn.features.store import PRECISIONS
+from speechbrain_ptssnn.nnet.normalization import RULES
 from speechbrain_ptssnn.recipe import train
 from speechbrain_ptssnn.report.page import write_report
 from speechbrain_ptssnn.training.arguments import FLAGS, OPTIONS, Arguments
@@ -54,6 +56,15 @@ It takes all keys of 'ptssnn train', so that one command line serves both.
 
 example:
   ptssnn extract URDU --data_folder=/path/to/URDU --backbone=fbank""",
+    "layers": """\
+It takes all keys of 'ptssnn train'. Defaults that differ from those above:
+layer weighted (all layers), number_of_epochs 30, restart_period 30, lr 0.003.
+--fold=1 profiles one fold; the next fold's command adds to it. An interrupted
+profile goes on where it was.
+
+example:
+  ptssnn layers URDU --data_folder=/path/to/URDU --backbone=whisper-base \\
+      --window=audio --protocol=speaker""",
     "classify": f"""\
 MODEL: {RUN}/fold_<k>/model
 
@@ -88,9 +99,10 @@ example:
   ptssnn list backbones heads""",
 }
 CHOICES = {
+    "normalize": RULES,
     "launcher": LAUNCHERS,
     "features_dtype": tuple(DTYPES),
-    "extraction_precision": tuple(PRECISIONS),
+    "extraction_precision": PRECISIONS,
     "precision": ("auto", "fp32", "bf16", "fp16"),
 }
 
@@ -162,6 +174,27 @@ def _check_silence(utterances, store, progressbar):
     check_silence(utterances, store.recordings(progressbar))
 
 
+def layers_command(words):
+    """Shows which layer of a pretrained model tells most about the emotion."""
+    parser = _Parser(
+        "layers",
+        f"{layers_command.__doc__} Trains a linear head on each hidden state, "
+        "all from one extraction, and prints and plots what each gives in "
+        "validation; the test folds are not looked at.",
+    )
+    parser.usage = "ptssnn layers CORPUS|MY.yaml [HEAD] [--key=value ...]"
+    _describe_target(parser, "linear_probe")
+    if _asks_for_help(words):
+        _describe_training(parser)
+        parser.print_help()
+        return
+    corpus, recipe_folder, arguments = _target("layers", words, "linear_probe")
+    outcome, path = layer_profile.profile_layers(
+        arguments, corpus, recipe_folder
+    )
+    print(f"{layer_profile.table(outcome)}\n\n{path}, and the plot beside it")
+
+
 def classify_command(words):
     """Classifies audio files with a trained model."""
     parser = _Parser("classify", classify_command.__doc__)
@@ -191,11 +224,20 @@ def classify_command(words):
         type=expanduser,
         help="write to FILE instead of the screen (default: the screen)",
     )
+    parser.add_argument(
+        "--adapt",
+        nargs="+",
+        metavar="FILE|FOLDER",
+        help="recordings of the speaker in several emotions, for a model that "
+        "was trained with --normalize=speaker (default: none)",
+    )
     args = parser.parse_args(words)
     if args.output:
         _check_parent("output", args.output)
     files = classification.check_arguments(args.model, args.paths)
     classifier = classification.open_bundle(args.model)
+    if args.adapt:
+        classification.adapt(classifier, args.adapt)
     is_printed = args.format == "text" and not args.output
     results, bad, levels = [], [], Levels()
     for path in files:
@@ -373,6 +415,7 @@ def list_command(words):
 COMMANDS = {
     "train": train_command,
     "extract": extract_command,
+    "layers": layers_command,
     "classify": classify_command,
     "experiments": experiments_command,
     "compare": compare_command,
@@ -417,7 +460,7 @@ def _asks_for_help(words):
     return "--help" in words or "-h" in words
 
 
-def _target(name, words):
+def _target(name, words, head="pts_snn"):
     """The corpus, its recipe's folder and the parsed rest of a command line
     that begins with a corpus, or with the YAML file of a corpus of one's own.
     """
@@ -439,7 +482,7 @@ def _target(name, words):
             )
     else:
         corpus = find_corpus(names[0]).name
-        file = find_yaml("head", names[1] if len(names) > 1 else "pts_snn")
+        file = find_yaml("head", names[1] if len(names) > 1 else head)
     arguments = Arguments.parse([str(file), *names[2:], *rest])
     if "corpus" in arguments.keys:
         raise InputError(
@@ -469,7 +512,7 @@ def _add_folders(parser):
     )
 
 
-def _describe_target(parser):
+def _describe_target(parser, head="pts_snn"):
     parser.add_argument(
         "corpus",
         metavar="CORPUS|MY.yaml",
@@ -481,7 +524,7 @@ def _describe_target(parser):
         nargs="?",
         metavar="HEAD",
         help="a name of 'ptssnn list heads', or the path of a YAML file "
-        "(default: pts_snn)",
+        f"(default: {head})",
     )
 
 

@@ -42,8 +42,9 @@ embedding_model: !new:speechbrain_ptssnn.inference.UtteranceEncoder
     backbone: !ref <backbone>
     normalizer: !ref <normalizer>
     head: !ref <head>
-classifier: !new:torch.nn.LogSoftmax
-    dim: -1
+    precision: {precision}
+classifier: !new:speechbrain_ptssnn.inference.CalibratedLogSoftmax
+    temperature: {temperature}
 modules:
     compute_features: !ref <compute_features>
     mean_var_norm: !ref <mean_var_norm>
@@ -81,6 +82,29 @@ class PassWaveform(torch.nn.Module):
         return wavs
 
 
+class CalibratedLogSoftmax(torch.nn.Module):
+    r"""Log posteriors, log softmax(x / T).
+
+    Arguments
+    ---------
+    temperature : float
+        T, above 0. Training fits it on validation.
+
+    Example
+    -------
+    >>> CalibratedLogSoftmax(0.1)(torch.tensor([[0.5, 0.4]])).exp()
+    tensor([[0.7311, 0.2689]])
+    """
+
+    def __init__(self, temperature=1.0):
+        super().__init__()
+        self.temperature = temperature
+
+    def forward(self, x):
+        """Takes and returns [..., classes]."""
+        return (x / self.temperature).log_softmax(-1)
+
+
 class UtteranceEncoder(torch.nn.Module):
     r"""Maps padded waveforms to the head's rates. Padding does not change the
     result.
@@ -96,6 +120,9 @@ class UtteranceEncoder(torch.nn.Module):
         Holds the training fold's statistics.
     head : torch.nn.Module
         The trained head.
+    precision : str
+        Of the backbone's matrix products in training: "fp32", "bf16" or
+        "fp16".
 
     Example
     -------
@@ -106,11 +133,49 @@ class UtteranceEncoder(torch.nn.Module):
     torch.Size([2, 1, 4])
     """
 
-    def __init__(self, backbone, normalizer, head):
+    def __init__(self, backbone, normalizer, head, precision="fp32"):
         super().__init__()
         self.backbone = backbone
         self.normalizer = normalizer
         self.head = head
+        self.precision = precision
+        self._is_adapted = False
+
+    def adapt(self, wavs):
+        """Prepares a speaker-adapted model for a speaker. Call it before the
+        speaker's recordings are classified, and again for another speaker.
+
+        Arguments
+        ---------
+        wavs : sequence of torch.Tensor
+            The speaker's recordings, each [samples], at the backbone's sample
+            rate, from -1 to 1; no labels. They should show several emotions:
+            what they have in common is removed.
+
+        Raises
+        ------
+        InputError
+            If the model was not trained with ``normalize: speaker``, or there
+            is no usable waveform.
+        """
+        if not self.normalizer.by_speaker:
+            raise InputError(
+                "this model was not trained speaker-adapted, so there is "
+                "nothing to adapt; train with --normalize=speaker for that"
+            )
+        if not len(wavs):
+            raise InputError("adapt needs recordings of the speaker, got none")
+        features = []
+        for k, wav in enumerate(wavs):
+            with _waveform(k, len(wavs)):
+                features.append(self._features(wav))
+        self.normalizer = self.normalizer.adapted(features)
+        self._is_adapted = True
+
+    def _features(self, wav):
+        check_samples(wav)
+        self.backbone.to_precision(self.precision)
+        return self.backbone(wav)
 
     def forward(self, wavs, wav_lens):
         """Classifies a batch.
@@ -133,19 +198,34 @@ class UtteranceEncoder(torch.nn.Module):
             If there is not one length in (0, 1] for each waveform, or a
             waveform is too short, not finite or far beyond 1.
         """
+        if self.normalizer.by_speaker and not self._is_adapted:
+            self._is_adapted = True  # told once
+            logger.warning(
+                "this model was trained speaker-adapted and was not given the "
+                "speaker's recordings, so it takes the training's statistics, "
+                "which costs accuracy: call "
+                "classifier.mods.embedding_model.adapt(wavs) first, or "
+                "'ptssnn classify --adapt FOLDER'"
+            )
         counts = _counts(wavs, wav_lens)
         features = []
         for k, n in enumerate(counts):
-            try:
-                check_samples(wavs[k, :n])
-                features.append(self.normalizer(self.backbone(wavs[k, :n])))
-            except InputError as error:
-                name = f"waveform {k} of {len(wavs)}: " if len(wavs) > 1 else ""
-                raise InputError(f"{name}{error}") from error
+            with _waveform(k, len(wavs)):
+                features.append(self.normalizer(self._features(wavs[k, :n])))
         frames = torch.tensor([len(f) for f in features], device=wavs.device)
         padded = pad_sequence(features, batch_first=True)
         rates = self.head(padded, frames / padded.shape[1])
         return rates.unsqueeze(1)
+
+
+@contextmanager
+def _waveform(k, n):
+    """Names the waveform in errors, if there are several."""
+    try:
+        yield
+    except InputError as error:
+        name = f"waveform {k} of {n}: " if n > 1 else ""
+        raise InputError(f"{name}{error}") from error
 
 
 class BundlePretrainer(Pretrainer):
@@ -403,7 +483,9 @@ def _counts(wavs, wav_lens):
     return (wav_lens * wavs.shape[1]).round().long().tolist()
 
 
-def save_bundle(folder, text, backbone, normalizer, head, labels):
+def save_bundle(
+    folder, text, backbone, normalizer, head, labels, temperature=1.0
+):
     """Writes a folder that ``EncoderClassifier.from_hparams`` loads.
 
     Arguments
@@ -421,6 +503,8 @@ def save_bundle(folder, text, backbone, normalizer, head, labels):
         The trained head.
     labels : sequence of str
         All labels, in index order.
+    temperature : float
+        What the outputs are divided by for posteriors.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -451,6 +535,8 @@ def save_bundle(folder, text, backbone, normalizer, head, labels):
         template.format(
             objects=stream.getvalue(),
             channel=run["channel"],
+            precision=run.get("extraction_precision", "fp32"),
+            temperature=temperature,
             sample_rate=backbone.sample_rate,
             n_classes=len(labels),
         ),

@@ -165,11 +165,44 @@ def expected_calibration_error(posteriors, hits, n_bins=15):
     ... )
     0.15
     """
-    confidence = np.max(posteriors, -1)
+    counts, confidence, accuracy = reliability(posteriors, hits, n_bins)
+    gaps = np.abs(accuracy - confidence)
+    return float((counts * gaps).sum() / counts.sum())
+
+
+def reliability(posteriors, hits, n_bins=15):
+    """Groups utterances by their largest posterior, as the expected
+    calibration error does.
+
+    Arguments
+    ---------
+    posteriors, hits, n_bins
+        As in :func:`expected_calibration_error`.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Of each bin that is not empty: the number of utterances, their mean
+        largest posterior, and the share of them that is correct.
+
+    Example
+    -------
+    >>> counts, confidence, accuracy = reliability(
+    ...     [[0.9, 0.1], [0.9, 0.1], [0.4, 0.6]], [True, False, True]
+    ... )
+    >>> counts.tolist(), confidence.tolist(), accuracy.tolist()
+    ([1, 2], [0.6, 0.9], [1.0, 0.5])
+    """
+    largest = np.max(posteriors, -1)
     edges = np.linspace(0, 1, n_bins + 1)[1:-1]
-    bins = np.digitize(confidence, edges, right=True)
-    gaps = np.bincount(bins, np.asarray(hits) - confidence)
-    return float(np.abs(gaps).sum() / len(confidence))
+    bins = np.digitize(largest, edges, right=True)
+    counts = np.bincount(bins, minlength=n_bins)
+    filled = counts > 0
+    means = [
+        np.bincount(bins, values, n_bins)[filled] / counts[filled]
+        for values in (largest, np.asarray(hits, float))
+    ]
+    return counts[filled], *means
 
 
 def _hits(confusion):

@@ -20,7 +20,10 @@ from speechbrain.utils.logger import (
     setup_logging,
 )
 
-from speechbrain_ptssnn.corpora.checks import check_same_audio
+from speechbrain_ptssnn.corpora.checks import (
+    check_same_audio,
+    warn_of_one_label,
+)
 from speechbrain_ptssnn.corpora.given_folds import FoldColumn
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.run_folder import FoldFolder
@@ -44,6 +47,7 @@ from speechbrain_ptssnn.training.launchers import (
 from speechbrain_ptssnn.training.run import Run
 from speechbrain_ptssnn.training.train_fold import check_step, run_fold
 from speechbrain_ptssnn.utils.distributed import on_main, one_sentence_errors
+from speechbrain_ptssnn.utils.processor import has_fast_bf16
 
 logger = get_logger(__name__)
 
@@ -89,7 +93,7 @@ def train(corpus, recipe_folder, arguments):
     _check(command)
     precision = choose_precision(command.plain["precision"], command.device)
     folds = command.protocol.split(command.utterances)
-    numbers = _fold_numbers(command.plain["fold"], len(folds))
+    numbers = fold_numbers(command.plain["fold"], len(folds))
     command.hparams["precision"] = precision
     _check_crop(command)
     check_step(command.hparams)
@@ -111,6 +115,8 @@ def train(corpus, recipe_folder, arguments):
             "keep: what it calls test may be trained on; try --protocol=column",
             command.settings.protocol_name,
         )
+    if command.is_adapted:
+        on_main(warn_of_one_label, [utterances])
     show = not command.run_opts.noprogressbar
     # Before the features: refused after a few seconds, not after hours.
     on_main(_check_same_audio, [utterances, folds, store, show])
@@ -235,12 +241,33 @@ def choose_precision(wanted, device):
         return wanted
     if "cuda" in device:
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    has = torch.cpu.get_capabilities()
-    fast = has.get("avx512_bf16") or has.get("amx_bf16")
-    return "bf16" if fast else "fp32"
+    return "bf16" if has_fast_bf16() else "fp32"
 
 
-def _fold_numbers(fold, n_folds):
+def fold_numbers(fold, n_folds):
+    """The numbers of the folds that are wanted.
+
+    Arguments
+    ---------
+    fold : str or int
+        "all", or a number from 1.
+    n_folds : int
+        Of the protocol.
+
+    Returns
+    -------
+    list of int
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+
+    Example
+    -------
+    >>> fold_numbers("all", 3), fold_numbers("2", 3)
+    ([1, 2, 3], [2])
+    """
     if fold == "all":
         return list(range(1, n_folds + 1))
     if str(fold).isdecimal() and 1 <= int(fold) <= n_folds:

@@ -59,7 +59,7 @@ head:
 BACKBONE = """\
 backbone: !new:speechbrain_ptssnn.backbones.Fbank
     n_mels: 4
-normalize_features: True
+normalize: corpus
 layer_norm: False
 """
 PROTOCOL = """\

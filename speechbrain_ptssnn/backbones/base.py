@@ -26,6 +26,9 @@ class Backbone(torch.nn.Module):
         Length of the shortest waveform that gives one frame.
     """
 
+    # Whether an utterance of any length gives one frame.
+    is_pooled = False
+
     def __init__(self, sample_rate, frame_rate, min_samples):
         super().__init__()
         self.sample_rate = sample_rate
@@ -146,6 +149,23 @@ class Backbone(torch.nn.Module):
         defines it if it can do more than one utterance after the other.
         """
         return torch.stack([self.extract(wav) for wav in wavs])
+
+    def multiplications(self, n_samples):
+        """Returns the multiplications of signal processing, which no learnt
+        weight takes part in; see
+        :mod:`~speechbrain_ptssnn.backbones.signal_processing`. None by default,
+        as in a model that hears the waveform.
+
+        Arguments
+        ---------
+        n_samples : int
+            Length of the waveform.
+
+        Returns
+        -------
+        int
+        """
+        return 0
 
     def fingerprint(self):
         """Returns a string that changes if the features would change; a

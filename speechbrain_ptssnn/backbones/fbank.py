@@ -3,13 +3,14 @@
 from speechbrain.lobes import features
 
 from speechbrain_ptssnn.backbones.base import Backbone
+from speechbrain_ptssnn.backbones.signal_processing import power_spectrum
 
 
 class Fbank(Backbone):
     r"""SpeechBrain's ``Fbank``, with two frames of 10 ms joined into one.
 
     The features are in dB, so they should be standardised
-    (``normalize_features: True`` in the YAML).
+    (``normalize: corpus`` in the YAML).
 
     Arguments
     ---------
@@ -36,6 +37,33 @@ class Fbank(Backbone):
         """Maps [samples] to [time, 2 * n_mels]."""
         frames = self.fbank(wav.unsqueeze(0)).squeeze(0)
         return frames[: len(frames) // 2 * 2].reshape(-1, self.output_size)
+
+    def multiplications(self, n_samples):
+        """Returns those of window, FFT, power and mel filters, for each frame
+        of 10 ms.
+
+        Arguments
+        ---------
+        n_samples : int
+            Length of the waveform.
+
+        Returns
+        -------
+        int
+
+        Example
+        -------
+        >>> Fbank().multiplications(16000)
+        469347
+        """
+        stft, mel = self.fbank.compute_STFT, self.fbank.compute_fbanks
+        distances = (mel.all_freqs_mat.T - mel.f_central).abs()
+        n_weights = int((distances < mel.band).sum())
+        # Silence of half an FFT stands before and after the audio.
+        n_frames = 1 + n_samples // stft.hop_length
+        return n_frames * (
+            power_spectrum(stft.win_length, stft.n_fft) + n_weights
+        )
 
     def fingerprint(self):
         """Returns the settings, which determine the features."""

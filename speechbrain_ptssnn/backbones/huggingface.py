@@ -18,6 +18,10 @@ from speechbrain_ptssnn.backbones.pretrained import (
     check_complete,
     loading,
 )
+from speechbrain_ptssnn.backbones.signal_processing import (
+    frame_count,
+    power_spectrum,
+)
 from speechbrain_ptssnn.errors import InputError
 
 # Keys of a configuration that differ between copies of the same model.
@@ -236,15 +240,24 @@ class HuggingFace(Pretrained):
 
     def extract_batch(self, wavs):
         """Maps [batch, samples] to [batch, time, output_size]."""
-        longest = self.extractor.n_samples if self.is_whisper else len(wavs[0])
         return torch.cat(
             [
-                self._encode(part)
-                for part in wavs.split(longest, 1)
-                if part.shape[1] >= self.min_samples
+                self._encode(wavs[:, first:end])
+                for first, end in self._parts(wavs.shape[1])
             ],
             1,
         )
+
+    def _parts(self, n_samples):
+        """Returns (first, end) of the parts that are encoded one by one, each
+        as long as the model can hear; a rest too short for a frame is none.
+        """
+        longest = self.extractor.n_samples if self.is_whisper else n_samples
+        return [
+            (first, min(first + longest, n_samples))
+            for first in range(0, n_samples, longest)
+            if n_samples - first >= self.min_samples
+        ]
 
     def _encode(self, wavs):
         n_samples = wavs.shape[1]
@@ -287,6 +300,43 @@ class HuggingFace(Pretrained):
         n_mels = min(n_mels, extractor.nb_max_frames)
         needed = n_mels * extractor.hop_length + extractor.n_fft
         return min(needed, extractor.n_samples), n_mels
+
+    def multiplications(self, n_samples):
+        """Returns those of the mel spectrum that Whisper and w2v-BERT 2.0
+        hear: window, FFT, power and mel filters; 0 for other models, which
+        hear the waveform.
+
+        Arguments
+        ---------
+        n_samples : int
+            Length of the waveform.
+
+        Returns
+        -------
+        int
+        """
+        filters = getattr(self.extractor, "mel_filters", None)
+        if filters is None:
+            return 0
+        if self.is_whisper:
+            window, n_fft = self.extractor.n_fft, self.extractor.n_fft
+            frame = power_spectrum(window, n_fft)
+            n_frames = sum(
+                self._heard(end - first) // self.extractor.hop_length
+                for first, end in self._parts(n_samples)
+            )
+        else:
+            # Kaldi's frames, each with a pre-emphasis of its own.
+            window, step, n_fft = 400, 160, 512
+            frame = window + power_spectrum(window, n_fft)
+            n_frames = frame_count(n_samples, window, step)
+        return n_frames * (frame + int((filters != 0).sum()))
+
+    def _heard(self, n_samples):
+        """Returns how many samples Whisper's extractor sees."""
+        if self.window == "audio":
+            return self._window(n_samples)[0]
+        return self.extractor.n_samples
 
     def fingerprint(self):
         """As the base class's, and Whisper's window if it is the audio's."""

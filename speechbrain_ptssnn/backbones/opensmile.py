@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from speechbrain_ptssnn.backbones import signal_processing
 from speechbrain_ptssnn.backbones.base import Backbone
 from speechbrain_ptssnn.errors import InputError
 
@@ -17,7 +18,7 @@ class OpenSmile(Backbone):
     6373 channels for ComParE 2016, 88 for eGeMAPS.
 
     The channels have different units, so they should be standardised
-    (``normalize_features: True`` in the YAML). openSMILE is free for research
+    (``normalize: corpus`` in the YAML). openSMILE is free for research
     and private use only, not for products.
 
     Arguments
@@ -73,7 +74,7 @@ class OpenSmile(Backbone):
             for level in (["func"] if functionals else levels[feature_set])
         ]
         self.feature_set = feature_set
-        self.functionals = functionals
+        self.functionals = self.is_pooled = functionals
         self.version = opensmile.__version__
         self.output_size = sum(each.num_features for each in self.extractors)
 
@@ -94,6 +95,24 @@ class OpenSmile(Backbone):
         frames = np.concatenate([part[: 2 * n_pairs] for part in parts], axis=1)
         pairs = frames.reshape(n_pairs, 2, self.output_size)
         return torch.from_numpy(pairs.mean(axis=1)).to(wav.device)
+
+    def multiplications(self, n_samples):
+        """Returns an estimate from the set's published configuration; see
+        :func:`~speechbrain_ptssnn.backbones.signal_processing.opensmile`.
+
+        Arguments
+        ---------
+        n_samples : int
+            Length of the waveform.
+
+        Returns
+        -------
+        int
+        """
+        parts = signal_processing.opensmile(
+            self.feature_set, n_samples, self.sample_rate, self.functionals
+        )
+        return sum(parts.values())
 
     def fingerprint(self):
         """Returns openSMILE's version and the settings."""

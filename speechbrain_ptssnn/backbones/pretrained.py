@@ -224,7 +224,7 @@ class Pretrained(Backbone):
 
     def packed(self):
         """Returns what :meth:`unpack` needs, for a bundle: settings, weights
-        and, where these are not the whole model's, its hash.
+        and, where these are cut or rounded, the whole model's hash.
         """
         packed = {
             "settings": self.settings(),
@@ -233,7 +233,7 @@ class Pretrained(Backbone):
         if self._digest is not None:
             packed["digest"] = self._digest
         if self.precision != "fp32":
-            packed["digest"] += f" rounded to {self.precision}"
+            packed["precision"] = self.precision
         return packed
 
     def unpack(self, packed):
@@ -244,6 +244,7 @@ class Pretrained(Backbone):
         self.restore(packed["settings"])
         if digest is not None:
             self.stop_at_layer(digest)
+        self.to_precision(packed.get("precision", "fp32"))
         self.model.load_state_dict(packed["weights"])
         if digest is None:
             self.stop_at_layer()

@@ -99,6 +99,10 @@ class SideBySide(Backbone):
             [each.extract_batch(wavs).float() for each in self.backbones]
         )
 
+    def multiplications(self, n_samples):
+        """Returns the sum of all front-ends' multiplications."""
+        return sum(each.multiplications(n_samples) for each in self.backbones)
+
     def fingerprint(self):
         """Returns the fingerprints of all."""
         return " + ".join(each.fingerprint() for each in self.backbones)

@@ -55,6 +55,30 @@ def check_counts(corpus, utterances, expected, hint, by="label"):
         )
 
 
+def warn_of_one_label(utterances):
+    """Warns of speakers whose recordings all show one label, where features
+    are standardised by speaker.
+
+    Arguments
+    ---------
+    utterances : list of Utterance
+        The corpus.
+    """
+    labels = defaultdict(set)
+    for u in utterances:
+        labels[u.speaker].add(u.label)
+    single = sorted(f"{k} ({min(v)})" for k, v in labels.items() if len(v) < 2)
+    if single:
+        logger.warning(
+            "normalize=speaker: of %d speakers %d show one label only: %s; "
+            "what their recordings have in common is their emotion, and this "
+            "is what standardising by speaker removes",
+            len(labels),
+            len(single),
+            named(single, "speakers with one label"),
+        )
+
+
 def check_utterances(corpus, utterances):
     """Checks that ids are unique and labels are known.
 

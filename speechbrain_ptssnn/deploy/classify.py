@@ -203,6 +203,34 @@ def classify(classifier, path, levels=None):
     )
 
 
+def adapt(classifier, paths):
+    """Prepares a speaker-adapted model with recordings of the speaker.
+
+    Arguments
+    ---------
+    classifier : EmotionClassifier
+        Of :func:`open_bundle`.
+    paths : list of str
+        The speaker's audio files, and folders of them.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or the model is not speaker-adapted.
+    """
+    missing = [path for path in paths if not Path(path).exists()]
+    if missing:
+        raise InputError(
+            f"{named(missing, 'missing files')}: there is no such file or "
+            "folder to adapt to; correct the path"
+        )
+    wavs = [
+        load_audio(path, classifier.audio_normalizer).to(classifier.device)
+        for path in find_audio(paths)
+    ]
+    classifier.mods.embedding_model.adapt(wavs)
+
+
 def as_text(results, layout="text"):
     r"""Results for people or programs.
 

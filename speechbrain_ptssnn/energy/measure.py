@@ -17,24 +17,28 @@ from speechbrain_ptssnn.energy.operations import (
 from speechbrain_ptssnn.energy.pricing import (
     AC_PJ,
     MAC_PJ,
-    RULES,
     energy,
     split_operations,
 )
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.evaluation.run_folder import RunFolder
+from speechbrain_ptssnn.evaluation.run_folder import RULES, RunFolder
 from speechbrain_ptssnn.evaluation.trained_run import TrainedRun
 from speechbrain_ptssnn.utils.files import write_text
 from speechbrain_ptssnn.utils.text_tables import columns
 
 # The mean IEMOCAP utterance, in frames of 20 ms and in seconds of audio.
 MEAN_FRAMES, MEAN_SECONDS = 226, 4.55
+FRAME_RATE = 50  # of these frames
 PRODUCT_WIDTH = 36  # characters of a product's expression that the table shows
 LAYER_HEADER = [
     *("layer", "product", "weights", "input", "density"),
     *("MACs, strict", "ACs, strict", "mJ, strict", "mJ, paper"),
 ]
-SUM_HEADER = ["rule", "frames", "MACs", "ACs", "mJ"]
+SUM_HEADER = [
+    *("rule", "seconds", "frames"),
+    *("head MACs", "head ACs", "head mJ"),
+]
+CHAIN_HEADER = ["front-end mJ", "total mJ"]
 
 
 def backbone_operations(backbone, seconds):
@@ -45,28 +49,55 @@ def backbone_operations(backbone, seconds):
     backbone : Backbone
         In its real size; the values of its weights do not matter.
     seconds : float
-        Length of the audio. Whisper always computes a whole window of 30 s.
+        Length of the audio. What is computed counts: the layers up to the one
+        that is read, and of Whisper the window that it hears.
 
     Returns
     -------
-    int or None
-        All products of a backbone have real inputs, so they are all MACs.
-        None for a backbone without weights (fbank, openSMILE), whose signal
-        processing is not counted.
+    int
+        All products of a backbone have real inputs, so they are all MACs: the
+        products with its weights, as PyTorch counts them, and each
+        multiplication of its signal processing (see
+        :mod:`~speechbrain_ptssnn.backbones.signal_processing`).
 
     Example
     -------
     >>> from speechbrain_ptssnn.backbones import Fbank
-    >>> backbone_operations(Fbank(), 4.55)
+    >>> macs = backbone_operations(Fbank(), 4.55)
+    >>> macs, round(energy(macs, 0), 4)
+    (2119032, 0.0097)
+    """
+    n_samples = round(seconds * backbone.sample_rate)
+    return _network_operations(backbone, n_samples) + backbone.multiplications(
+        n_samples
+    )
+
+
+def _network_operations(backbone, n_samples):
+    """Counts the MACs in modules that have weights. What a backbone multiplies
+    outside of them is signal processing, which PyTorch sees only in part.
     """
     parameters = list(backbone.parameters())
     if not parameters:
-        return None
-    samples = round(seconds * backbone.sample_rate)
-    wav = torch.randn(samples, device=parameters[0].device)
+        return 0
+    wav = torch.randn(n_samples, device=parameters[0].device)
     with plain_products(), FlopCounterMode(display=False) as counter:
         backbone(wav)
-    return counter.get_total_flops() // 2
+    counts = counter.get_flop_counts()
+    root = type(backbone).__name__
+    weighted = [
+        f"{root}.{name}"
+        for name, module in backbone.named_modules()
+        if name and next(module.parameters(), None) is not None
+    ]
+    counted = [name for name in weighted if name in counts]
+    # A module's count has those of the modules inside.
+    outermost = [
+        name
+        for name in counted
+        if not any(name.startswith(f"{other}.") for other in counted)
+    ]
+    return sum(sum(counts[name].values()) for name in outermost) // 2
 
 
 def measure_run(
@@ -84,9 +115,10 @@ def measure_run(
         results/<corpus>/<protocol>/<backbone>/<model>/<seed>.
     frames : int
         The counts are also given for an utterance of this length, in frames
-        of 20 ms; at least 1.
+        of 20 ms; at least 1. Where the front-end gives one frame for any
+        utterance, the head gets one.
     with_backbone : bool
-        Whether the frozen backbone is counted too.
+        Whether the frozen backbone, the front-end, is counted too.
     features_folder : str, optional
         Where the feature stores are now; by default where they were in the
         training.
@@ -98,9 +130,11 @@ def measure_run(
     -------
     dict
         The content of ``energy.json``. "mean" is the mean test utterance and
-        "scaled" the utterance of ``frames`` frames: "layers", one a product,
-        the sums under "strict" and "paper", and "element_wise" operations by
-        module.
+        "scaled" the utterance of ``frames`` frames: its "seconds", the head's
+        "layers", one a product, their sums under "strict" and "paper", and
+        "element_wise" operations by module. With the backbone, "backbone" has
+        its MACs and mJ, and "total" the mJ of head and backbone by both rules.
+        The backbone of "mean" is that of an utterance of the mean length.
 
     Raises
     ------
@@ -110,35 +144,42 @@ def measure_run(
     if frames < 1:
         raise InputError(f"frames must be at least 1, got {frames}")
     run = TrainedRun(folder, features_folder, data_folder)
-    counter, lengths = OperationCounter(), []
-    for head, feats in _test_utterances(run):
+    counter, lengths, durations = OperationCounter(), [], []
+    for id, head, feats in _test_utterances(run):
         counter.watch(head, feats)
         lengths.append(feats.shape[1])
+        durations.append(run.utterances[id].duration)
     rows = counter.counts()
+    n_frames = _frames_of(run.backbone, frames)
     # Only the length matters here: the densities are those of all utterances.
-    repeated = feats[:, torch.arange(frames) % feats.shape[1]]
+    repeated = feats[:, torch.arange(n_frames) % feats.shape[1]]
     outcome = {
         "run": str(folder),
         "folds": run.folds,
         "n_utterances": len(lengths),
         "channels": feats.shape[2],
+        "backbone": run.files.condition["backbone"],
         "pJ": {"MAC": MAC_PJ, "AC": AC_PJ},
         "mean": _utterance(
             [_divided(row, len(lengths)) for row in rows],
             sum(lengths) / len(lengths),
+            sum(durations) / len(durations),
         ),
         "scaled": _utterance(
-            at_length(rows, count_operations(head, repeated)), frames
+            at_length(rows, count_operations(head, repeated)),
+            n_frames,
+            frames / MEAN_FRAMES * MEAN_SECONDS,
         ),
     }
     if with_backbone:
-        outcome["backbone"] = _backbone(run, frames / MEAN_FRAMES)
+        for key in ("mean", "scaled"):
+            outcome[key] |= _chain(outcome[key], run.backbone)
     return outcome
 
 
 def _test_utterances(run):
-    """Yields a fold's head and an utterance's features [1, time, channels],
-    for each test utterance of each finished fold.
+    """Yields an utterance's id, its fold's head and its features [1, time,
+    channels], for each test utterance of each finished fold.
     """
     tested = {number: run.test_ids(number) for number in run.folds}
     total = sum(map(len, tested.values()))
@@ -146,21 +187,26 @@ def _test_utterances(run):
         for number, ids in tested.items():
             head, features = run.load(number)
             for id in ids:
-                yield head, features(id)
+                yield id, head, features(id)
                 progress.update()
 
 
-def _backbone(run, share):
-    """Operations and energy of the run's backbone, for an utterance that is
-    ``share`` times as long as IEMOCAP's mean.
+def _frames_of(backbone, frames):
+    """How many frames a backbone gives for this many of 20 ms."""
+    if backbone.is_pooled:
+        return 1
+    return max(1, round(frames * backbone.frame_rate / FRAME_RATE))
+
+
+def _chain(utterance, backbone):
+    """Operations and energy of the backbone for an utterance, and the energy
+    of head and backbone.
     """
-    seconds = share * MEAN_SECONDS
-    macs = backbone_operations(run.backbone, seconds)
+    macs = backbone_operations(backbone, utterance["seconds"])
+    mJ = energy(macs, 0)
     return {
-        "name": run.files.condition["backbone"],
-        "seconds": seconds,
-        "MACs": macs,
-        "mJ": None if macs is None else energy(macs, 0),
+        "backbone": {"MACs": macs, "mJ": mJ},
+        "total": {rule: {"mJ": utterance[rule]["mJ"] + mJ} for rule in RULES},
     }
 
 
@@ -175,8 +221,10 @@ def _divided(row, n):
     )
 
 
-def _utterance(rows, frames):
-    """One utterance as a dict: its products, layer by layer, and the sums."""
+def _utterance(rows, frames, seconds):
+    """One utterance as a dict: its length, the head's products, layer by
+    layer, and their sums.
+    """
     pairs = {rule: split_operations(rows, rule) for rule in RULES}
     layers = []
     for k, row in enumerate(rows):
@@ -195,6 +243,7 @@ def _utterance(rows, frames):
     element_wise = {r.name: r.element_wise for r in rows if r.element_wise}
     return {
         "frames": frames,
+        "seconds": seconds,
         "layers": layers,
         **sums,
         "element_wise": element_wise | {"sum": sum(element_wise.values())},
@@ -216,18 +265,21 @@ def table(outcome):
     Returns
     -------
     str
-        The products of the scaled utterance, layer by layer; then the sums of
-        both utterances by both rules; then the backbone, if it was counted.
+        The head's products in the scaled utterance, layer by layer; then the
+        sums of both utterances by both rules, with the energy of front-end
+        and whole chain beside the head's if the backbone was counted.
     """
     scaled, mean = outcome["scaled"], outcome["mean"]
-    folds = outcome["folds"]
+    folds, n_frames = outcome["folds"], scaled["frames"]
+    header = SUM_HEADER + CHAIN_HEADER * ("total" in scaled)
     parts = [
         [
             f"{outcome['n_utterances']} test utterances of "
             f"fold{'s'[: len(folds) > 1]} {', '.join(map(str, folds))}, "
             f"{mean['frames']:.1f} frames on average",
-            f"the layers, for an utterance of {scaled['frames']} frames with "
-            "the measured densities:",
+            "the head's layers, for an utterance of "
+            f"{n_frames} frame{'s'[: n_frames > 1]} with the measured "
+            "densities:",
         ],
         columns([LAYER_HEADER, *map(_layer_cells, scaled["layers"])]),
         [
@@ -235,7 +287,7 @@ def table(outcome):
             "45 nm):",
             *columns(
                 [
-                    SUM_HEADER,
+                    header,
                     *(
                         _sum_cells(rule, utterance)
                         for rule in RULES
@@ -250,8 +302,8 @@ def table(outcome):
             "(membranes, norms, tanh, softmax, means)"
         ],
     ]
-    if "backbone" in outcome:
-        parts[-1].append(_backbone_line(outcome["backbone"]))
+    if "total" in scaled:
+        parts[-1].append(_front_end_line(outcome["backbone"], scaled, mean))
     return "\n\n".join("\n".join(lines) for lines in parts)
 
 
@@ -270,25 +322,26 @@ def _layer_cells(layer):
 
 
 def _sum_cells(rule, utterance):
-    sums = utterance[rule]
+    sums, chain = utterance[rule], []
+    if "total" in utterance:
+        chain = [utterance["backbone"], utterance["total"][rule]]
     return [
         rule,
+        f"{utterance['seconds']:.2f}",
         f"{utterance['frames']:.1f}",
         *(f"{sums[key]:,.0f}" for key in ("MACs", "ACs")),
         f"{sums['mJ']:.4f}",
+        *(f"{each['mJ']:,.4f}" for each in chain),
     ]
 
 
-def _backbone_line(backbone):
-    if backbone["MACs"] is None:
-        return (
-            f"frozen backbone: {backbone['name']} has no weights; its signal "
-            "processing is not counted"
-        )
-    return (
-        f"frozen backbone: {backbone['name']}, {backbone['seconds']:.2f} s of "
-        f"audio: {backbone['mJ']:,.0f} mJ, {backbone['MACs']:,} MACs"
+def _front_end_line(name, *utterances):
+    counts = (
+        f"{each['backbone']['MACs']:,} MACs for {each['seconds']:.2f} s of "
+        "audio"
+        for each in utterances
     )
+    return f"front-end, frozen: {name}, {' and '.join(counts)}"
 
 
 def write_energy(

@@ -26,8 +26,9 @@ operations (membranes, norms, tanh, softmax, means). It also leaves out reading
 and writing memory.
 """
 
+from speechbrain_ptssnn.evaluation.run_folder import RULES
+
 MAC_PJ, AC_PJ = 4.6, 0.9
-RULES = ("strict", "paper")
 
 
 def split_operations(rows, rule="strict"):

@@ -14,6 +14,9 @@ CONDITION = ("corpus", "protocol", "backbone")
 LEVELS = (*CONDITION, "model", "seed")
 SHAPE = "results/" + "/".join(f"<{level}>" for level in LEVELS)
 
+# The rules by which energy.json counts.
+RULES = ("strict", "paper")
+
 # A resumed run may change these keys of hyperparams.yaml. The precision that
 # was chosen is in settings.json, and so is the backbone's fingerprint.
 FREE_KEYS = (
@@ -254,6 +257,31 @@ class RunFolder:
         except InputError as error:
             raise self._damaged(path) from error
 
+    def read_energy(self):
+        """The content of ``energy.json``.
+
+        Files of older versions have the backbone's energy at the top, for the
+        scaled utterance only; it is moved there. Where they say nothing of
+        it, "backbone" and "total" are missing.
+
+        Raises
+        ------
+        InputError
+            If it is not there or damaged.
+        """
+        content = self.read_json(self.energy)
+        old = content.get("backbone")
+        if isinstance(old, dict):
+            content["backbone"] = old.get("name")
+            if old["mJ"] is not None:
+                scaled = content["scaled"]
+                scaled["backbone"] = old
+                scaled["total"] = {
+                    rule: {"mJ": scaled[rule]["mJ"] + old["mJ"]}
+                    for rule in RULES
+                }
+        return content
+
     def existing(self, path):
         """One of the paths above.
 
@@ -304,7 +332,7 @@ def fixed_keys(hyperparams):
     >>> fixed_keys({"lr": 0.1, "jobs": 2})
     {'max_grad_norm': 5.0, 'window': 'full', 'margin': 0.5, 'lr': 0.1}
     """
-    keys = {**NEW_KEYS, **hyperparams}
+    keys = with_new_names({**NEW_KEYS, **hyperparams})
     if isinstance(keys.get("head"), dict):
         keys["head"] = {
             name: {**NEW_HEAD_KEYS[name], **arguments}
@@ -312,8 +340,56 @@ def fixed_keys(hyperparams):
             else arguments
             for name, arguments in keys["head"].items()
         }
+    normalizer = keys.get("normalizer")
+    if isinstance(normalizer, dict) and FEATURE_NORM in normalizer:
+        arguments = {"rule": keys["normalize"], **normalizer[FEATURE_NORM]}
+        keys["normalizer"] = {FEATURE_NORM: arguments}
     fixed = {k: v for k, v in keys.items() if k not in FREE_KEYS}
     return _without(hyperparams.get("backbone"), fixed)
+
+
+# It has had the argument "rule" since it has been able to follow speakers.
+FEATURE_NORM = "!new:speechbrain_ptssnn.nnet.normalization.FeatureNorm"
+# What the values of normalize_features are called in normalize.
+OLD_RULES = {"true": "corpus", "false": "none"}
+
+
+def with_new_names(keys):
+    """Gives keys that have another name today that name.
+
+    Arguments
+    ---------
+    keys : dict
+        Of a run's or a user's YAML, or of a command line.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    InputError
+        If an old key's value is not one that it could have.
+
+    Example
+    -------
+    >>> with_new_names({"normalize_features": True, "lr": 0.1})
+    {'normalize': 'corpus', 'lr': 0.1}
+    """
+    return dict(_renamed(*item) for item in keys.items())
+
+
+def _renamed(key, value):
+    if key != "normalize_features":
+        return key, value
+    values = value if isinstance(value, list) else [value]
+    rules = [OLD_RULES.get(str(each).lower()) for each in values]
+    if None in rules:
+        raise InputError(
+            f"normalize_features must be True or False, got {value!r}; its "
+            "new name is normalize, which is none, corpus or speaker"
+        )
+    return "normalize", rules if isinstance(value, list) else rules[0]
 
 
 def _without(backbone, node):

@@ -47,7 +47,8 @@ def summarize(run, labels, **facts):
     -------
     dict
         The content of ``summary.json``: metrics over all test predictions
-        together, with ``interval_95``; ``majority`` and ``speaker_oracle``
+        together, with ``interval_95``; ``ECE_uncalibrated`` is that of a
+        temperature of 1; ``majority`` and ``speaker_oracle``
         with the same folds; all but the intervals again for each fold, in
         ``per_fold``, and mean and standard deviation (n - 1; None for one
         fold) of WA and UA over folds; ``valid_UA``, the mean validation UA of
@@ -57,11 +58,14 @@ def summarize(run, labels, **facts):
     manifest, folds = run.read_json(run.manifest), run.read_json(run.folds)
     results = [run.read_json(run.fold(k).result) for k in run.finished]
     done = [folds[str(result["fold"])] for result in results]
-    rows, per_fold = [], []
+    rows, uncalibrated, per_fold = [], [], []
     for result, fold in zip(results, done, strict=True):
         number = result["fold"]
         tested = read_predictions(run.fold(number).predictions)
         rows += tested
+        uncalibrated += uncalibrated_posteriors(
+            tested, labels, result.get("temperature", 1.0)
+        )
         per_fold.append(
             {
                 "fold": number,
@@ -74,6 +78,9 @@ def summarize(run, labels, **facts):
         **facts,
         "folds_done": [result["fold"] for result in results],
         **_scores(rows, labels),
+        "ECE_uncalibrated": expected_calibration_error(
+            uncalibrated, [row["label"] == row["prediction"] for row in rows]
+        ),
         "interval_95": bootstrap_intervals(
             confusion_scores, confusions_of(rows, labels)
         ),
@@ -104,7 +111,7 @@ def _scores(rows, labels):
         "n_speakers": len(confusions),
         **{k: float(score) for k, score in confusion_scores(confusion).items()},
         "ECE": expected_calibration_error(
-            [[float(row[f"p_{label}"]) for label in labels] for row in rows],
+            posteriors_of(rows, labels),
             [row["label"] == row["prediction"] for row in rows],
         ),
         "recall": {
@@ -113,6 +120,38 @@ def _scores(rows, labels):
         },
         "confusion": confusion.tolist(),
     }
+
+
+def posteriors_of(rows, labels):
+    """The posteriors of predictions, a list of [classes] each."""
+    return [[float(row[f"p_{label}"]) for label in labels] for row in rows]
+
+
+def uncalibrated_posteriors(rows, labels, temperature):
+    """The posteriors at a temperature of 1.
+
+    Arguments
+    ---------
+    rows : list of dict
+        A fold's predictions.
+    labels : sequence of str
+        The classes.
+    temperature : float
+        The fold's.
+
+    Returns
+    -------
+    list of list of float
+        softmax(x) where the predictions have softmax(x / temperature).
+
+    Example
+    -------
+    >>> rows = [{"p_a": 0.9, "p_b": 0.1}]
+    >>> uncalibrated_posteriors(rows, "ab", temperature=0.5)
+    [[0.75, 0.25]]
+    """
+    powers = np.array(posteriors_of(rows, labels)) ** temperature
+    return (powers / powers.sum(1, keepdims=True)).tolist()
 
 
 def _over_folds(key, per_fold):

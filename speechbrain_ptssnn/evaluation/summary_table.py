@@ -70,7 +70,10 @@ def score_rows(summary):
                 percent(s[f"{key}_fold_std"]),
             ]
         rows.append(row)
-    return [*rows, ["ECE", number(s["ECE"], ".3f")]]
+    rows.append(["ECE", number(s["ECE"], ".3f")])
+    if "ECE_uncalibrated" in s:  # old summaries have it as ECE
+        rows.append(["ECE at T = 1", number(s["ECE_uncalibrated"], ".3f")])
+    return rows
 
 
 def interval_note(summary):

@@ -11,6 +11,7 @@ from speechbrain.utils.distributed import infer_device
 from speechbrain_ptssnn.corpora.manifests import read_utterances
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.run_folder import LEVELS, SHAPE, RunFolder
+from speechbrain_ptssnn.features.normalized import NormalizedFeatures
 from speechbrain_ptssnn.features.store import FeatureStore
 from speechbrain_ptssnn.inference import load_parts
 
@@ -184,7 +185,10 @@ class TrainedRun:
         normalizer, head = load_parts(
             self._bundle(number), ["normalizer", "head"]
         )
-        return head.eval(), lambda id: normalizer(self.store[id]).unsqueeze(0)
+        features = NormalizedFeatures(
+            self.store, normalizer, self.utterances.values()
+        )
+        return head.eval(), lambda id: features(id).unsqueeze(0)
 
     def _bundle(self, number):
         return self.files.existing(self.files.fold(number).bundle)

@@ -25,26 +25,38 @@ class Energy:
     frames : int
         Length of the utterance.
     mJ : float
-        Energy of one utterance.
+        Energy of the head for one utterance.
+    front_end_mJ : float or None
+        Energy of the frozen backbone for the same utterance. None in old
+        records, and if it was not counted.
     """
 
     folds: list
     channels: int
     frames: int
     mJ: float
+    front_end_mJ: float | None = None
+
+    @property
+    def total_mJ(self):
+        """Energy of head and front-end, or None."""
+        if self.front_end_mJ is None:
+            return None
+        return self.mJ + self.front_end_mJ
 
     @classmethod
     def read(cls, run):
         """Reads a run's ``energy.json``; None if there is none."""
         if not run.energy.is_file():
             return None
-        energy = run.read_json(run.energy)
+        energy = run.read_energy()
         scaled = energy["scaled"]
         return cls(
             energy["folds"],
             energy["channels"],
             scaled["frames"],
             scaled["strict"]["mJ"],
+            scaled.get("backbone", {}).get("mJ"),
         )
 
 

@@ -11,11 +11,16 @@ from speechbrain_ptssnn.utils.text_tables import (
     percent_and_std,
 )
 
+# Of the cells of cost_cells.
+COST_HEADER = [
+    *("parameters", "head mJ", "front-end mJ", "total mJ", "ms"),
+]
 VALUES = [
     "model",
     *("WA", "95 % interval", "UA", "95 % interval"),
     "paper, IEMOCAP",
-    *("parameters", "mJ", "ms", "lr", "seeds", "epochs", "folds"),
+    *COST_HEADER,
+    *("lr", "seeds", "epochs", "folds"),
 ]
 DIFFERENCES = [
     "model",
@@ -85,7 +90,7 @@ def body(record, as_markdown):
 
 
 def cost_cells(values, form):
-    """Parameters, mJ and ms of a row.
+    """Parameters, mJ of head, front-end and both, and ms of a row.
 
     Arguments
     ---------
@@ -99,9 +104,12 @@ def cost_cells(values, form):
     list of str
     """
     energy, latency = values.energy, values.latency
+    spent = [None] * 3
+    if energy:
+        spent = [energy.mJ, energy.front_end_mJ, energy.total_mJ]
     return [
         f"{values.trainable_params:,}",
-        number(energy and energy.mJ, form[0]),
+        *(number(mJ, form[0]) for mJ in spent),
         number(latency and latency.ms, form[1]),
     ]
 
@@ -120,10 +128,21 @@ def cost_remarks(shown):
         A sentence for each column that has a value.
     """
     remarks = []
-    sizes = {(v.energy.frames, v.energy.channels) for v in shown if v.energy}
+    energies = [values.energy for values in shown if values.energy]
+    sizes = {(each.frames, each.channels) for each in energies}
     if sizes:
-        lengths = " or ".join(f"{t} frames of {c}" for t, c in sorted(sizes))
+        lengths = " or ".join(
+            f"{t} frame{'s'[: t > 1]} of {c}" for t, c in sorted(sizes)
+        )
         remarks.append(f"mJ: strict count, an utterance of {lengths} channels.")
+    known = {each.front_end_mJ is not None for each in energies}
+    if True in known:
+        remarks.append(
+            "front-end mJ: all MACs of the frozen backbone, for the audio of "
+            "that utterance."
+        )
+    if False in known:
+        remarks.append("front-end mJ -: not counted for that row.")
     latencies = [values.latency for values in shown if values.latency]
     ways = {(each.frames, each.threads, each.processor) for each in latencies}
     if ways:
@@ -138,7 +157,7 @@ def cost_remarks(shown):
 def _value_cells(row):
     paper, values = _paper_cell(row.paper), row.values
     if not values:
-        return [row.name, *"----", paper, *"-------"]
+        return [row.name, *"----", paper, *"---------"]
     return [
         row.name,
         percent_and_std(values.WA, values.WA_std),

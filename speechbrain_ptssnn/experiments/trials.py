@@ -218,15 +218,19 @@ def _show(experiments, rows, as_markdown):
 
 
 def _count_operations(record):
-    """Measures the first seed's run of what is shown and lacks its energy, or
-    has that of other folds.
+    """Measures the first seed's run of what is shown and lacks its energy or
+    the front-end's, or has that of other folds.
     """
     for row in record.rows:
         values = row.values
         if not values:
             continue
         energy, seed = values.energy, next(iter(values.seeds))
-        if not energy or not {*values.folds_done} <= {*energy.folds}:
+        if (
+            not energy
+            or energy.front_end_mJ is None
+            or not {*values.folds_done} <= {*energy.folds}
+        ):
             run_folder = Path(row.folder, seed)
             print(f"operations of {run_folder}", flush=True)
             write_energy(run_folder)

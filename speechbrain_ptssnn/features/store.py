@@ -22,11 +22,12 @@ from speechbrain_ptssnn.features.recordings import find_recordings
 from speechbrain_ptssnn.features.shards import DTYPES, ShardReader
 from speechbrain_ptssnn.utils.files import read_file, write_text
 from speechbrain_ptssnn.utils.long_lists import named
+from speechbrain_ptssnn.utils.processor import has_fast_bf16
 
 logger = get_logger(__name__)
 
 FORMAT = 1  # of the records; another format is another store
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 # What is kept of each utterance: where its record is, and whether its checksum
 # was compared.
 LOCATION = np.dtype(
@@ -59,8 +60,9 @@ class FeatureStore:
     dtype : str
         Type of the stored features: "float32", or "float16" in half the space.
     precision : str
-        Of the backbone's matrix products: "fp32", or on a GPU "bf16" or
-        "fp16".
+        Of the backbone's matrix products: "fp32", "bf16", on a GPU "fp16", or
+        "auto": bf16 where a processor multiplies it fast. ``store.precision``
+        is which.
     channel : str or int
         Which channel; see :class:`~speechbrain_ptssnn.audio.MonoAudio`.
 
@@ -96,19 +98,14 @@ class FeatureStore:
         channel="louder",
     ):
         check_settings(dtype, precision)
-        device = _device(backbone).type
-        if precision != "fp32" and device != "cuda":
-            raise InputError(
-                f"extraction_precision={precision} needs a GPU, and the "
-                f"backbone is on the {device}; use fp32"
-            )
         self.backbone = backbone
         self.dtype = dtype
-        self.precision = precision
+        self.precision = choose_precision(precision, backbone)
         self.fingerprint = (
             f"{backbone.fingerprint()} channel={channel} dtype={dtype} "
-            f"precision={precision} format={FORMAT}"
+            f"precision={self.precision} format={FORMAT}"
         )
+        backbone.to_precision(self.precision)
         name = hashlib.sha256(self.fingerprint.encode()).hexdigest()[:16]
         self.folder = Path(folder, name)
         self._open_folder()
@@ -320,10 +317,8 @@ class FeatureStore:
         with self._hashes.unchanged(k):
             samples = load_audio(u.wav, self.audio, u.start, u.end, levels)
         device = _device(self.backbone)
-        products = PRECISIONS[self.precision]
         try:
-            with torch.autocast(device.type, products, products is not None):
-                features = self.backbone(samples.to(device)).cpu()
+            features = self.backbone(samples.to(device)).cpu()
         except InputError as error:
             raise InputError(f"{u.wav}{part_of(u)}: {error}") from error
         stored = features.to(DTYPES[self.dtype])
@@ -384,6 +379,46 @@ def check_settings(dtype, precision):
             raise InputError(
                 f"{key} must be one of {list(allowed)}, got {value!r}"
             )
+
+
+def choose_precision(wanted, backbone):
+    """The precision of a backbone's matrix products.
+
+    Arguments
+    ---------
+    wanted : str
+        "fp32", "bf16", "fp16", or "auto": bf16 on a processor that multiplies
+        it fast, if the backbone has weights, else fp32. On a GPU, one
+        utterance at a time gains nothing from bf16.
+    backbone : Backbone
+        On its device.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    InputError
+        If it is fp16 without a GPU.
+
+    Example
+    -------
+    >>> from speechbrain_ptssnn.backbones import Fbank
+    >>> choose_precision("auto", Fbank())
+    'fp32'
+    """
+    device = _device(backbone).type
+    if wanted == "fp16" and device != "cuda":
+        raise InputError(
+            "extraction_precision=fp16 needs a GPU, and the backbone is on "
+            f"the {device}; use fp32 or bf16"
+        )
+    if wanted != "auto":
+        return wanted
+    has_weights = next(backbone.parameters(), None) is not None
+    is_fast = device == "cpu" and has_fast_bf16()
+    return "bf16" if has_weights and is_fast else "fp32"
 
 
 def _device(module):

@@ -1,12 +1,16 @@
 """Normalisations that ignore padded frames."""
 
 import math
+from copy import deepcopy
 
 import torch
 from torch.nn import functional
 
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.nnet.masking import frame_mask
+
+# Whose mean and standard deviation features are standardised with.
+RULES = ("none", "corpus", "speaker")
 
 
 class SoftSaturation(torch.nn.Module):
@@ -134,10 +138,13 @@ class MaskedBatchNorm(torch.nn.Module):
 
 
 class FeatureNorm(torch.nn.Module):
-    r"""Standardises features with statistics of the training fold.
+    r"""Standardises features with statistics of the training fold, or of the
+    speaker.
 
     It changes nothing until :meth:`fit` is called. Statistics of each
-    utterance would remove its level, which is an emotion cue.
+    utterance would remove its level, which is an emotion cue. A speaker's own
+    need some of the speaker's recordings, in several emotions, but no labels:
+    results are then those of another condition, "speaker-adapted".
 
     Arguments
     ---------
@@ -145,6 +152,15 @@ class FeatureNorm(torch.nn.Module):
         Channels.
     clip : float
         Larger absolute values are clipped to this; inf clips nothing.
+    rule : str
+        "none" leaves the features as they are, "corpus" takes the training
+        fold's statistics, "speaker" those of each speaker. A speaker that
+        :meth:`adapted` has not seen gets the training fold's.
+
+    Raises
+    ------
+    ValueError
+        If ``rule`` is none of these.
 
     Example
     -------
@@ -154,15 +170,18 @@ class FeatureNorm(torch.nn.Module):
     [[[1.0], [6.0]]]
     """
 
-    def __init__(self, size, clip=math.inf):
+    def __init__(self, size, clip=math.inf, rule="corpus"):
         super().__init__()
+        check_rule(rule)
         self.clip = clip
+        self.rule = rule
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("std", torch.ones(size))
 
     @torch.no_grad()
     def fit(self, features):
-        """Computes each channel's mean and standard deviation over all frames.
+        """Computes each channel's mean and standard deviation over all frames,
+        unless the rule is "none".
 
         Arguments
         ---------
@@ -174,6 +193,8 @@ class FeatureNorm(torch.nn.Module):
         InputError
             If a value is not finite, or there is no frame.
         """
+        if self.rule == "none":
+            return
         n, total, squares = 0, 0, 0
         for utterance in features:
             frames = utterance.double()
@@ -190,7 +211,41 @@ class FeatureNorm(torch.nn.Module):
         self.mean.copy_(mean)
         self.std.copy_(std)
 
+    @property
+    def by_speaker(self):
+        """Whether it needs the speaker's own statistics."""
+        return self.rule == "speaker"
+
+    def adapted(self, features):
+        """Returns a copy with the statistics of a speaker.
+
+        Arguments
+        ---------
+        features : iterable of torch.Tensor
+            [time, size], one per utterance of the speaker.
+
+        Returns
+        -------
+        FeatureNorm
+
+        Raises
+        ------
+        InputError
+            As in :meth:`fit`.
+        """
+        copy = deepcopy(self)
+        copy.fit(features)
+        return copy
+
     def forward(self, x):
         """Takes and returns [batch, time, size]."""
         x = (x - self.mean) / self.std
         return x if self.clip == math.inf else x.clamp(-self.clip, self.clip)
+
+
+def check_rule(rule):
+    """Raises a ValueError unless it is one of :data:`RULES`."""
+    if rule not in RULES:
+        raise ValueError(
+            f"normalize must be one of {', '.join(RULES)}, got {rule!r}"
+        )

@@ -1,5 +1,7 @@
 """Normalises several front-ends side by side, each by its own rule."""
 
+from copy import deepcopy
+
 import torch
 from torch.nn import functional
 
@@ -19,8 +21,9 @@ class StreamNorm(torch.nn.Module):
     ---------
     sizes : list of int
         Channels of each front-end, in order.
-    standardise : list of bool
-        Whether :meth:`fit` gives it mean 0 and deviation 1.
+    rules : list of str
+        "none", "corpus" or "speaker"; see
+        :class:`~speechbrain_ptssnn.nnet.normalization.FeatureNorm`.
     clip : list of float
         Larger absolute values are clipped to this; inf clips nothing.
     layer_norm : list of bool
@@ -29,36 +32,35 @@ class StreamNorm(torch.nn.Module):
     Raises
     ------
     ValueError
-        If a list has not one value for each front-end.
+        If a list has not one value for each front-end, or a rule is none of
+        these.
 
     Example
     -------
-    >>> norm = StreamNorm([2, 1], [False, True], [2.0, 6.0], [True, False])
+    >>> norm = StreamNorm(
+    ...     [2, 1], ["none", "corpus"], [2.0, 6.0], [True, False]
+    ... )
     >>> frames = torch.tensor([[1.0, 3.0, 5.0], [1.0, 3.0, 7.0]])
     >>> norm.fit([frames])
     >>> norm(frames).round(decimals=3).tolist()
     [[-1.0, 1.0, -1.0], [-1.0, 1.0, 1.0]]
     """
 
-    def __init__(self, sizes, standardise, clip, layer_norm):
+    def __init__(self, sizes, rules, clip, layer_norm):
         super().__init__()
-        rules = {
-            "normalize_features": standardise,
+        lists = {
+            "normalize": rules,
             "clip_features": clip,
             "layer_norms": layer_norm,
         }
-        for key, values in rules.items():
+        for key, values in lists.items():
             if not isinstance(values, list) or len(values) != len(sizes):
                 raise ValueError(
                     f"{key} needs a list with one value for each of the "
                     f"{len(sizes)} front-ends, got {values!r}"
                 )
-        self.norms = torch.nn.ModuleList(
-            FeatureNorm(size, limit)
-            for size, limit in zip(sizes, clip, strict=True)
-        )
+        self.norms = torch.nn.ModuleList(map(FeatureNorm, sizes, clip, rules))
         self.sizes = list(sizes)
-        self.standardise = standardise
         self.layer_norm = layer_norm
 
     def fit(self, features):
@@ -74,18 +76,46 @@ class StreamNorm(torch.nn.Module):
         InputError
             If a value is not finite, or there is no frame.
         """
-        if not any(self.standardise):
+        self._fit(features, ("corpus", "speaker"))
+
+    @property
+    def by_speaker(self):
+        """Whether a front-end needs the speaker's own statistics."""
+        return any(norm.by_speaker for norm in self.norms)
+
+    def adapted(self, features):
+        """Returns a copy whose front-ends by speaker have those of a speaker.
+
+        Arguments
+        ---------
+        features : iterable of torch.Tensor
+            [time, sum of sizes], one per utterance of the speaker.
+
+        Returns
+        -------
+        StreamNorm
+
+        Raises
+        ------
+        InputError
+            As in :meth:`fit`.
+        """
+        copy = deepcopy(self)
+        copy._fit(features, ("speaker",))
+        return copy
+
+    def _fit(self, features, rules):
+        if not any(norm.rule in rules for norm in self.norms):
             return
         joint = FeatureNorm(sum(self.sizes))
         joint.fit(features)
-        for norm, mean, std, is_wanted in zip(
+        for norm, mean, std in zip(
             self.norms,
             joint.mean.split(self.sizes),
             joint.std.split(self.sizes),
-            self.standardise,
             strict=True,
         ):
-            if is_wanted:
+            if norm.rule in rules:
                 norm.mean.copy_(mean)
                 norm.std.copy_(std)
 

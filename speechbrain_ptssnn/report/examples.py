@@ -141,16 +141,20 @@ def examples(run):
     """
     number, labels = run.summary["folds_done"][0], run.summary["labels"]
     rows = read_predictions(run.files.fold(number).predictions)
+    result = run.files.read_json(run.files.fold(number).result)
+    temperature = result.get("temperature", 1.0)
     head, features = run.load(number)
     audio = run.store.audio
-    result = []
+    found = []
     for id, kind in pick(rows, labels).items():
         with LayerRecorder(head) as watched:
             outputs = head(features(id))[0]
-        posteriors = zip(labels, outputs.softmax(-1).tolist(), strict=True)
+        posteriors = zip(
+            labels, (outputs / temperature).softmax(-1).tolist(), strict=True
+        )
         utterance = run.utterances[id]
         wave = load_audio(utterance.wav, audio, utterance.start, utterance.end)
-        result.append(
+        found.append(
             Example(
                 kind,
                 utterance,
@@ -161,4 +165,4 @@ def examples(run):
                 watched,
             )
         )
-    return result
+    return found

@@ -11,6 +11,12 @@ from pathlib import Path
 import matplotlib
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from speechbrain_ptssnn.evaluation.predictions import read_predictions
+from speechbrain_ptssnn.evaluation.run_folder import RULES
+from speechbrain_ptssnn.evaluation.summary import (
+    posteriors_of,
+    uncalibrated_posteriors,
+)
 from speechbrain_ptssnn.evaluation.summary_table import (
     collapse_warnings,
     firing_rows,
@@ -18,17 +24,19 @@ from speechbrain_ptssnn.evaluation.summary_table import (
     score_rows,
 )
 from speechbrain_ptssnn.evaluation.trained_run import TrainedRun
+from speechbrain_ptssnn.metrics import reliability
 from speechbrain_ptssnn.report import plots
 from speechbrain_ptssnn.report.curves import read_curves
 from speechbrain_ptssnn.report.examples import SECONDS, data_uri, examples
 from speechbrain_ptssnn.report.mismatch import measure_mismatch
 from speechbrain_ptssnn.utils.files import write_text
-from speechbrain_ptssnn.utils.text_tables import interval, percent
+from speechbrain_ptssnn.utils.text_tables import interval, number, percent
 
 RUN_HEADER = [
     *("", "corpus and folds", "backbone", "model, seed"),
     *("WA", "95 % interval", "UA", "parameters"),
-    *("mJ, strict", "mJ, paper's rule", "backbone's mJ"),
+    *("head's mJ, strict", "head's mJ, paper's rule", "front-end's mJ"),
+    *("total mJ, strict", "total mJ, paper's rule"),
 ]
 FOLD_HEADER = [
     *("fold", "utterances", "speakers", "WA", "UA"),
@@ -127,6 +135,7 @@ def _results(run, files):
     return {
         "score_rows": score_rows(run.summary),
         "interval_note": interval_note(run.summary),
+        "reliability": _picture(plots.reliability_figure(_reliability(files))),
         "fold_rows": [
             FOLD_HEADER,
             *(
@@ -136,6 +145,23 @@ def _results(run, files):
                 for fold in run.summary["per_fold"]
             ),
         ],
+    }
+
+
+def _reliability(files):
+    """The curves of all test utterances, with and without temperature."""
+    labels = files.read_json(files.summary)["labels"]
+    hits, calibrated, uncalibrated = [], [], []
+    for k in files.finished:
+        fold = files.fold(k)
+        rows = read_predictions(fold.predictions)
+        temperature = files.read_json(fold.result).get("temperature", 1.0)
+        hits += [row["label"] == row["prediction"] for row in rows]
+        calibrated += posteriors_of(rows, labels)
+        uncalibrated += uncalibrated_posteriors(rows, labels, temperature)
+    return {
+        "with temperature": reliability(calibrated, hits),
+        "without": reliability(uncalibrated, hits),
     }
 
 
@@ -149,15 +175,20 @@ def _fold_cells(fold, result):
 
 
 def _energy(named):
-    """The table and the figure of the section "Accuracy against energy"."""
+    """The table and the figures of the section "Accuracy against energy"."""
     energies = {}
     for name, run in named.items():
         files = run.files
         if files.energy.exists():
-            energies[name] = files.read_json(files.energy)
+            energies[name] = files.read_energy()
     drawn = plots.energy_figure(
         {name: (named[name].summary, each) for name, each in energies.items()}
     )
+    chains = {
+        name: each["scaled"]
+        for name, each in energies.items()
+        if "total" in each["scaled"]
+    }
     return {
         "run_rows": [
             RUN_HEADER,
@@ -169,16 +200,23 @@ def _energy(named):
         "without_energy": [
             run.folder for name, run in named.items() if name not in energies
         ],
+        "without_front_end": [
+            named[name].folder for name in energies if name not in chains
+        ],
         "frames": sorted({e["scaled"]["frames"] for e in energies.values()}),
         "energy": _picture(drawn),
+        "chain": chains and _picture(plots.chain_figure(chains)),
     }
 
 
 def _run_cells(name, summary, energy):
-    mJ = [None] * 3
+    mJ = [None] * 5
     if energy:
-        strict, paper = (energy["scaled"][k]["mJ"] for k in ("strict", "paper"))
-        mJ = [strict, paper, energy.get("backbone", {}).get("mJ")]
+        scaled = energy["scaled"]
+        mJ = [scaled[rule]["mJ"] for rule in RULES]
+        mJ.append(scaled.get("backbone", {}).get("mJ"))
+        total = scaled.get("total", {})
+        mJ += [total.get(rule, {}).get("mJ") for rule in RULES]
     return [
         name,
         f"{summary['corpus']}, {summary['protocol']} "
@@ -189,10 +227,7 @@ def _run_cells(name, summary, energy):
         interval((summary["interval_95"] or {}).get("WA")),
         percent(summary["UA"]),
         f"{summary['trainable_params']:,}",
-        *(
-            "-" if each is None else f"{each:,{digits}}"
-            for each, digits in zip(mJ, (".3f", ".3f", ".0f"), strict=True)
-        ),
+        *(number(each, ",.3f") for each in mJ),
     ]
 
 

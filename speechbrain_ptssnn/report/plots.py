@@ -69,6 +69,13 @@ RULE_POINT = {
     "marker": "D",
     "markerfacecolor": "white",
 }
+# The bars of the whole chain's energy.
+BAR_HEIGHT = 0.27  # of the distance between two runs
+CHAIN_BARS = (
+    {"color": BLUE, "label": "head"},
+    {"color": ORANGE, "label": "front-end", "hatch": "///"},
+    {"color": GREY, "label": "total"},
+)
 PAPER_POINT = {**RULE_POINT, "color": GREY, "marker": "s"}
 
 
@@ -405,6 +412,82 @@ def energy_figure(runs):
         axes.plot([], [], label=label, **point)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15))
     return figure, f"Accuracy against energy. {'; '.join(words)}."
+
+
+def reliability_figure(curves):
+    """Draws the share of correct predictions by their posterior.
+
+    Arguments
+    ---------
+    curves : dict
+        Name to what :func:`~speechbrain_ptssnn.metrics.reliability` returns.
+
+    Returns
+    -------
+    tuple
+        (Figure, str): the figure and its alternative text.
+    """
+    figure, axes = _axes(2.9)
+    axes.plot([0, 1], [0, 1], color=LIGHT, zorder=0)
+    words = []
+    for (name, curve), line in zip(curves.items(), LINES, strict=False):
+        counts, confidence, accuracy = curve
+        axes.plot(confidence, accuracy, label=name, **line)
+        means = np.average([confidence, accuracy], axis=1, weights=counts)
+        words.append(
+            f"{name}: mean posterior {means[0]:.2f}, correct {means[1]:.2f}"
+        )
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("largest posterior")
+    axes.set_ylabel("share that is correct")
+    axes.legend()
+    return figure, f"Reliability diagram. {'; '.join(words)}."
+
+
+def chain_figure(chains):
+    """Draws the energy of head, front-end and both, a group of bars a run.
+
+    Arguments
+    ---------
+    chains : dict
+        Short name to one utterance of the run's ``energy.json``, with
+        "backbone" and "total".
+
+    Returns
+    -------
+    tuple
+        (Figure, str): the figure and its alternative text.
+    """
+    figure, axes = _axes(1.3 + 0.8 * len(chains))
+    values = [
+        [
+            each["strict"]["mJ"],
+            each["backbone"]["mJ"],
+            each["total"]["strict"]["mJ"],
+        ]
+        for each in chains.values()
+    ]
+    for k, bar in enumerate(CHAIN_BARS):
+        bars = axes.barh(
+            np.arange(len(chains)) + (k - 1) * BAR_HEIGHT,
+            [each[k] for each in values],
+            height=BAR_HEIGHT,
+            **bar,
+        )
+        axes.bar_label(bars, fmt="%.3g", padding=2)
+    axes.set_yticks(range(len(chains)), chains)
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.margins(x=0.15)
+    axes.set_xlabel("mJ an utterance, strict count")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
+    words = "; ".join(
+        f"{name}: head {head:.3g} mJ, front-end {front_end:.3g}, "
+        f"total {total:.3g}"
+        for name, (head, front_end, total) in zip(chains, values, strict=True)
+    )
+    return figure, f"Energy of the whole chain. {words}."
 
 
 def _draw_measured(axes, name, summary, energy):

@@ -12,6 +12,7 @@ from torch.utils.tensorboard import SummaryWriter
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.metrics import unweighted_accuracy, weighted_accuracy
 from speechbrain_ptssnn.nnet.monitor import FiringRates, has_collapsed
+from speechbrain_ptssnn.training.temperature import fit_temperature
 
 logger = get_logger(__name__)
 
@@ -28,8 +29,8 @@ def best_validation(checkpoint):
 class SERBrain(sb.Brain):
     r"""Trains a head on stored features and selects it on validation.
 
-    Needs the modules ``head`` and ``normalizer`` and the hparams ``loss``,
-    ``lr_annealing``, ``seed`` and ``files`` (the fold's, for the logs).
+    Needs the module ``head`` and the hparams ``loss``, ``lr_annealing``,
+    ``seed`` and ``files`` (the fold's, for the logs).
     After :meth:`evaluate`, ``outcome`` holds what the test gave and ``best``
     what the validation gave in the epoch that it selected.
     """
@@ -39,11 +40,17 @@ class SERBrain(sb.Brain):
         """The head itself, without the wrapper of distributed training."""
         return getattr(self.modules.head, "module", self.modules.head)
 
+    @property
+    def temperature(self):
+        """What the outputs are divided by for posteriors; from validation, in
+        the epoch that it selected. Older checkpoints have none, which is 1.
+        """
+        return self.best.get("temperature", 1.0)
+
     def compute_forward(self, batch, stage):
         """Rates (or logits) of a batch, [batch, classes]."""
         batch = batch.to(self.device)
         feats, lengths = batch.feats
-        feats = self.modules.normalizer(feats)
         return self.modules.head(feats, lengths)
 
     def compute_objectives(self, outputs, batch, stage):
@@ -101,13 +108,15 @@ class SERBrain(sb.Brain):
         rates = self.firing.summary()
         if stage == sb.Stage.TEST:
             self.outcome["firing_rates"] = rates
+            posteriors = (outputs / self.temperature).softmax(-1)
             self.outcome["posteriors"] = dict(
-                zip(self.ids, outputs.softmax(-1).tolist(), strict=True)
+                zip(self.ids, posteriors.tolist(), strict=True)
             )
             return
         self._log(epoch, rates)
+        temperature = fit_temperature(outputs, torch.tensor(self.targets))
         self.checkpointer.save_and_keep_only(
-            meta={"epoch": epoch, **self.outcome},
+            meta={"epoch": epoch, "temperature": temperature, **self.outcome},
             importance_keys=[best_validation],
             verbosity=10,
         )

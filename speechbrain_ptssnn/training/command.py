@@ -26,6 +26,9 @@ from speechbrain_ptssnn.utils.memory import (
     keep_freed_memory,
 )
 
+# Ends the front-end's name where features depend on the speaker.
+ADAPTED = "_speaker-adapted"
+
 
 @dataclass
 class Command:
@@ -93,15 +96,24 @@ class Command:
 
     @cached_property
     def condition(self):
-        """Corpus, protocol and backbone, as the results folder names them."""
+        """Corpus, protocol and backbone, as the results folder names them.
+        Speaker adaptation is a condition too, and ends the backbone's name.
+        """
         # It is an object in the YAML, as it is derived from the model's id.
         named = "backbone_name" in self.settings.document
         names = self.settings.build(["backbone_name"]) if named else {}
+        backbone = names.get("backbone_name", self.settings.backbone_name)
         return {
             "corpus": self.corpus.name,
             "protocol": self.settings.protocol_name,
-            "backbone": names.get("backbone_name", self.settings.backbone_name),
+            "backbone": backbone + ADAPTED * self.is_adapted,
         }
+
+    @property
+    def is_adapted(self):
+        """Whether features are standardised with the speaker's own."""
+        rules = self.plain["normalize"]
+        return "speaker" in (rules if isinstance(rules, list) else [rules])
 
     @cached_property
     def model_folder(self):

@@ -14,6 +14,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
 from ruamel.yaml.error import YAMLError
 
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.evaluation.run_folder import with_new_names
 from speechbrain_ptssnn.training.arguments import OPTIONS
 from speechbrain_ptssnn.training.side_by_side import side_by_side
 from speechbrain_ptssnn.utils.own_files import HPARAMS, find_yaml
@@ -72,7 +73,7 @@ class Hyperparams:
     ):
         path = find_yaml("head", path)
         self.document, self._defaults, self._own = _load_on_base(path, HPARAMS)
-        self.overrides = {**overrides, **fixed}
+        self.overrides = {**with_new_names(overrides), **fixed}
         self.backbone_name = self._choose("backbone", path.parent / "backbones")
         if recipe_folder is not None:
             self.protocol_name = self._choose(
@@ -278,8 +279,11 @@ def _as_kind(key, default, value):
         if right:
             value = _with_kinds(key, default, value)
     elif isinstance(default, list):  # one value for each backbone
-        right = isinstance(value, list) and len(value) == len(default)
-        kind = f"a list of {len(default)}"
+        values = value if isinstance(value, list) else [value] * len(default)
+        if len(values) == len(default):
+            pairs = zip(default, values, strict=True)
+            return [_as_kind(key, *pair) for pair in pairs]
+        right, kind = False, f"one value, or a list of {len(default)}"
     else:  # a text, such as a layer's number
         right = value is None or isinstance(value, str | Mapping) or is_number
         value, kind = str(value) if is_number else value, "a text"
@@ -299,6 +303,9 @@ def _with_kinds(key, default, value):
 
 def _load(path):
     document = read_yaml(path)
+    renamed = with_new_names(document)
+    if renamed.keys() != document.keys():
+        document = CommentedMap(renamed)
     for key in filter(_is_name, document):
         document[key] = _name(f"{path}: {key}", key, document[key])
     if "data_folder" in document:

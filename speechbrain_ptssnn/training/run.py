@@ -86,7 +86,12 @@ class Run:
             key: os.path.abspath(self.command.plain[key])
             for key in ("results_folder", "features_folder")
         }
-        return self.command.settings.text(seed=self.seed, **folders)
+        return self.command.settings.text(
+            seed=self.seed,
+            # What auto was on this machine.
+            extraction_precision=self.store.precision,
+            **folders,
+        )
 
     @cached_property
     def by_id(self):

@@ -14,13 +14,13 @@ backbone: !new:speechbrain_ptssnn.backbones.SideBySide
     backbones: []
 normalizer: !new:speechbrain_ptssnn.nnet.stream_norm.StreamNorm
     sizes: !ref <backbone.sizes>
-    standardise: !ref <normalize_features>
+    rules: !ref <normalize>
     clip: !ref <clip_features>
     layer_norm: !ref <layer_norms>
 layer_norm: False
 """
 # What a backbone's file says of its features, beside how to compute them.
-RULE = ("normalize_features", "clip_features", "layer_norm", "saturation")
+RULE = ("normalize", "clip_features", "layer_norm", "saturation")
 
 
 def side_by_side(names, documents, defaults):
@@ -28,7 +28,7 @@ def side_by_side(names, documents, defaults):
 
     A key that several files have gets the number of its file: with
     ``whisper-base+wavlm-large`` there are ``layer_1`` and ``layer_2``, with
-    ``whisper-base+fbank`` there is ``layer``. ``normalize_features`` and
+    ``whisper-base+fbank`` there is ``layer``. ``normalize`` and
     ``clip_features`` are lists, with one value for each backbone;
     ``layer_norms`` says whose frames are normalised on their own, so the
     head's LayerNorm over all channels is off. ``saturation`` is the largest.
@@ -48,7 +48,7 @@ def side_by_side(names, documents, defaults):
 
     Example
     -------
-    >>> keys = {"normalize_features": False, "clip_features": 9.0}
+    >>> keys = {"normalize": "none", "clip_features": 9.0}
     >>> keys |= {"layer_norm": True, "saturation": 0.1}
     >>> one = CommentedMap(backbone="A", layer=3)
     >>> two = CommentedMap(backbone="B", layer=5, saturation=0.3)

@@ -14,6 +14,7 @@ from speechbrain.utils.epoch_loop import EpochCounter
 
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.predictions import write_predictions
+from speechbrain_ptssnn.features.normalized import NormalizedFeatures
 from speechbrain_ptssnn.inference import save_bundle
 from speechbrain_ptssnn.training.brain import SERBrain, best_validation
 from speechbrain_ptssnn.training.checkpoints import CompleteCheckpointer
@@ -50,8 +51,8 @@ def run_fold(run, number):
         only_process(files.path) if if_main_process() else nullcontext(),
     ):
         on_main(run.refuse_other, [])
-        brain = _train_and_test(run, run.folds[number - 1], files)
-        run_on_main(_write, [run, number, brain])
+        brain, normalizer = _train_and_test(run, run.folds[number - 1], files)
+        run_on_main(_write, [run, number, brain, normalizer])
 
 
 def check_step(hparams):
@@ -76,8 +77,7 @@ def check_step(hparams):
         normalizer, head, loss = (copy.deepcopy(hparams[key]) for key in parts)
         try:
             features = torch.randn(2, 9, hparams["backbone"].output_size)
-            if hparams["normalize_features"]:
-                normalizer.fit(features)
+            normalizer.fit(features)
             optimizer = hparams["opt_class"](head.parameters())
             hparams["lr_annealing"](optimizer).step(0)
             outputs = head(normalizer(features), torch.ones(2))
@@ -92,18 +92,63 @@ def check_step(hparams):
 
 
 def _train_and_test(run, fold, files):
+    brain, features = fit(run.command, run.hparams, run.store, fold, files)
     hparams, store = run.hparams, run.store
+    test = feature_dataset(
+        features, run.labels, sorted(fold.test, key=store.n_frames)
+    )
+    brain.evaluate(
+        test, test_loader_kwargs={"batch_size": hparams["batch_size"]}
+    )
+    return brain, features.normalizer
+
+
+def fit(command, hparams, store, fold, files):
+    """Trains a head on a fold; the test part is not looked at.
+
+    Arguments
+    ---------
+    command : Command
+        Has the classes and SpeechBrain's options.
+    hparams : dict
+        The settings with every object built. Head and normalizer are copied.
+    store : FeatureStore
+        Has the utterances and their features.
+    fold : Fold
+        What is trained and validated on.
+    files : FoldFolder
+        Where logs and checkpoints go.
+
+    Returns
+    -------
+    tuple
+        (SERBrain, NormalizedFeatures): the trained brain and what it heard.
+
+    Raises
+    ------
+    InputError
+        If training diverges.
+    """
     head = copy.deepcopy(hparams["head"])
     normalizer = copy.deepcopy(hparams["normalizer"])
-    if hparams["normalize_features"]:
-        normalizer.fit(store[name] for name in fold.train)
+    normalizer.fit(store[name] for name in fold.train)
+    features = NormalizedFeatures(store, normalizer, store.utterances)
+    if hasattr(head, "solve"):  # such as an SVM, which has no gradient
+        head.solve(
+            *(
+                (
+                    map(features, ids),
+                    [command.labels.index(features.label(id)) for id in ids],
+                )
+                for ids in (fold.train, fold.valid)
+            )
+        )
     epochs = EpochCounter(hparams["number_of_epochs"])
     checkpointer = CompleteCheckpointer(
-        files.checkpoints,
-        {"head": head, "normalizer": normalizer, "epoch": epochs},
+        files.checkpoints, {"head": head, "epoch": epochs}
     )
     brain = SERBrain(
-        modules={"head": head, "normalizer": normalizer},
+        modules={"head": head},
         opt_class=hparams["opt_class"],
         hparams={
             **hparams,
@@ -111,17 +156,15 @@ def _train_and_test(run, fold, files):
             # SpeechBrain clips always; at infinity nothing changes.
             "max_grad_norm": hparams["max_grad_norm"] or math.inf,
         },
-        run_opts=run.command.run_opts,
+        run_opts=command.run_opts,
         checkpointer=checkpointer,
     )
     crop = round(hparams["crop"] * store.backbone.frame_rate) or sys.maxsize
-    train, valid, test = (
-        feature_dataset(run, sorted(ids, key=store.n_frames), *longest)
-        for ids, *longest in (
-            (fold.train, crop),
-            (fold.valid,),
-            (fold.test,),
+    train, valid = (
+        feature_dataset(
+            features, command.labels, sorted(ids, key=store.n_frames), longest
         )
+        for ids, longest in ((fold.train, crop), (fold.valid, sys.maxsize))
     )
     sampler = LengthBuckets(
         [min(store.n_frames(name), crop) for name in train.data_ids],
@@ -134,53 +177,49 @@ def _train_and_test(run, fold, files):
         train,
         valid,
         train_loader_kwargs={
-            "batch_size": hparams["batch_size"] // run.command.processes,
+            "batch_size": hparams["batch_size"] // command.processes,
             "sampler": sampler,
         },
         valid_loader_kwargs={"batch_size": hparams["batch_size"]},
     )
-    brain.evaluate(
-        test, test_loader_kwargs={"batch_size": hparams["batch_size"]}
-    )
-    return brain
+    return brain, features
 
 
-def feature_dataset(run, ids, longest=sys.maxsize):
-    """Stored features and targets, for SpeechBrain's loaders.
+def feature_dataset(features, labels, ids, longest=sys.maxsize):
+    """Features and targets, for SpeechBrain's loaders.
 
     Arguments
     ---------
-    run : Run
-        Has the store, the utterances and the labels.
+    features : NormalizedFeatures
+        What the head gets.
+    labels : sequence of str
+        The classes, in index order.
     ids : list of str
         Utterances, in this order.
     longest : int
-        Frames that are given at most: a random stretch, drawn from torch's
-        global generator, which the brain seeds at every epoch.
+        Frames that are given at most: a random stretch. The brain seeds what
+        draws it at every epoch.
 
     Returns
     -------
     DynamicItemDataset
         Of ``id``, ``feats`` ([time, channels]) and ``target`` (int).
     """
-    labels, store = run.labels, run.store
     dataset = DynamicItemDataset(
-        {name: {"target": labels.index(run.by_id[name].label)} for name in ids}
+        {name: {"target": labels.index(features.label(name))} for name in ids}
     )
 
     @takes("id")
     @provides("feats")
     def load(name):
-        feats = store[name]
-        skipped = torch.randint(max(len(feats) - longest, 0) + 1, ()).item()
-        return feats[skipped : skipped + longest]
+        return features(name, longest)
 
     dataset.add_dynamic_item(load)
     dataset.set_output_keys(["id", "feats", "target"])
     return dataset
 
 
-def _write(run, number, brain):
+def _write(run, number, brain, normalizer):
     files, labels = run.files.fold(number), run.labels
     outcome = brain.outcome
     rows = []
@@ -194,16 +233,17 @@ def _write(run, number, brain):
             "prediction": labels[posteriors.index(max(posteriors))],
         }
         for label, posterior in zip(labels, posteriors, strict=True):
-            row[f"p_{label}"] = f"{posterior:.7f}"
+            row[f"p_{label}"] = f"{posterior:.7g}"
         rows.append(row)
     write_predictions(files.predictions, rows, labels)
     save_bundle(
         files.bundle,
         run.text,
         run.store.backbone,
-        brain.modules.normalizer,
+        normalizer,
         brain.head,
         labels,
+        brain.temperature,
     )
     sync_folder(files.bundle)
     brain.checkpointer.delete_checkpoints(importance_keys=[best_validation])
@@ -212,6 +252,7 @@ def _write(run, number, brain):
         "device": device_name(run.command.device),
         "epoch": brain.best["epoch"],
         "valid_UA": brain.best["UA"],
+        "temperature": brain.temperature,
         **outcome,
     }
     write_text(files.result, json.dumps(result, indent=2))

@@ -80,6 +80,7 @@ def check(tmp_path, monkeypatch):
     (tmp_path / "cafe" / "cafe.yaml").write_text(example, encoding="utf-8")
     monkeypatch.setattr(cli, "train", lambda c, folder, a: read(a, c, folder))
     monkeypatch.setattr(cli, "start_command", read)
+    monkeypatch.setattr(cli.layer_profile, "start_command", read)
     monkeypatch.setattr(cli.classification, "check_arguments", reach)
     monkeypatch.setattr(cli.comparison, "compare", reach)
     monkeypatch.setattr(cli.energy, "write_energy", reach)

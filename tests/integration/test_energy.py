@@ -4,7 +4,12 @@ import json
 
 import pytest
 
-from speechbrain_ptssnn.energy.measure import table, write_energy
+from speechbrain_ptssnn.backbones import Fbank, HuggingFace
+from speechbrain_ptssnn.energy.measure import (
+    backbone_operations,
+    table,
+    write_energy,
+)
 
 
 def test_a_trained_run_is_measured(recipe):
@@ -40,11 +45,28 @@ def test_a_trained_run_is_measured(recipe):
                     sum(layer[rule][key] for layer in part["layers"])
                 )
     assert scaled["paper"]["mJ"] < scaled["strict"]["mJ"]
-    assert outcome["backbone"]["MACs"] is None
+    assert outcome["backbone"] == "fbank"
+    manifest, folds = (
+        json.loads((run.folder / f"{name}.json").read_text())
+        for name in ("manifest", "folds")
+    )
+    durations = [manifest[id]["duration"] for id in folds["1"]["test"]]
+    for part, seconds in (
+        (mean, sum(durations) / len(durations)),
+        (scaled, 4.55 * 100 / 226),
+    ):
+        assert part["seconds"] == pytest.approx(seconds)
+        macs = Fbank().multiplications(round(16000 * seconds))
+        assert part["backbone"]["MACs"] == macs
+        assert part["backbone"]["mJ"] == pytest.approx(macs * 4.6e-9)
+        for rule in ("strict", "paper"):
+            assert part["total"][rule]["mJ"] == pytest.approx(
+                part[rule]["mJ"] + macs * 4.6e-9
+            )
     sums = [line.split() for line in table(outcome).splitlines()]
-    assert ["strict", "100.0"] in [line[:2] for line in sums]
+    assert ["strict", "2.01", "100.0"] in [line[:3] for line in sums]
     assert f"{scaled['strict']['mJ']:.4f}" in table(outcome)
-    assert "has no weights" in table(outcome)
+    assert f"{scaled['total']['strict']['mJ']:.4f}" in table(outcome)
     assert f"{scaled['element_wise']['sum']:,.0f}" in table(outcome)
 
 
@@ -56,10 +78,30 @@ def test_a_backbone_with_weights_is_counted_or_not(recipe, make_backbone):
         fold=1,
     )
     outcome, _ = write_energy(str(run.folder))
-    backbone = outcome["backbone"]
-    assert (backbone["name"], backbone["seconds"]) == ("tiny-wavlm", 4.55)
-    assert backbone["mJ"] == pytest.approx(backbone["MACs"] * 4.6e-9)
-    assert outcome["scaled"]["strict"] == outcome["scaled"]["paper"]
+    scaled = outcome["scaled"]
+    assert (outcome["backbone"], scaled["seconds"]) == ("tiny-wavlm", 4.55)
+    macs = backbone_operations(HuggingFace(make_backbone("wavlm")), 4.55)
+    assert scaled["backbone"] == {
+        "MACs": macs,
+        "mJ": pytest.approx(macs * 4.6e-9),
+    }
+    assert scaled["strict"] == scaled["paper"]
     outcome, path = write_energy(run.folder, with_backbone=False)
-    assert "backbone" not in json.loads(path.read_text())
-    assert "backbone" not in table(outcome)
+    content = json.loads(path.read_text())
+    for key in ("mean", "scaled"):
+        assert not {"backbone", "total"} & content[key].keys()
+    assert "front-end" not in table(outcome)
+
+
+def test_a_head_gets_one_frame_where_the_front_end_gives_one(
+    recipe, monkeypatch
+):
+    run = recipe.run(head="linear_probe", fold=1)
+    monkeypatch.setattr(Fbank, "is_pooled", True)
+    outcome, _ = write_energy(run.folder)
+    scaled = outcome["scaled"]
+    assert (scaled["frames"], scaled["seconds"]) == (1, 4.55)
+    first = scaled["layers"][0]
+    assert first["operations"] == 160 * 256
+    assert scaled["backbone"]["MACs"] == Fbank().multiplications(72800)
+    assert "an utterance of 1 frame with" in table(outcome)

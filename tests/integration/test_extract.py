@@ -76,8 +76,8 @@ def test_two_processes_give_the_same_store(recipe, mini_urdu):
         ("URDU", {"features_dtype": "half"}, "features_dtype must"),
         (
             "URDU",
-            {"extraction_precision": "bf16"},
-            "extraction_precision=bf16 needs a GPU",
+            {"extraction_precision": "fp16"},
+            "extraction_precision=fp16 needs a GPU",
         ),
     ],
 )

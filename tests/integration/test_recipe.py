@@ -1,6 +1,7 @@
 import csv
 import errno
 import json
+import logging
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ from speechbrain.inference import EncoderClassifier
 
 from conftest import BACKBONES
 from speechbrain_ptssnn import FocalSmoothingLoss
+from speechbrain_ptssnn.inference import EmotionClassifier
 from speechbrain_ptssnn.recipe import main
 from speechbrain_ptssnn.training.train_fold import run_fold
 from speechbrain_ptssnn.utils.files import only_process
@@ -115,6 +117,51 @@ def test_front_ends_side_by_side_train_and_classify(
     )
     assert run.summary["backbone"] == "tiny-whisper-L1-audio+fbank"
     check_bundle(run.folder / "fold_1", mini_urdu, recipe.path / "moved")
+
+
+def test_bf16_products_are_those_of_the_bundle(
+    recipe, mini_urdu, make_backbone
+):
+    run = recipe.run(
+        backbone="huggingface",
+        hub=make_backbone("whisper"),
+        extraction_precision="bf16",
+        head="linear_probe",
+        fold=1,
+    )
+    settings = json.loads((run.folder / "settings.json").read_text())
+    assert "precision=bf16" in settings["backbone"]
+    check_bundle(run.folder / "fold_1", mini_urdu, recipe.path / "moved")
+
+
+def test_auto_is_written_as_what_it_was(recipe):
+    run = recipe.run(fold=1)
+    text = (run.folder / "hyperparams.yaml").read_text()
+    assert "extraction_precision: fp32" in text  # fbank has no weights
+
+
+def test_speaker_adaptation_is_another_condition(recipe, mini_urdu, caplog):
+    logger = logging.getLogger("speechbrain_ptssnn.corpora.checks")
+    logger.addHandler(caplog.handler)
+    run = recipe.run(normalize="speaker", fold=1, head="linear_probe")
+    logger.removeHandler(caplog.handler)
+    assert "show one label only: SM1" not in caplog.text  # they show all four
+    assert run.summary["backbone"] == "fbank_speaker-adapted"
+    assert run.folder.parents[1].name == "fbank_speaker-adapted"
+
+    with open(run.folder / "fold_1/predictions.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    classifier = EmotionClassifier.from_hparams(run.folder / "fold_1/model")
+    encoder = classifier.mods.embedding_model
+    row = rows[0]
+    own = sorted(mini_urdu.rglob(f"{row['speaker']}_*.wav"))
+    path = mini_urdu / row["label"] / f"{row['id']}.wav"
+    before = classifier.classify_file(path)[0].exp()[0]
+    encoder.adapt([classifier.load_audio(wav) for wav in own])
+    after = classifier.classify_file(path)[0].exp()[0]
+    expected = [float(row[f"p_{label}"]) for label in LABELS]
+    assert after.tolist() == pytest.approx(expected, abs=1e-5)
+    assert before.tolist() != pytest.approx(expected, abs=1e-5)
 
 
 def test_opensmile_trains_and_classifies(recipe, mini_urdu):
@@ -433,6 +480,7 @@ def test_the_validation_loss_weighs_every_utterance_alike(recipe):
     posteriors = torch.tensor(
         [[float(row[f"p_{label}"]) for label in LABELS] for row in rows]
     )
+    posteriors = (result["temperature"] * posteriors.log()).softmax(-1)
     targets = torch.tensor([LABELS.index(row["label"]) for row in rows])
     expected = FocalSmoothingLoss()(posteriors.log(), targets)
     assert result["loss"] == pytest.approx(expected.item(), abs=1e-5)

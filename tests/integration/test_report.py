@@ -95,6 +95,7 @@ def test_values_are_the_summarys(written):
             shown(s[f"{key}_fold_std"]),
         ]
     assert scores["ECE"] == [f"{s['ECE']:.3f}"]
+    assert scores["ECE at T = 1"] == [f"{s['ECE_uncalibrated']:.3f}"]
     header, *rows = tables["Confusion matrix"]
     assert header[1:-1] == s["labels"] == [row[0] for row in rows]
     for row, counts in zip(rows, s["confusion"], strict=True):
@@ -119,7 +120,7 @@ def test_figures_have_words_and_nothing_is_fetched(written):
     page = written.page
     # Energy, learning, firing, two for each layer, the utterances.
     n_layers = len(written.summary["firing_rates"])
-    assert len(page.images) == 3 + 2 * n_layers + len(page.sounds)
+    assert len(page.images) == 4 + 2 * n_layers + len(page.sounds)
     assert 2 <= len(page.sounds) <= 3
     assert all(len(image["alt"]) > 40 for image in page.images)
     assert all(each.startswith("data:") for each in page.addresses)
@@ -154,9 +155,27 @@ def test_several_runs_stand_side_by_side_with_their_energy(written, recipe):
         "linear_probe, 1",
         "pts_snn, 1",
     ]
-    assert [row["mJ, strict"] for row in rows] == ["0.250", "0.500"]
-    assert [row["mJ, paper's rule"] for row in rows] == ["0.125", "0.250"]
-    assert [row["backbone's mJ"] for row in rows] == ["153"] * 2
+    for column, cells in {
+        "head's mJ, strict": ["0.250", "0.500"],
+        "head's mJ, paper's rule": ["0.125", "0.250"],
+        "front-end's mJ": ["153.400"] * 2,
+        "total mJ, strict": ["153.650", "153.900"],
+        "total mJ, paper's rule": ["153.525", "153.650"],
+    }.items():
+        assert [row[column] for row in rows] == cells
+    (chain,) = [
+        image["alt"]
+        for image in Page(text).images
+        if image["alt"].startswith("Energy of the whole chain")
+    ]
+    assert "run 1: head 0.25 mJ, front-end 153, total 154;" in chain
+    assert "run 2: head 0.5 mJ, front-end 153, total 154." in chain
+    energy = json.loads((probe.folder / "energy.json").read_text())
+    del energy["backbone"]  # of --count_backbone=no
+    (probe.folder / "energy.json").write_text(json.dumps(energy))
+    text = write_report([probe.folder]).read_text(encoding="utf-8")
+    assert "Not measured:</b> the front-end's energy of" in text
+    assert "Energy of the whole chain" not in text
     assert [row["WA"] for row in rows] == [
         shown(run.summary["WA"]) for run in (probe, written)
     ]

@@ -47,7 +47,7 @@ VALUES = Values(
     interval_95={"WA": [0.4, 0.6], "UA": None},
     majority={"WA": 0.1},
     speaker_oracle={"WA": 0.9},
-    energy=Energy(folds=[1], channels=160, frames=226, mJ=0.1236),
+    energy=Energy([1], channels=160, frames=226, mJ=0.1236, front_end_mJ=0.25),
     latency=Latency(226, threads=1, processor="X", ms=2.345, low=2, high=3),
     git_revisions=[],
 )
@@ -86,7 +86,7 @@ def test_a_row_says_what_its_record_says():
     text = tables([RECORD])
     assert (
         "| PTS-SNN | 50.00% ± 1.2 | 40.0 to 60.0% | 25.00% | - | 73.34% | "
-        "1,234 | 0.124 | 2.35 | 0.001 | 1, 2 | 30 | 2 of 10 |"
+        "1,234 | 0.124 | 0.250 | 0.374 | 2.35 | 0.001 | 1, 2 | 30 | 2 of 10 |"
     ) in text.splitlines()
     assert "majority 10.00%, speaker oracle 90.00%" in text
     for remark in (
@@ -100,9 +100,27 @@ def test_a_row_says_what_its_record_says():
         ROW, interval_95=None, energy=None, latency=None, is_complete=False
     )
     text = tables([with_rows(bare)])
-    assert "| 25.00% | - | 73.34% | 1,234 | - | - | 0.001 |" in text
+    assert "| 25.00% | - | 73.34% | 1,234 | - | - | - | - | 0.001 |" in text
     assert "mJ:" not in text and "ms:" not in text
+    assert "front-end mJ -" not in text
     assert "Of a part of the corpus" in text
+
+
+def test_a_front_end_that_was_not_counted_is_a_dash():
+    old = replace(VALUES.energy, front_end_mJ=None)
+    text = tables([with_rows(with_values(ROW, energy=old))])
+    assert "| 1,234 | 0.124 | - | - | 2.35 |" in text
+    assert "- front-end mJ -: not counted for that row.\n" in text
+    assert "- front-end mJ: all MACs" not in text
+    text = tables([RECORD])
+    assert "- front-end mJ: all MACs of the frozen backbone," in text
+    assert "not counted" not in text
+
+
+def test_one_frame_is_one_frame():
+    pooled = replace(VALUES.energy, frames=1, channels=6373)
+    text = tables([with_rows(with_values(ROW, energy=pooled))])
+    assert "an utterance of 1 frame of 6373 channels." in text
 
 
 def test_rows_say_where_they_were_trained():
@@ -214,11 +232,11 @@ def test_readme_has_the_cost_of_peers_that_were_measured():
     text = section([with_rows(ROW, PROBE, undone, set="peers")])
     assert lines_of(text, "| PTS-SNN") == [
         "| PTS-SNN (`pts_snn`) | 50.00% | 40.0 to 60.0% | - | - | 1,234 | "
-        "0.124 | 2.35 | 2 | 2 of 10 |"
+        "0.124 | 0.25 | 0.374 | 2.35 | 2 | 2 of 10 |"
     ]
     assert lines_of(text, "| probe") == [
         "| probe (`linear_probe`) | 25.40% | - | -24.60% | 0.031 | 1,234 | "
-        "0.124 | 2.35 | 2 | 2 of 10 |"
+        "0.124 | 0.25 | 0.374 | 2.35 | 2 | 2 of 10 |"
     ]
     assert not lines_of(text, "| DST")
     assert lines_of(text, "mJ: ") == [
@@ -273,7 +291,9 @@ def test_records_are_read_and_written_as_they_are():
     for path in sorted((ROOT / "docs" / "results").glob("*.json")):
         content = json.loads(path.read_text())
         for row in content["rows"]:
-            if row["figures"]:  # old records lack these two
+            if row["figures"]:  # old records lack these
                 row["figures"].setdefault("left_out", [])
                 row["figures"].setdefault("devices", [])
+            if row["figures"] and row["figures"]["energy"]:
+                row["figures"]["energy"].setdefault("front_end_mJ", None)
         assert Record.from_dict(content).to_dict() == content

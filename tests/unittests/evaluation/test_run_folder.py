@@ -20,6 +20,27 @@ from speechbrain_ptssnn.evaluation.run_folder import (
 MODEL = ("URDU", "random", "fbank", "pts_snn")
 
 
+def test_an_older_energy_file_is_read_as_one_of_today(tmp_path):
+    run = RunFolder(tmp_path)
+
+    def read(backbone):
+        scaled = {"strict": {"mJ": 0.5}, "paper": {"mJ": 0.25}}
+        content = {"scaled": scaled, **backbone}
+        run.energy.write_text(json.dumps(content))
+        return run.read_energy()
+
+    old = {"name": "wavlm", "seconds": 4.55, "MACs": 10, "mJ": 150.0}
+    content = read({"backbone": old})
+    assert content["backbone"] == "wavlm"
+    assert content["scaled"]["backbone"]["mJ"] == 150
+    total = {"strict": {"mJ": 150.5}, "paper": {"mJ": 150.25}}
+    assert content["scaled"]["total"] == total
+    # Signal processing was not counted.
+    uncounted = {"name": "fbank", "seconds": 4.55, "MACs": None, "mJ": None}
+    for backbone in ({}, {"backbone": uncounted}):
+        assert not {"backbone", "total"} & read(backbone)["scaled"].keys()
+
+
 def test_runs_are_in_the_order_of_their_seeds(tmp_path):
     folder = model_folder(tmp_path, *MODEL)
     for seed in (10, 2, 1):

@@ -25,6 +25,20 @@ def test_summary_is_over_all_test_predictions_together(run):
     assert json.loads(run.summary.read_text()) == summary
 
 
+def test_the_calibration_error_without_temperature_is_shown_too(run):
+    fold = run.fold(1)
+    result = json.loads(fold.result.read_text())
+    fold.result.write_text(json.dumps({**result, "temperature": 0.5}))
+    rows = fold.predictions.read_text()
+    fold.predictions.write_text(rows.replace("0.6,0.6", "0.8,0.2"))
+    summary = summarize(run, LABELS, folds=2)
+    # One of two is right in fold 1, both are in fold 2.
+    assert summary["ECE"] == pytest.approx((abs(1 - 1.6) + abs(2 - 1.2)) / 4)
+    # The roots of 0.8 and 0.2 are 2 to 1; fold 2 has equal posteriors.
+    expected = (abs(1 - 4 / 3) + abs(2 - 1)) / 4
+    assert summary["ECE_uncalibrated"] == pytest.approx(expected)
+
+
 def test_every_metric_stands_for_all_and_for_each_fold(run):
     summary = summarize(run, LABELS, folds=2)
     assert summary["weighted_F1"] == pytest.approx((0.8 + 2 / 3) / 2)

@@ -274,7 +274,7 @@ def test_float16_halves_the_records_and_refuses_overflow(open_store):
     [
         ({"dtype": "int8"}, r"features_dtype must be one of \['float32', 'fl"),
         ({"precision": "tf32"}, "extraction_precision must be one of"),
-        ({"precision": "bf16"}, "extraction_precision=bf16 needs a GPU"),
+        ({"precision": "fp16"}, "extraction_precision=fp16 needs a GPU"),
     ],
 )
 def test_settings_are_checked(options, message, open_store):

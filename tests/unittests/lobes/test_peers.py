@@ -5,11 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from sklearn.svm import LinearSVC
 
 from speechbrain_ptssnn.lobes.peers.attentive_statistics import (
     AttentiveStatisticsHead,
 )
 from speechbrain_ptssnn.lobes.peers.dst import DST
+from speechbrain_ptssnn.lobes.peers.linear_svm import LinearSVM
 from speechbrain_ptssnn.lobes.peers.shiftformer import ShiftFormer
 from speechbrain_ptssnn.lobes.peers.spiking_lif import (
     LeakyReadout,
@@ -190,3 +192,39 @@ def test_spiking_layers_pass_spikes_only(adaptive):
     assert len(seen) == 3
     assert all(set(x.unique().tolist()) <= {0.0, 1.0} for x in seen)
     assert seen[0].any()
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_the_linear_svm_predicts_what_scikit_learns_does(n_classes):
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.arange(90) % n_classes
+    feats = torch.randn(90, 1, 6, generator=generator)
+    feats[torch.arange(90), 0, targets] += 1.5
+    parts = [
+        (list(feats[rows]), targets[rows].tolist())
+        for rows in (slice(0, 50), slice(50, 90))
+    ]
+    head = LinearSVM(6, n_classes, penalties=[1e-3, 1e-2, 1.0])
+    head.solve(*parts)
+
+    scores = {}
+    x, y = feats[:50, 0].numpy(), targets[:50].numpy()
+    for penalty in (1e-3, 1e-2, 1.0):
+        machine = LinearSVC(C=penalty, random_state=0).fit(x, y)
+        predictions = machine.predict(feats[50:, 0].numpy())
+        right = predictions == targets[50:].numpy()
+        recalls = [right[targets[50:] == k].mean() for k in range(n_classes)]
+        scores[penalty] = np.mean(recalls), predictions
+    best = max(scores.values(), key=lambda each: each[0])[1]
+    assert head(feats[50:]).argmax(-1).tolist() == best.tolist()
+
+
+def test_the_linear_svm_never_chooses_a_class_it_has_not_heard():
+    feats = [torch.randn(3, 2) + 4 * k for k in range(8)]
+    part = feats, [0, 0, 0, 0, 2, 2, 2, 2]
+    head = LinearSVM(2, n_classes=4)
+    head.solve(part, part)
+    chosen = head(torch.stack(feats) * 100).argmax(-1)
+    assert set(chosen.tolist()) <= {0, 2}
+    with pytest.raises(ValueError, match="learns no mixture of layers"):
+        LinearSVM(4, n_layers=2)

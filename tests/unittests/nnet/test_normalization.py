@@ -159,3 +159,27 @@ def test_feature_norm_refuses_what_has_no_statistics(features, message):
         norm.fit(features)
     assert norm.mean.eq(0).all()
     assert norm.std.eq(1).all()
+
+
+def test_a_speakers_own_statistics():
+    corpus = [torch.randn(9, 3), 4 + torch.randn(8, 3)]
+    speaker = [7 * torch.randn(n, 3) - 5 for n in (6, 11)]
+    norm = FeatureNorm(3, clip=2.5, rule="speaker")
+    norm.fit(corpus)
+    adapted = norm.adapted(iter(speaker))
+    frames = torch.cat(speaker).double().numpy()
+    expected = (frames - frames.mean(0)) / frames.std(0)
+    out = torch.cat([adapted(x) for x in speaker])
+    np.testing.assert_allclose(out, expected.clip(-2.5, 2.5), atol=1e-5)
+    assert norm.by_speaker
+    alone = FeatureNorm(3, clip=2.5)  # a speaker nobody adapted to
+    alone.fit(corpus)
+    assert torch.equal(norm(speaker[0]), alone(speaker[0]))
+
+
+def test_without_a_rule_nothing_is_standardised():
+    norm = FeatureNorm(3, rule="none")
+    norm.fit(iter([]))  # not even read
+    x = torch.randn(4, 3)
+    assert torch.equal(norm(x), x)
+    assert not norm.by_speaker

@@ -36,13 +36,26 @@ def test_nested_overrides_reach_the_head():
 def test_the_backbones_file_decides_on_normalisation():
     settings = hyperparams()
     assert settings.backbone_name == "fbank"
-    assert settings.build()["normalize_features"] is True
-    assert (
-        hyperparams("backbone: fbank\nnormalize_features: False").build()[
-            "normalize_features"
-        ]
-        is False
-    )
+    assert settings.build()["normalizer"].rule == "corpus"
+    settings = hyperparams("backbone: fbank\nnormalize: speaker")
+    assert settings.build()["normalizer"].rule == "speaker"
+    with pytest.raises(InputError, match=r"normalize must be one of none, cor"):
+        hyperparams("backbone: fbank\nnormalize: speakers").build()
+
+
+@pytest.mark.parametrize(
+    ("old", "rule"), [("False", "none"), ("True", "corpus")]
+)
+def test_the_old_key_of_normalisation_is_read(old, rule, tmp_path):
+    settings = hyperparams(f"backbone: fbank\nnormalize_features: {old}")
+    assert settings.build()["normalizer"].rule == rule
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"base: fbank.yaml\nnormalize_features: {old}\n")
+    settings = hyperparams(f"backbone: {file}")
+    assert settings.build()["normalizer"].rule == rule
+    assert "normalize_features" not in settings.text()
+    with pytest.raises(InputError, match="its new name is normalize"):
+        hyperparams("normalize_features: speaker")
 
 
 def test_a_backbone_of_ones_own_is_two_lines(tmp_path):
@@ -54,7 +67,7 @@ def test_a_backbone_of_ones_own_is_two_lines(tmp_path):
     hparams = settings.build()
     assert settings.backbone_name == "mine"
     assert hparams["head"].input_size == 40
-    assert hparams["normalize_features"] is False
+    assert hparams["normalizer"].rule == "none"
 
 
 def test_a_backbone_of_ones_own_may_stand_on_ours(tmp_path, make_backbone):

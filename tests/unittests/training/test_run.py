@@ -31,7 +31,9 @@ def make(tmp_path):
             processes=1,
         )
         store = SimpleNamespace(
-            fingerprint="fbank", audio_fingerprint=lambda name: name
+            fingerprint="fbank",
+            precision="fp32",
+            audio_fingerprint=lambda name: name,
         )
         utterances = [Utterance(n, f"{n}.wav", "k", "l", 1.0) for n in "abc"]
         folds = [Fold(train=["a"], valid=["b"], test=["c"])]

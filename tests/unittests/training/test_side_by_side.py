@@ -22,6 +22,10 @@ def results_name(settings):
     return settings.build(["backbone_name"])["backbone_name"]
 
 
+def rules(hparams):
+    return [norm.rule for norm in hparams["normalizer"].norms]
+
+
 def test_several_backbones_stand_side_by_side(make_backbone):
     settings = hyperparams(
         "whisper-base+fbank", hub=str(make_backbone("whisper")), layer="1"
@@ -34,7 +38,7 @@ def test_several_backbones_stand_side_by_side(make_backbone):
     assert hparams["head"].input_size == 176
     # fbank's rule alone: standardised, saturation 0.3; the head's LayerNorm
     # over both streams is off, and Whisper has its own.
-    assert hparams["normalizer"].standardise == [False, True]
+    assert rules(hparams) == ["none", "corpus"]
     assert hparams["normalizer"].layer_norm == [True, False]
     assert hparams["layer_norm"] is False
     assert hparams["saturation"] == 0.3
@@ -62,17 +66,27 @@ def test_lists_of_rules_can_be_given(make_backbone):
     settings = hyperparams(
         "huggingface+fbank",
         hub=str(make_backbone("wavlm")),
-        normalize_features="[True, True]",
+        normalize="[corpus, corpus]",
         clip_features="[4.0, .inf]",
         saturation="0.2",
     )
     hparams = settings.build()
-    assert hparams["normalizer"].standardise == [True, True]
+    assert rules(hparams) == ["corpus", "corpus"]
     assert hparams["normalizer"].norms[0].clip == 4
     assert hparams["saturation"] == 0.2
-    for value in ("False", "[True]"):
-        with pytest.raises(InputError, match="features must be a list of 2"):
-            hyperparams("huggingface+fbank", normalize_features=value)
+    with pytest.raises(InputError, match="normalize must be one value, or a"):
+        hyperparams("huggingface+fbank", normalize="[corpus]")
+
+
+def test_one_value_is_for_all_front_ends(make_backbone):
+    hub = str(make_backbone("wavlm"))
+    for given, expected in (
+        ({"normalize": "speaker"}, ["speaker", "speaker"]),
+        ({"normalize_features": "True"}, ["corpus", "corpus"]),  # its old name
+        ({"normalize_features": [True, False]}, ["corpus", "none"]),
+    ):
+        settings = hyperparams("huggingface+fbank", hub=hub, **given)
+        assert rules(settings.build()) == expected
 
 
 def test_a_backbone_that_is_none_is_named():

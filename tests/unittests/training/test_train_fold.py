@@ -1,20 +1,24 @@
-from types import SimpleNamespace
-
 import torch
 
+from speechbrain_ptssnn.corpora.common import Utterance
+from speechbrain_ptssnn.features.normalized import NormalizedFeatures
+from speechbrain_ptssnn.nnet.normalization import FeatureNorm
 from speechbrain_ptssnn.training.train_fold import feature_dataset
 
 
-def run_on(store):
-    utterances = {name: SimpleNamespace(label="glad") for name in store}
-    return SimpleNamespace(
-        labels=("calm", "glad"), store=store, by_id=utterances
+def dataset_of(store, **options):
+    utterances = {
+        name: Utterance(name, "", "anna", "glad", 1.0) for name in store
+    }
+    features = NormalizedFeatures(
+        store, FeatureNorm(1, rule="none"), utterances.values()
     )
+    return feature_dataset(features, ("calm", "glad"), list(store), **options)
 
 
 def test_training_hears_another_stretch_at_every_look():
     store = {"long": torch.arange(20.0)[:, None], "short": torch.ones(3, 1)}
-    dataset = feature_dataset(run_on(store), ["long", "short"], longest=5)
+    dataset = dataset_of(store, longest=5)
     starts = set()
     for _ in range(200):
         feats = dataset[0]["feats"][:, 0]
@@ -25,7 +29,7 @@ def test_training_hears_another_stretch_at_every_look():
 
 
 def test_the_stretch_follows_from_the_seed():
-    dataset = feature_dataset(run_on({"a": torch.randn(99, 2)}), ["a"], 5)
+    dataset = dataset_of({"a": torch.randn(99, 1)}, longest=5)
     torch.manual_seed(3)
     first = [dataset[0]["feats"] for _ in range(5)]
     torch.manual_seed(3)
@@ -34,7 +38,7 @@ def test_the_stretch_follows_from_the_seed():
 
 
 def test_evaluation_hears_all_of_it():
-    feats = torch.randn(99, 2)
-    item = feature_dataset(run_on({"a": feats}), ["a"])[0]
+    feats = torch.randn(99, 1)
+    item = dataset_of({"a": feats})[0]
     torch.testing.assert_close(item["feats"], feats)
     assert item["target"] == 1

@@ -1,0 +1,290 @@
+"""Which hidden state of a frozen model tells most about the emotion."""
+
+import json
+import statistics
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from ruamel.yaml import YAML
+from tqdm import tqdm
+
+from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.evaluation.run_folder import (
+    CONDITION,
+    FoldFolder,
+    fixed_keys,
+    model_folder,
+)
+from speechbrain_ptssnn.evaluation.trained_run import hash_data, hash_json
+from speechbrain_ptssnn.recipe import choose_precision, fold_numbers
+from speechbrain_ptssnn.report.plots import BLUE, GREY, STYLE, WIDTH
+from speechbrain_ptssnn.training.brain import best_validation
+from speechbrain_ptssnn.training.command import read_command, start_command
+from speechbrain_ptssnn.training.train_fold import fit
+from speechbrain_ptssnn.utils.files import only_process, read_json, write_text
+from speechbrain_ptssnn.utils.text_tables import columns, percent_and_std
+from speechbrain_ptssnn.utils.yaml_files import plain
+
+# What a linear head needs; the command line may say otherwise.
+DEFAULTS = {
+    "layer": "weighted",
+    "number_of_epochs": "30",
+    "restart_period": "30",
+    "lr": "0.003",
+}
+
+
+@dataclass(frozen=True)
+class LayerStore:
+    """A feature store seen through one of its hidden states.
+
+    Arguments
+    ---------
+    store : FeatureStore
+        Its channels hold several hidden states side by side.
+    channels : slice
+        Those of the hidden state.
+    """
+
+    store: object
+    channels: slice
+
+    def __getitem__(self, name):
+        """Returns the hidden state of an utterance, [time, size]."""
+        return self.store[name][:, self.channels]
+
+    @property
+    def backbone(self):
+        """The frozen model."""
+        return self.store.backbone
+
+    @property
+    def utterances(self):
+        """The corpus."""
+        return self.store.utterances
+
+    def n_frames(self, name):
+        """Returns an utterance's number of frames."""
+        return self.store.n_frames(name)
+
+
+def profile_layers(arguments, corpus, recipe_folder):
+    """Trains a head on each hidden state, and validates it.
+
+    All hidden states come from one extraction. The test parts of the folds are
+    not looked at, so the layer may be chosen by the outcome. It is kept after
+    each training: an interrupted profile goes on, and other folds join it.
+
+    Arguments
+    ---------
+    arguments : Arguments
+        The command line, as for training.
+    corpus : str
+        The corpus's name.
+    recipe_folder : Path
+        Holds its ``protocols/``.
+
+    Returns
+    -------
+    tuple
+        (dict, Path): the content of the file, and the file. "scores" has, by
+        layer, a list of {"fold", "WA", "UA"} of the validation.
+
+    Raises
+    ------
+    InputError
+        If the front-end has one hidden state only, or the file is that of
+        other settings.
+    """
+    settings = read_command(arguments, corpus).settings
+    if "layer" not in settings.document:
+        raise _no_layers(settings.backbone_name)
+    missing = {k: v for k, v in DEFAULTS.items() if k not in arguments.keys}
+    command = start_command(
+        arguments.with_keys(**missing), corpus, recipe_folder
+    )
+    precision = choose_precision(command.plain["precision"], command.device)
+    command.hparams["precision"] = precision
+    folds = command.protocol.split(command.utterances)
+    numbers = fold_numbers(command.plain["fold"], len(folds))
+    backbone = command.hparams["backbone"]
+    if backbone.n_layers == 1:
+        raise _no_layers(command.condition["backbone"])
+    _, store = command.open_store()
+    command.fill(store)
+    folder = model_folder(
+        command.plain["results_folder"], **command.condition, model="layers"
+    )
+    path = folder / f"{command.plain['seed']}.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    with only_process(folder):
+        outcome = _open(path, command, store, folds)
+        todo = [
+            (index, number)
+            for number in numbers
+            for index in range(backbone.n_layers)
+            if number not in _done(outcome, backbone.layers[index])
+        ]
+        hparams = _for_one_layer(command)
+        size = backbone.output_size // backbone.n_layers
+        show = not command.run_opts.noprogressbar
+        for index, number in tqdm(todo, "layers and folds", disable=not show):
+            layer = LayerStore(store, slice(index * size, (index + 1) * size))
+            score = _validate(command, hparams, layer, folds[number - 1])
+            row = outcome["scores"][str(backbone.layers[index])]
+            row.append({"fold": number, **score})
+            row.sort(key=lambda each: each["fold"])
+            write_text(path, json.dumps(outcome, indent=1))
+    _plot(outcome, path.with_suffix(".svg"))
+    return outcome, path
+
+
+def _no_layers(name):
+    return InputError(
+        f"{name} gives one hidden state, so there is no profile; choose one "
+        "pretrained model, and a layer such as weighted or weighted:2-5"
+    )
+
+
+def _open(path, command, store, folds):
+    """The outcome so far, of the same settings."""
+    text = command.settings.text(extraction_precision=store.precision)
+    settings = hash_json(
+        [
+            store.fingerprint,
+            hash_data(store, store.utterances),
+            fixed_keys(plain(YAML().load(text))),
+            [asdict(fold) for fold in folds],
+        ]
+    )
+    if not path.exists():
+        layers = store.backbone.layers
+        return {
+            **command.condition,
+            "head": command.plain["model"],
+            "settings": settings,
+            "n_folds": len(folds),
+            "scores": {str(layer): [] for layer in layers},
+        }
+    outcome = read_json(path)
+    if outcome.get("settings") != settings:
+        raise InputError(
+            f"{path}: was made with other settings or another corpus; remove "
+            "it or choose another --results_folder"
+        )
+    return outcome
+
+
+def _done(outcome, layer):
+    return {row["fold"] for row in outcome["scores"][str(layer)]}
+
+
+def _for_one_layer(command):
+    """The settings, with a head and a normalizer for one hidden state."""
+    backbone = command.hparams["backbone"]
+    size = backbone.output_size // backbone.n_layers
+    overrides = command.settings.overrides
+    for key, change in (
+        ("head", {"input_size": size, "n_layers": 1}),
+        ("normalizer", {"size": size}),
+    ):
+        overrides[key] = {**overrides.get(key, {}), **change}
+    torch.manual_seed(command.plain["seed"])
+    return {**command.hparams, **command.settings.build(["head", "normalizer"])}
+
+
+def _validate(command, hparams, layer, fold):
+    """The best epoch's validation WA and UA."""
+    options = command.run_opts
+    quiet = replace(
+        options,
+        noprogressbar=True,
+        overridden_args=options.overridden_args | {"noprogressbar"},
+    )
+    command = replace(command, run_opts=quiet)
+    with tempfile.TemporaryDirectory() as folder:
+        brain, _ = fit(command, hparams, layer, fold, FoldFolder(Path(folder)))
+        best = brain.checkpointer.find_checkpoint(
+            importance_key=best_validation
+        ).meta
+    return {"WA": best["WA"], "UA": best["UA"]}
+
+
+def _plot(outcome, path):
+    """Draws the mean validation WA and UA of each layer, and each fold's WA."""
+    scores = {k: rows for k, rows in outcome["scores"].items() if rows}
+    with rc_context(STYLE):
+        figure = Figure((WIDTH, 2.6), layout="constrained")
+        axes = figure.subplots()
+        for layer, rows in scores.items():
+            values = [row["WA"] for row in rows]
+            axes.plot([layer] * len(rows), values, ".", color=GREY, alpha=0.5)
+        for key, line in (("WA", "o-"), ("UA", "s--")):
+            means = [_mean(rows, key) for rows in scores.values()]
+            color = BLUE if key == "WA" else GREY
+            axes.plot(list(scores), means, line, color=color, label=key)
+        axes.set_xlabel("layer (dots: WA of each fold)")
+        axes.set_ylabel("validation accuracy")
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.set_title(", ".join(map(outcome.get, CONDITION)))
+        axes.legend()
+        figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
+
+
+def table(outcome):
+    """Lays out a profile as text.
+
+    Arguments
+    ---------
+    outcome : dict
+        From :func:`profile_layers`.
+
+    Returns
+    -------
+    str
+        A line a layer: validation WA and UA, each the mean and the standard
+        deviation of the folds; the best WA is marked.
+
+    Example
+    -------
+    >>> rows = [{"fold": k, "WA": 0.5 + k / 10, "UA": 0.5} for k in (1, 2)]
+    >>> names = {"corpus": "URDU", "protocol": "random", "backbone": "tiny"}
+    >>> outcome = names | {"head": "linear_probe", "scores": {"3": rows}}
+    >>> print(table(outcome | {"n_folds": 10}))
+    URDU, random, tiny, linear_probe; validation of folds 1, 2 of 10
+    layer            WA          UA
+    3      65.00% ± 7.1  50.00% ± 0.0  best
+    """
+    scores = {k: rows for k, rows in outcome["scores"].items() if rows}
+    best = best_layer(outcome)
+    rows = [["layer", "WA", "UA"]]
+    for layer, row in scores.items():
+        cells = [_mean_and_std([each[k] for each in row]) for k in ("WA", "UA")]
+        rows.append([layer, *cells, *["best"] * (layer == best)])
+    folds = sorted({each["fold"] for row in scores.values() for each in row})
+    names = map(outcome.get, (*CONDITION, "head"))
+    title = (
+        f"{', '.join(names)}; validation of folds "
+        f"{', '.join(map(str, folds))} of {outcome['n_folds']}"
+    )
+    return "\n".join([title, *columns(rows)])
+
+
+def best_layer(outcome):
+    """The layer with the best mean validation WA, as text."""
+    scores = {k: rows for k, rows in outcome["scores"].items() if rows}
+    return max(scores, key=lambda layer: _mean(scores[layer], "WA"))
+
+
+def _mean(rows, key):
+    return statistics.mean(row[key] for row in rows)
+
+
+def _mean_and_std(values):
+    std = statistics.stdev(values) if len(values) > 1 else None
+    return percent_and_std(statistics.mean(values), std)

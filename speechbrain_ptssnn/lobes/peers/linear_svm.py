@@ -1,0 +1,101 @@
+"""The classical pipeline: a linear support vector machine on functionals."""
+
+import numpy as np
+import torch
+from sklearn.svm import LinearSVC
+
+from speechbrain_ptssnn.lobes.base import Head
+from speechbrain_ptssnn.metrics import unweighted_accuracy
+from speechbrain_ptssnn.nnet.masking import masked_mean
+
+
+class LinearSVM(Head):
+    r"""One-vs-rest linear support vector machines on the mean over the valid
+    frames, trained by scikit-learn.
+
+    It is made for openSMILE's functionals, which are one frame. It has no
+    gradient training: :meth:`solve` computes the weights.
+
+    Arguments
+    ---------
+    input_size, n_classes, n_layers : int
+        See :class:`~speechbrain_ptssnn.lobes.base.Head`; ``n_layers`` must be
+        1, since no mixture is learnt.
+    penalties : sequence of float
+        The values of C that are tried on validation.
+    seed : int
+        Of the solver's order of utterances.
+
+    Raises
+    ------
+    ValueError
+        If there are several layers.
+
+    Example
+    -------
+    >>> head = LinearSVM(2, n_classes=2)
+    >>> feats = [torch.tensor([[-1.0, 0.0]]), torch.tensor([[1.0, 0.0]])]
+    >>> head.solve((feats, [0, 1]), (feats, [0, 1]))
+    >>> head(torch.stack(feats)).argmax(-1)
+    tensor([0, 1])
+    """
+
+    def __init__(
+        self,
+        input_size=6373,
+        n_classes=4,
+        n_layers=1,
+        penalties=(1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
+        seed=0,
+    ):
+        if n_layers > 1:
+            raise ValueError(
+                "a linear SVM learns no mixture of layers; choose one layer, "
+                "or a mean such as mean:2-5"
+            )
+        super().__init__(input_size)
+        self.penalties = tuple(penalties)
+        self.seed = seed
+        self.output = torch.nn.Linear(input_size, n_classes)
+
+    def solve(self, train, valid):
+        """Computes the weights, with the C whose validation UA is best.
+
+        Arguments
+        ---------
+        train, valid : tuple
+            (features, targets): an iterable of [time, input_size], one per
+            utterance, and their classes, ints.
+        """
+        (x, targets), (valid_x, valid_targets) = map(_means, (train, valid))
+        found = []
+        for penalty in self.penalties:
+            machine = LinearSVC(C=penalty, random_state=self.seed)
+            machine.fit(x, targets)
+            score = unweighted_accuracy(valid_targets, machine.predict(valid_x))
+            found.append((score, -penalty, machine))
+        *_, machine = max(found, key=lambda each: each[:2])
+        weight, bias = machine.coef_, machine.intercept_
+        if len(machine.classes_) == 2:  # one machine for both
+            weight, bias = (
+                np.concatenate([-each, each]) for each in (weight, bias)
+            )
+        with torch.no_grad():
+            # A class that was not heard in training is never chosen.
+            self.output.weight.zero_()
+            self.output.bias.fill_(-1e3)
+            rows = torch.from_numpy(machine.classes_)
+            self.output.weight[rows] = torch.from_numpy(weight).float()
+            self.output.bias[rows] = torch.from_numpy(bias).float()
+
+    def forward(self, feats, lengths=None):
+        """Returns the distances to the planes, [batch, n_classes]."""
+        return self.output(masked_mean(self.mix(feats), lengths))
+
+
+def _means(part):
+    features, targets = part
+    return (
+        np.stack([frames.mean(0).numpy() for frames in features]),
+        np.asarray(targets),
+    )
