@@ -1,6 +1,7 @@
 """A results folder and a bundle of an old revision still work."""
 
 import csv
+import json
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from speechbrain.inference import EncoderClassifier
 
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.compare import compare
+from speechbrain_ptssnn.evaluation.summary import uncalibrated_posteriors
 from speechbrain_ptssnn.evaluation.trained_run import TrainedRun
 from speechbrain_ptssnn.recipe import main
 
@@ -54,14 +56,24 @@ def test_an_old_run_goes_on_where_it_was_killed(cafe, caplog):
     train(seed=2)
     assert done.stat().st_mtime_ns == before
     assert "epoch 1:" not in (cafe / MODEL / "2" / "log.txt").read_text()
-    found = read(cafe / MODEL / "2" / "predictions.csv")
-    expected = read(SPECIMENS / "predictions_of_seed_2.csv")
-    for row, wanted in zip(found, expected, strict=True):
-        for key, value in wanted.items():
-            if key.startswith("p_"):
-                assert float(row[key]) == pytest.approx(float(value), abs=1e-4)
-            elif key != "prediction":  # may tie
-                assert row[key] == value
+    expected = {
+        row["id"]: row for row in read(SPECIMENS / "predictions_of_seed_2.csv")
+    }
+    labels = [key[2:] for key in next(iter(expected.values())) if "p_" in key]
+    found = 0
+    for k in (1, 2):
+        folder = cafe / MODEL / "2" / f"fold_{k}"
+        result = json.loads((folder / "result.json").read_text())
+        # The first fold was done when posteriors had no temperature.
+        temperature = result.get("temperature", 1.0)
+        assert ("temperature" in result) == (k == 2)
+        for row in read(folder / "predictions.csv"):
+            wanted, found = expected[row["id"]], found + 1
+            assert row["label"] == wanted["label"]
+            now = uncalibrated_posteriors([row], labels, temperature)[0]
+            then = [float(wanted[f"p_{label}"]) for label in labels]
+            assert now == pytest.approx(then, abs=1e-4)
+    assert found == len(expected)
 
 
 def test_an_old_run_refuses_other_settings(cafe):
