@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 import threading
 from pathlib import Path
 
@@ -222,3 +223,25 @@ def test_a_name_with_a_line_break_leaves_the_sentence_in_one_line():
     with pytest.raises(SystemExit) as end, one_sentence_errors():
         raise InputError("a\nb.wav: is not there")
     assert end.value.code == "error: a b.wav: is not there"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["sleep", "60"], "hung for 1 s"),
+        (["false"], "ended with status 1"),
+        (["true"], ""),
+    ],
+)
+def test_the_fuzzer_notes_a_process_of_its_own_that_hangs_or_dies(
+    words, reason, tmp_path, monkeypatch
+):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    import fuzz
+
+    monkeypatch.setattr(fuzz, "CASE_LIMIT", 1)
+    file = tmp_path / "fuzz.json"
+    file.touch()
+    process = subprocess.Popen(words)
+    assert fuzz._wait(process, file) == reason
+    assert process.poll() is not None
