@@ -558,10 +558,12 @@ def load_parts(folder, names):
     list of torch.nn.Module
         The trained parts, in the order of ``names``.
     """
-    document = _read_yaml(folder / "hyperparams.yaml")
+    path = folder / "hyperparams.yaml"
+    document = _read_yaml(path)
     stream = StringIO()
-    YAML().dump({name: document[name] for name in names}, stream)
-    parts = load_hyperpyyaml(stream.getvalue())
+    with _loading(path):
+        YAML().dump({name: document[name] for name in names}, stream)
+        parts = load_hyperpyyaml(stream.getvalue())
     pretrainer = BundlePretrainer(
         loadables={
             name: part

@@ -288,6 +288,8 @@ def _open(runs, folder, stack):
 def _start_log(path, handlers):
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: is not a file; remove it")
+    with open(path, "a"):  # whose error says more than the logger's
+        pass
     # A full disk is told by what needs it, not by each line of the log.
     logging.raiseExceptions = False
     setup_logging(

@@ -65,8 +65,13 @@ def find_cut(path):
             return None
         start, promised = found
         present = max(0, size - start)
-        if magic == W64_RIFF and not _is_w64_chunk(file, start + promised):
-            # libsndfile takes what follows for audio.
+        if magic == W64_RIFF:
+            follows = not _is_w64_chunk(file, start + promised)
+        else:
+            follows = re.match(TO_THE_END, magic, re.DOTALL) and (
+                present > promised + promised % 2
+            )
+        if follows:  # libsndfile takes it for audio
             return (
                 f"has {promised} bytes of audio according to its header, but "
                 f"{present - promised} other bytes follow; copy the file again"
@@ -151,7 +156,7 @@ def _is_w64_chunk(file, end):
     """Whether the file ends where the audio does, or with another chunk."""
     file.seek(end + -end % 8)
     rest = file.read(16)
-    return len(rest) < 16 or rest[4:] == W64_DATA[4:]
+    return not rest or rest[4:] == W64_DATA[4:]
 
 
 def _caf(file, magic):
@@ -228,6 +233,8 @@ def _sds(file, magic):
     return 21, -(-samples // in_block) * 127
 
 
+# Of these libsndfile reads all bytes, whatever the header says.
+TO_THE_END = rb"FORM....(8SVX|16SV)|NIST_1A|2BIT|\x01\x04|ALawSoundFile"
 # By the first bytes of the file.
 FINDERS = {
     rb"(RIFF|RIFX|RF64|BW64)....WAVE": _riff,

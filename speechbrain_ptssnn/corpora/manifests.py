@@ -97,7 +97,13 @@ def read_utterances(path):
     >>> read_utterances(path) == utterances
     True
     """
-    return [Utterance(id=id, **row) for id, row in read_json(path).items()]
+    try:
+        return [Utterance(id=id, **row) for id, row in read_json(path).items()]
+    except (AttributeError, TypeError) as error:
+        raise InputError(
+            f"{path}: is no manifest of utterances ({error}); the training's "
+            "command, given again, writes it"
+        ) from error
 
 
 def read_manifest(path):

@@ -252,8 +252,18 @@ class RunFolder:
             If it is not there or damaged; says what mends it.
         """
         self.existing(path)
+
+        class Checked(dict):
+            """A flipped bit may leave valid JSON, with a key less."""
+
+            def __missing__(_, key):
+                raise InputError(
+                    f"{path}: lacks {key!r}, so it is damaged; "
+                    f"{self._remedy(path)}"
+                )
+
         try:
-            return read_json(path)
+            return read_json(path, Checked)
         except InputError as error:
             raise self._damaged(path) from error
 

@@ -64,7 +64,8 @@ class Command:
     def protocol(self):
         """The protocol, built before everything else."""
         protocol = self.settings.build(["protocol"])["protocol"]
-        if not hasattr(protocol, "split"):
+        # A text has a split() too.
+        if isinstance(protocol, str) or not hasattr(protocol, "split"):
             raise InputError(
                 f"protocol is {protocol!r}, which has no folds; choose one of "
                 "'ptssnn list protocols' or write an object with a split()"
@@ -244,6 +245,14 @@ def read_command(arguments, corpus, recipe_folder=None):
     )
     if corpus.configure is not None:
         corpus = corpus.configure(settings)
+    else:
+        for key in ("columns", "audio_folder"):
+            if settings.value(key):
+                raise InputError(
+                    f"{key} is for the table of your own corpus, and "
+                    f"{corpus.name} has none; leave it out, or give "
+                    "--corpus=Custom"
+                )
     labels = classes_of(corpus, settings.value("label_map"))
     settings.overrides.update(corpus=corpus.name, n_classes=len(labels))
     return Command(arguments, corpus, labels, settings, run_opts)

@@ -1,6 +1,7 @@
 """Puts one run's YAML together: head file, backbone file, protocol file."""
 
 import os
+import re
 from collections.abc import Mapping
 from copy import deepcopy
 from inspect import Parameter, signature
@@ -17,15 +18,21 @@ from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.run_folder import with_new_names
 from speechbrain_ptssnn.training.arguments import OPTIONS
 from speechbrain_ptssnn.training.side_by_side import side_by_side
+from speechbrain_ptssnn.utils.long_lists import named
 from speechbrain_ptssnn.utils.own_files import HPARAMS, find_yaml
 from speechbrain_ptssnn.utils.suggestions import suggestion
-from speechbrain_ptssnn.utils.yaml_files import read_yaml
+from speechbrain_ptssnn.utils.yaml_files import plain, read_yaml
 
+# The file that has every key of a training.
+BASE = "pts_snn.yaml"
+# The keys that must be objects, since a bundle holds their arguments by name.
+OBJECTS = ("backbone", "normalizer", "head")
 # The keys, besides *_folder, whose values name files, folders or corpora.
 NAMES = (
     *("base", "backbone", "protocol", "hub"),
     *("corpus", "model", "backbone_name", "train_corpus", "test_corpus"),
 )
+SURROGATE = re.compile("[\ud800-\udfff]")
 MAY_BE_EMPTY = (
     *("data_folder", "audio_folder", "emobox_folder"),
     *("protocol", "hub"),
@@ -79,6 +86,12 @@ class Hyperparams:
             self.protocol_name = self._choose(
                 "protocol", Path(recipe_folder) / "protocols", protocol
             )
+        lacking = sorted(read_yaml(HPARAMS / BASE).keys() - self.document)
+        if lacking:
+            raise InputError(
+                f"{path}: lacks {len(lacking)} keys; write 'base: {BASE}' at "
+                f"its top, which has them: {named(lacking, 'lacking keys')}"
+            )
         unknown = {*self.overrides, *self._own} - {*self._defaults}
         if unknown:
             known = sorted(key for key in self._defaults if key[0] != "_")
@@ -105,6 +118,12 @@ class Hyperparams:
         files = [find_yaml(key, each, [Path(), folder]) for each in names]
         stems = [file.stem for file in files]
         documents = [_load_on_base(file, ours)[0] for file in files]
+        for file, document in zip(files, documents, strict=True):
+            if not _has_tag(document.get(key)):
+                raise InputError(
+                    f"{file}: has no object {key!r}, so it is not the file of "
+                    f"a {key}; write '{key}: !new:...' there"
+                )
         if len(files) == 1:
             (document,) = documents
         else:
@@ -173,7 +192,21 @@ class Hyperparams:
             Key to value.
         """
         document = YAML().load(self.text())
-        return self.build([k for k, v in document.items() if not _has_tag(v)])
+        for key in OBJECTS:
+            if key in document and not _is_object(document[key]):
+                raise InputError(
+                    f"{key} must be an object with named arguments, like "
+                    "'!new:package.Class {name: value}'"
+                )
+        objects = [key for key, node in document.items() if _has_tag(node)]
+        for key in objects:
+            default = self._defaults.get(key)
+            if default is not None and not _has_tag(default):
+                raise InputError(
+                    f"{key} is an object, {plain(document[key])}; write a "
+                    f"plain value, like its default {plain(default)!r}"
+                )
+        return self.build([key for key in document if key not in objects])
 
     def check_objects(self):
         """Checks the arguments' names of all objects, without building any.
@@ -257,6 +290,12 @@ def _name(location, key, value):
         raise InputError(
             f"{location} is {value!r} to YAML, not a text; put the name in "
             "quotes"
+        )
+    # Zero bytes, which no file's name has, and names that are not UTF-8.
+    if "\0" in value or SURROGATE.search(value):
+        raise InputError(
+            f"{location} is {value!r}, which cannot be a name in UTF-8; "
+            "choose another"
         )
     is_at_home = value == "~" or value.startswith("~/")
     return os.path.expanduser(value) if is_at_home else value

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from contextlib import contextmanager
 
 import torch
@@ -22,6 +23,7 @@ def one_sentence_errors():
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    threading.excepthook = _thread_failed
     try:
         with system_errors():
             yield
@@ -38,6 +40,12 @@ def one_sentence_errors():
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
+
+
+def _thread_failed(args):
+    # TensorBoard's writer raises its error again in the main thread.
+    if not type(args.thread).__module__.startswith("tensorboard."):
+        threading.__excepthook__(args)
 
 
 def on_main(function, arguments):

@@ -178,13 +178,15 @@ def read_file(path):
     return path.read_text(encoding="utf-8")
 
 
-def read_json(path):
+def read_json(path, kind=dict):
     """Reads a JSON file.
 
     Arguments
     ---------
     path : Path
         The file, UTF-8.
+    kind : type
+        Objects of JSON become this.
 
     Returns
     -------
@@ -204,7 +206,7 @@ def read_json(path):
     {'WA': 0.5}
     """
     try:
-        return json.loads(read_file(path))
+        return json.loads(read_file(path), object_hook=kind)
     except (ValueError, RecursionError) as error:  # no UTF-8, or no JSON
         raise InputError(f"{path}: is {damage(path)}, no JSON") from error
 

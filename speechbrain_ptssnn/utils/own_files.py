@@ -108,11 +108,12 @@ def list_yaml(folder):
     >>> dict(list_yaml(HPARAMS / "backbones"))["fbank"]
     '80 log-mel filters, ... side by side: 160 values per 20 ms'
     """
-    files = sorted(Path(folder).glob("*.yaml"))
+    # A pipe or a device could be read for ever.
+    files = filter(Path.is_file, sorted(Path(folder).glob("*.yaml")))
     return [(file.stem, _first_sentence(file)) for file in files]
 
 
 def _first_sentence(file):
-    comment = re.match(r"(#.*\n)*", file.read_text(encoding="utf-8"))[0]
+    comment = re.match(r"(#.*\n)*", file.read_text("utf-8", "replace"))[0]
     text = " ".join(line.strip("# ") for line in comment.splitlines())
     return re.split(r"\.(?:\s|$)", text, maxsplit=1)[0]

@@ -43,7 +43,27 @@ def read_yaml(path):
         raise InputError(f"{path}: cannot be read as YAML ({error})") from error
     if not isinstance(document, Mapping):
         raise InputError(f"{path}: is not a YAML file of keys and values")
-    return document
+    return _with_maps(document, {})
+
+
+def _with_maps(node, done):
+    """Gives objects that have no arguments, such as ``!new:Class``, an empty
+    map of them, so that all objects are alike.
+    """
+    is_scalar = isinstance(node, TaggedScalar) and not node.value
+    if is_scalar and str(node.tag.value).startswith(("!new:", "!name:")):
+        found = done.setdefault(id(node), CommentedMap())
+        found.yaml_set_ctag(node.tag)
+        found.fa.set_flow_style()
+        return found
+    if id(node) not in done:  # an alias may lead back
+        done[id(node)] = node
+        pairs = node.items() if isinstance(node, Mapping) else ()
+        pairs = enumerate(node) if isinstance(node, list) else pairs
+        for key, value in list(pairs):
+            if isinstance(value, TaggedScalar | Mapping | list):
+                node[key] = _with_maps(value, done)
+    return node
 
 
 def yaml_problem(error):

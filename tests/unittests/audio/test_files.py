@@ -187,6 +187,18 @@ def test_each_format_is_read_whole_or_not_at_all(kind, subtype, cut, tmp_path):
         soundfile.write(path, NOISE, rate, subtype, format=kind)
 
 
+@pytest.mark.parametrize("kind", ["NIST", "AVR", "SVX", "MPC2K", "WVE", "W64"])
+def test_audio_that_goes_on_after_its_end_is_refused(kind, tmp_path):
+    path = tmp_path / "a.audio"
+    subtype = "ALAW" if kind == "WVE" else "PCM_16"
+    soundfile.write(path, NOISE, 16000, subtype, format=kind)
+    data = path.read_bytes()
+    for more in (data, b"\0"):
+        path.write_bytes(data + more)
+        with pytest.raises(InputError, match=r"but \d+ other bytes follow"):
+            audio_seconds(path)
+
+
 def test_a_big_endian_wav_file_is_read_or_named(tmp_path):
     path = tmp_path / "a.wav"
     soundfile.write(path, NOISE, 16000, "PCM_16", endian="BIG")
