@@ -36,9 +36,9 @@ def test_several_backbones_stand_side_by_side(make_backbone):
     assert hparams["backbone"].sizes == hparams["normalizer"].sizes == [16, 160]
     assert hparams["backbone"].backbones[0].layers == [1]
     assert hparams["head"].input_size == 176
-    # fbank's rule alone: standardised, saturation 0.3; the head's LayerNorm
+    # Both are standardised; saturation 0.3 is fbank's; the head's LayerNorm
     # over both streams is off, and Whisper has its own.
-    assert rules(hparams) == ["none", "corpus"]
+    assert rules(hparams) == ["corpus", "corpus"]
     assert hparams["normalizer"].layer_norm == [True, False]
     assert hparams["layer_norm"] is False
     assert hparams["saturation"] == 0.3
