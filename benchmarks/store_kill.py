@@ -2,6 +2,9 @@
 compares it with a store that was filled without a kill.
 
 python benchmarks/store_kill.py --corpus=URDU --data_folder=/path/to/URDU
+
+With --whisper=FOLDER, layer 3 of that Whisper on the audio alone, in bfloat16,
+and fbank beside it; else fbank alone.
 """
 
 import argparse
@@ -17,17 +20,17 @@ from pathlib import Path
 import torch
 from timing import save
 
-from speechbrain_ptssnn.backbones import Fbank
+from speechbrain_ptssnn.backbones import Fbank, HuggingFace, SideBySide
 from speechbrain_ptssnn.corpora.registry import find_corpus
 from speechbrain_ptssnn.features.shards import scan
 from speechbrain_ptssnn.features.store import FeatureStore
 
 
-class Counting(Fbank):
+class Counting(SideBySide):
     """Counts its calls in shared memory, which outlives a killed process."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, backbones):
+        super().__init__(backbones)
         self.shared = mmap.mmap(-1, 8)
 
     @property
@@ -59,7 +62,8 @@ def fill(folder, backbone, utterances, kill_after=None):
     start = time.perf_counter()
     pid = os.fork()
     if not pid:
-        FeatureStore(folder, backbone, utterances).fill(progressbar=False)
+        store = FeatureStore(folder, backbone, utterances, precision="auto")
+        store.fill(progressbar=False)
         os._exit(0)
     if kill_after is not None:
         time.sleep(kill_after)
@@ -72,6 +76,7 @@ if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--corpus", default="SynthEmo")
     arguments.add_argument("--data_folder", default="data/SynthEmo")
+    arguments.add_argument("--whisper", help="local folder of a Whisper")
     arguments.add_argument("--kills", type=int, default=20)
     arguments.add_argument("--output", default="benchmarks/results/kill.json")
     args = arguments.parse_args()
@@ -79,13 +84,17 @@ if __name__ == "__main__":
     utterances = find_corpus(args.corpus).read(args.data_folder)
     rng = random.Random(0)
     rows = []
+    backbones = [Fbank()]
+    if args.whisper:
+        whisper = HuggingFace(args.whisper, layer=3, window="audio")
+        backbones.insert(0, whisper)
     with tempfile.TemporaryDirectory() as folder:
-        backbone = Counting()
+        backbone = Counting(backbones)
         seconds = fill(f"{folder}/whole", backbone, utterances)
         expected, n = payloads(f"{folder}/whole")
         print(f"{n} records in {seconds:.1f} s without a kill")
         for k in range(args.kills):
-            backbone = Counting()
+            backbone = Counting(backbones)
             after = rng.uniform(0, seconds)
             fill(f"{folder}/{k}", backbone, utterances, after)
             written = payloads(f"{folder}/{k}")[1]
