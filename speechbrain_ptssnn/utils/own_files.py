@@ -80,6 +80,9 @@ def find_yaml(kind, name, folders=(Path(),)):
     for each in files:
         if each.is_file():
             return each
+    for each in files:
+        if each.exists():
+            raise InputError(f"{each}: is not an ordinary file; replace it")
     listed = (each for folder in others for each, _ in list_yaml(folder))
     known = list(dict.fromkeys(listed))
     raise InputError(

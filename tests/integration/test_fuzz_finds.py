@@ -18,7 +18,7 @@ from speechbrain_ptssnn.evaluation.run_folder import RunFolder
 from speechbrain_ptssnn.inference import load_parts
 from speechbrain_ptssnn.recipe import _start_log
 from speechbrain_ptssnn.utils.distributed import one_sentence_errors
-from speechbrain_ptssnn.utils.own_files import list_yaml
+from speechbrain_ptssnn.utils.own_files import find_yaml, list_yaml
 from speechbrain_ptssnn.utils.yaml_files import plain, read_yaml
 
 FBANK = "!new:speechbrain_ptssnn.backbones.Fbank"
@@ -140,6 +140,8 @@ def test_the_list_of_yaml_files_leaves_out_what_is_no_file(tmp_path):
     (tmp_path / "full.yaml").symlink_to("/dev/null")
     (tmp_path / "latin.yaml").write_bytes(b"# caf\xe9\n")
     assert list_yaml(tmp_path) == [("latin", "caf\ufffd")]
+    with pytest.raises(InputError, match=r"full\.yaml: is not an ordinary fil"):
+        find_yaml("backbone", "full", [tmp_path])
 
 
 def test_a_log_that_cannot_be_written_is_named(tmp_path):
