@@ -14,6 +14,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from contextlib import contextmanager, suppress
@@ -23,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
+from tqdm import tqdm
 
 from speechbrain_ptssnn.backbones import Fbank
 from speechbrain_ptssnn.cli import main
@@ -463,6 +465,11 @@ def scratch_folder():
 
 
 def one_thread():
-    """Takes one thread; forked processes would not have the others."""
+    """Takes one thread, as forked processes would not have the others, and
+    a lock for progress bars in each process.
+    """
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
+    # The usual lock is shared with forked processes. If one is killed while
+    # it has the lock, all others wait for ever.
+    tqdm.set_lock(threading.RLock())

@@ -4,12 +4,14 @@ import json
 import shutil
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
 
 from speechbrain_ptssnn.cli import main
 from speechbrain_ptssnn.corpora.manifests import read_utterances
@@ -247,3 +249,25 @@ def test_the_fuzzer_notes_a_process_of_its_own_that_hangs_or_dies(
     process = subprocess.Popen(words)
     assert fuzz._wait(process, file) == reason
     assert process.poll() is not None
+
+
+def test_a_killed_command_of_the_fuzzer_leaves_no_lock_behind(
+    tmp_path, monkeypatch
+):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    from fuzzing import engine
+
+    monkeypatch.setattr(tqdm, "_lock", tqdm.get_lock())
+    engine.one_thread()
+    for name in ("home", "tmp"):
+        (tmp_path / name).mkdir()
+
+    def hold():
+        tqdm.get_lock().acquire()
+        time.sleep(60)
+
+    assert engine.call(hold, tmp_path, kill_after=0.5).status == -9
+    held = threading.Thread(target=tqdm.get_lock().acquire, daemon=True)
+    held.start()
+    held.join(5)
+    assert not held.is_alive()
