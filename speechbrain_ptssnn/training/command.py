@@ -119,7 +119,8 @@ class Command:
     @cached_property
     def model_folder(self):
         """The folder of results that holds a folder for each seed."""
-        names = {**self.condition, "model": self.plain["model"]}
+        # A reference may lead to a number.
+        names = {**self.condition, "model": str(self.plain["model"])}
         for key, name in names.items():
             if name in ("", ".", "..") or {*"/\0"} & {*name}:
                 raise InputError(

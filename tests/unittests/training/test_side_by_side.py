@@ -31,7 +31,7 @@ def test_several_backbones_stand_side_by_side(make_backbone):
         "whisper-base+fbank", hub=str(make_backbone("whisper")), layer="1"
     )
     assert settings.backbone_name == "whisper-base+fbank"
-    assert results_name(settings) == "tiny-whisper-L1-audio+fbank"
+    assert results_name(settings) == "tiny-whisper-L1+fbank"
     hparams = settings.build()
     assert hparams["backbone"].sizes == hparams["normalizer"].sizes == [16, 160]
     assert hparams["backbone"].backbones[0].layers == [1]
