@@ -21,7 +21,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from contextlib import suppress
@@ -124,8 +123,6 @@ def note(record, name, outcome, seconds):
 def fuzz(args, folder):
     """Tries cases until the time is over."""
     tqdm.monitor_interval = 0  # a thread that a fork could leave locked
-    # tqdm's own lock is shared with forked processes: a killed one keeps it.
-    tqdm.set_lock(threading.RLock())
     record, file = read_record(args), Path(args.output)
     template = Template(folder / "template")
     start, spent = time.monotonic(), record["seconds"]
