@@ -159,15 +159,14 @@ def test_a_log_that_cannot_be_written_is_named(tmp_path):
 
 def test_tensorboards_thread_prints_no_traceback(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
-    earlier = threading.enumerate()  # writers of other tests, which stay
+    others = set(threading.enumerate())  # earlier trainings' writers
     with pytest.raises(SystemExit, match="No such file"), one_sentence_errors():
         writer = SummaryWriter(tmp_path / "logs")
         shutil.rmtree(tmp_path / "logs")
         writer.add_scalar("WA", 0.5)
         writer.flush()
-    for thread in threading.enumerate():
-        if thread not in earlier:
-            thread.join(10)
+    for thread in set(threading.enumerate()) - others:
+        thread.join(10)
     assert "Traceback" not in capsys.readouterr().err
 
 
@@ -258,6 +257,9 @@ def test_a_killed_command_of_the_fuzzer_leaves_no_lock_behind(
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
     from fuzzing import engine
 
+    # Only the lock, not the threads of the tests that follow.
+    monkeypatch.setattr(engine.torch, "set_num_threads", lambda n: None)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr(tqdm, "_lock", tqdm.get_lock())
     engine.one_thread()
     for name in ("home", "tmp"):
