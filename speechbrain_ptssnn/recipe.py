@@ -89,14 +89,7 @@ def train(corpus, recipe_folder, arguments):
     if is_task():
         end_with_parent()
     command = start_command(arguments, corpus, recipe_folder)
-    # What costs nothing is checked before a backbone is fetched and built.
-    _check(command)
-    precision = choose_precision(command.plain["precision"], command.device)
-    folds = command.protocol.split(command.utterances)
-    numbers = fold_numbers(command.plain["fold"], len(folds))
-    command.hparams["precision"] = precision
-    _check_crop(command)
-    check_step(command.hparams)
+    folds, numbers = prepare(command)
     utterances, store = command.open_store()
     runs = [
         Run(command, seed, utterances, store, folds) for seed in command.seeds
@@ -124,7 +117,9 @@ def train(corpus, recipe_folder, arguments):
     folder = command.model_folder if several else runs[0].files.path
     with ExitStack() as stack:
         on_main(_open, [runs, folder, stack])
-        logger.info("training's matrix products: %s", precision)
+        logger.info(
+            "training's matrix products: %s", command.hparams["precision"]
+        )
         command.fill(store)
         failed = 0
         try:
@@ -142,6 +137,37 @@ def train(corpus, recipe_folder, arguments):
             f"failed folds: {failed}, see above; the same command does them "
             "again, and only them"
         )
+
+
+def prepare(command):
+    """Checks a command's settings, reads the corpus, chooses the precision.
+
+    What costs nothing is checked before a backbone is fetched and built.
+
+    Arguments
+    ---------
+    command : Command
+        Its ``hparams["precision"]`` is the chosen one afterwards.
+
+    Returns
+    -------
+    tuple
+        (list of Fold, list of int): all folds of the protocol, and the
+        numbers of those that are wanted.
+
+    Raises
+    ------
+    InputError
+        If data or settings are not usable.
+    """
+    _check(command)
+    precision = choose_precision(command.plain["precision"], command.device)
+    folds = command.protocol.split(command.utterances)
+    numbers = _fold_numbers(command.plain["fold"], len(folds))
+    command.hparams["precision"] = precision
+    _check_crop(command)
+    check_step(command.hparams)
+    return folds, numbers
 
 
 def _check(command):
@@ -244,30 +270,7 @@ def choose_precision(wanted, device):
     return "bf16" if has_fast_bf16() else "fp32"
 
 
-def fold_numbers(fold, n_folds):
-    """The numbers of the folds that are wanted.
-
-    Arguments
-    ---------
-    fold : str or int
-        "all", or a number from 1.
-    n_folds : int
-        Of the protocol.
-
-    Returns
-    -------
-    list of int
-
-    Raises
-    ------
-    InputError
-        If it is neither.
-
-    Example
-    -------
-    >>> fold_numbers("all", 3), fold_numbers("2", 3)
-    ([1, 2, 3], [2])
-    """
+def _fold_numbers(fold, n_folds):
     if fold == "all":
         return list(range(1, n_folds + 1))
     if str(fold).isdecimal() and 1 <= int(fold) <= n_folds:

@@ -21,7 +21,8 @@ from speechbrain_ptssnn.evaluation.run_folder import (
     model_folder,
 )
 from speechbrain_ptssnn.evaluation.trained_run import hash_data, hash_json
-from speechbrain_ptssnn.recipe import choose_precision, fold_numbers
+from speechbrain_ptssnn.evaluation.uncertainty import sample_std
+from speechbrain_ptssnn.recipe import prepare
 from speechbrain_ptssnn.report.plots import BLUE, GREY, STYLE, WIDTH
 from speechbrain_ptssnn.training.brain import best_validation
 from speechbrain_ptssnn.training.command import read_command, start_command
@@ -108,10 +109,7 @@ def profile_layers(arguments, corpus, recipe_folder):
     command = start_command(
         arguments.with_keys(**missing), corpus, recipe_folder
     )
-    precision = choose_precision(command.plain["precision"], command.device)
-    command.hparams["precision"] = precision
-    folds = command.protocol.split(command.utterances)
-    numbers = fold_numbers(command.plain["fold"], len(folds))
+    folds, numbers = prepare(command)
     backbone = command.hparams["backbone"]
     if backbone.n_layers == 1:
         raise _no_layers(command.condition["backbone"])
@@ -125,20 +123,21 @@ def profile_layers(arguments, corpus, recipe_folder):
     with only_process(folder):
         outcome = _open(path, command, store, folds)
         todo = [
-            (index, number)
+            (index, number, rows)
             for number in numbers
-            for index in range(backbone.n_layers)
-            if number not in _done(outcome, backbone.layers[index])
+            for index, rows in enumerate(outcome["scores"].values())
+            if number not in {row["fold"] for row in rows}
         ]
-        hparams = _for_one_layer(command)
         size = backbone.output_size // backbone.n_layers
-        show = not command.run_opts.noprogressbar
-        for index, number in tqdm(todo, "layers and folds", disable=not show):
+        hparams = _for_one_layer(command, size)
+        hidden, quiet = command.run_opts.noprogressbar, _quiet(command)
+        for index, number, rows in tqdm(
+            todo, "layers and folds", disable=hidden
+        ):
             layer = LayerStore(store, slice(index * size, (index + 1) * size))
-            score = _validate(command, hparams, layer, folds[number - 1])
-            row = outcome["scores"][str(backbone.layers[index])]
-            row.append({"fold": number, **score})
-            row.sort(key=lambda each: each["fold"])
+            score = _validate(quiet, hparams, layer, folds[number - 1])
+            rows.append({"fold": number, **score})
+            rows.sort(key=lambda row: row["fold"])
             write_text(path, json.dumps(outcome, indent=1))
     _plot(outcome, path.with_suffix(".svg"))
     return outcome, path
@@ -180,14 +179,8 @@ def _open(path, command, store, folds):
     return outcome
 
 
-def _done(outcome, layer):
-    return {row["fold"] for row in outcome["scores"][str(layer)]}
-
-
-def _for_one_layer(command):
+def _for_one_layer(command, size):
     """The settings, with a head and a normalizer for one hidden state."""
-    backbone = command.hparams["backbone"]
-    size = backbone.output_size // backbone.n_layers
     overrides = command.settings.overrides
     for key, change in (
         ("head", {"input_size": size, "n_layers": 1}),
@@ -198,15 +191,16 @@ def _for_one_layer(command):
     return {**command.hparams, **command.settings.build(["head", "normalizer"])}
 
 
+def _quiet(command):
+    """The command, without a progress bar for each epoch."""
+    options = command.run_opts
+    overridden = options.overridden_args | {"noprogressbar"}
+    options = replace(options, noprogressbar=True, overridden_args=overridden)
+    return replace(command, run_opts=options)
+
+
 def _validate(command, hparams, layer, fold):
     """The best epoch's validation WA and UA."""
-    options = command.run_opts
-    quiet = replace(
-        options,
-        noprogressbar=True,
-        overridden_args=options.overridden_args | {"noprogressbar"},
-    )
-    command = replace(command, run_opts=quiet)
     with tempfile.TemporaryDirectory() as folder:
         brain, _ = fit(command, hparams, layer, fold, FoldFolder(Path(folder)))
         best = brain.checkpointer.find_checkpoint(
@@ -217,7 +211,7 @@ def _validate(command, hparams, layer, fold):
 
 def _plot(outcome, path):
     """Draws the mean validation WA and UA of each layer, and each fold's WA."""
-    scores = {k: rows for k, rows in outcome["scores"].items() if rows}
+    scores = _scored(outcome)
     with rc_context(STYLE):
         figure = Figure((WIDTH, 2.6), layout="constrained")
         axes = figure.subplots()
@@ -260,31 +254,30 @@ def table(outcome):
     layer            WA          UA
     3      65.00% ± 7.1  50.00% ± 0.0  best
     """
-    scores = {k: rows for k, rows in outcome["scores"].items() if rows}
-    best = best_layer(outcome)
-    rows = [["layer", "WA", "UA"]]
-    for layer, row in scores.items():
-        cells = [_mean_and_std([each[k] for each in row]) for k in ("WA", "UA")]
-        rows.append([layer, *cells, *["best"] * (layer == best)])
-    folds = sorted({each["fold"] for row in scores.values() for each in row})
+    scores = _scored(outcome)
+    best = max(scores, key=lambda layer: _mean(scores[layer], "WA"))
+    lines = [["layer", "WA", "UA"]]
+    for layer, rows in scores.items():
+        cells = [
+            percent_and_std(
+                _mean(rows, key), sample_std([r[key] for r in rows])
+            )
+            for key in ("WA", "UA")
+        ]
+        lines.append([layer, *cells, *["best"] * (layer == best)])
+    folds = sorted({row["fold"] for rows in scores.values() for row in rows})
     names = map(outcome.get, (*CONDITION, "head"))
     title = (
         f"{', '.join(names)}; validation of folds "
         f"{', '.join(map(str, folds))} of {outcome['n_folds']}"
     )
-    return "\n".join([title, *columns(rows)])
+    return "\n".join([title, *columns(lines)])
 
 
-def best_layer(outcome):
-    """The layer with the best mean validation WA, as text."""
-    scores = {k: rows for k, rows in outcome["scores"].items() if rows}
-    return max(scores, key=lambda layer: _mean(scores[layer], "WA"))
+def _scored(outcome):
+    """Layer to the scores of its folds, without layers that have none."""
+    return {k: rows for k, rows in outcome["scores"].items() if rows}
 
 
 def _mean(rows, key):
     return statistics.mean(row[key] for row in rows)
-
-
-def _mean_and_std(values):
-    std = statistics.stdev(values) if len(values) > 1 else None
-    return percent_and_std(statistics.mean(values), std)

@@ -42,15 +42,6 @@ class Fbank(Backbone):
         """Returns those of window, FFT, power and mel filters, for each frame
         of 10 ms.
 
-        Arguments
-        ---------
-        n_samples : int
-            Length of the waveform.
-
-        Returns
-        -------
-        int
-
         Example
         -------
         >>> Fbank().multiplications(16000)

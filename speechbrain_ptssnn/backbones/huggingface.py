@@ -305,15 +305,6 @@ class HuggingFace(Pretrained):
         """Returns those of the mel spectrum that Whisper and w2v-BERT 2.0
         hear: window, FFT, power and mel filters; 0 for other models, which
         hear the waveform.
-
-        Arguments
-        ---------
-        n_samples : int
-            Length of the waveform.
-
-        Returns
-        -------
-        int
         """
         filters = getattr(self.extractor, "mel_filters", None)
         if filters is None:

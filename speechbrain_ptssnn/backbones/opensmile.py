@@ -99,15 +99,6 @@ class OpenSmile(Backbone):
     def multiplications(self, n_samples):
         """Returns an estimate from the set's published configuration; see
         :func:`~speechbrain_ptssnn.backbones.signal_processing.opensmile`.
-
-        Arguments
-        ---------
-        n_samples : int
-            Length of the waveform.
-
-        Returns
-        -------
-        int
         """
         parts = signal_processing.opensmile(
             self.feature_set, n_samples, self.sample_rate, self.functionals

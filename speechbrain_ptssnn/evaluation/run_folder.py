@@ -36,10 +36,9 @@ FREE_KEYS = (
 )
 # Keys that older runs lack in hyperparams.yaml, and the values they had.
 NEW_KEYS = {"max_grad_norm": 5.0, "window": "full", "margin": 0.5}
-# The same of a head's own arguments, by its tag in the YAML.
-NEW_HEAD_KEYS = {
-    "!new:speechbrain_ptssnn.lobes.pts_snn.PTSSNN": {"bias_dropout": 0.0},
-}
+# Tags of the objects in hyperparams.yaml that have got new arguments.
+PTS_SNN = "!new:speechbrain_ptssnn.lobes.pts_snn.PTSSNN"
+FEATURE_NORM = "!new:speechbrain_ptssnn.nnet.normalization.FeatureNorm"
 
 
 @dataclass(frozen=True)
@@ -243,6 +242,12 @@ class RunFolder:
             settings["hyperparams"]["max_grad_norm"] = norm
         return settings
 
+    def temperature(self, number):
+        """What a fold's outputs are divided by for posteriors; 1 in older
+        runs, which had none.
+        """
+        return self.read_json(self.fold(number).result).get("temperature", 1.0)
+
     def read_json(self, path):
         """The content of one of the JSON files above.
 
@@ -343,23 +348,17 @@ def fixed_keys(hyperparams):
     {'max_grad_norm': 5.0, 'window': 'full', 'margin': 0.5, 'lr': 0.1}
     """
     keys = with_new_names({**NEW_KEYS, **hyperparams})
-    if isinstance(keys.get("head"), dict):
-        keys["head"] = {
-            name: {**NEW_HEAD_KEYS[name], **arguments}
-            if name in NEW_HEAD_KEYS and isinstance(arguments, dict)
-            else arguments
-            for name, arguments in keys["head"].items()
-        }
-    normalizer = keys.get("normalizer")
-    if isinstance(normalizer, dict) and FEATURE_NORM in normalizer:
-        arguments = {"rule": keys["normalize"], **normalizer[FEATURE_NORM]}
-        keys["normalizer"] = {FEATURE_NORM: arguments}
+    for key, tag, new in (
+        ("head", PTS_SNN, {"bias_dropout": 0.0}),
+        ("normalizer", FEATURE_NORM, {"rule": keys.get("normalize")}),
+    ):
+        node = keys.get(key)
+        if isinstance(node, dict) and isinstance(node.get(tag), dict):
+            keys[key] = {tag: {**new, **node[tag]}}
     fixed = {k: v for k, v in keys.items() if k not in FREE_KEYS}
     return _without(hyperparams.get("backbone"), fixed)
 
 
-# It has had the argument "rule" since it has been able to follow speakers.
-FEATURE_NORM = "!new:speechbrain_ptssnn.nnet.normalization.FeatureNorm"
 # What the values of normalize_features are called in normalize.
 OLD_RULES = {"true": "corpus", "false": "none"}
 

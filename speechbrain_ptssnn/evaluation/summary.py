@@ -64,7 +64,7 @@ def summarize(run, labels, **facts):
         tested = read_predictions(run.fold(number).predictions)
         rows += tested
         uncalibrated += uncalibrated_posteriors(
-            tested, labels, result.get("temperature", 1.0)
+            tested, labels, run.temperature(number)
         )
         per_fold.append(
             {

@@ -141,11 +141,10 @@ def examples(run):
     """
     number, labels = run.summary["folds_done"][0], run.summary["labels"]
     rows = read_predictions(run.files.fold(number).predictions)
-    result = run.files.read_json(run.files.fold(number).result)
-    temperature = result.get("temperature", 1.0)
+    temperature = run.files.temperature(number)
     head, features = run.load(number)
     audio = run.store.audio
-    found = []
+    result = []
     for id, kind in pick(rows, labels).items():
         with LayerRecorder(head) as watched:
             outputs = head(features(id))[0]
@@ -154,7 +153,7 @@ def examples(run):
         )
         utterance = run.utterances[id]
         wave = load_audio(utterance.wav, audio, utterance.start, utterance.end)
-        found.append(
+        result.append(
             Example(
                 kind,
                 utterance,
@@ -165,4 +164,4 @@ def examples(run):
                 watched,
             )
         )
-    return found
+    return result

@@ -135,7 +135,7 @@ def _results(run, files):
     return {
         "score_rows": score_rows(run.summary),
         "interval_note": interval_note(run.summary),
-        "reliability": _picture(plots.reliability_figure(_reliability(files))),
+        "reliability": _picture(plots.reliability_figure(_reliability(run))),
         "fold_rows": [
             FOLD_HEADER,
             *(
@@ -148,14 +148,13 @@ def _results(run, files):
     }
 
 
-def _reliability(files):
+def _reliability(run):
     """The curves of all test utterances, with and without temperature."""
-    labels = files.read_json(files.summary)["labels"]
+    labels, files = run.summary["labels"], run.files
     hits, calibrated, uncalibrated = [], [], []
-    for k in files.finished:
-        fold = files.fold(k)
-        rows = read_predictions(fold.predictions)
-        temperature = files.read_json(fold.result).get("temperature", 1.0)
+    for k in run.summary["folds_done"]:
+        rows = read_predictions(files.fold(k).predictions)
+        temperature = files.temperature(k)
         hits += [row["label"] == row["prediction"] for row in rows]
         calibrated += posteriors_of(rows, labels)
         uncalibrated += uncalibrated_posteriors(rows, labels, temperature)

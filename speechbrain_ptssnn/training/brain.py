@@ -93,7 +93,8 @@ class SERBrain(sb.Brain):
         self.firing.__exit__()
         outputs = torch.cat(self.outputs)
         # Not stage_loss, a mean of batch means that skips what is not finite.
-        loss = self.hparams.loss(outputs, torch.tensor(self.targets)).item()
+        targets = torch.tensor(self.targets)
+        loss = self.hparams.loss(outputs, targets).item()
         if not (math.isfinite(loss) and torch.isfinite(outputs).all()):
             raise InputError(
                 f"training diverged by epoch {epoch}: the validation loss is "
@@ -114,7 +115,7 @@ class SERBrain(sb.Brain):
             )
             return
         self._log(epoch, rates)
-        temperature = fit_temperature(outputs, torch.tensor(self.targets))
+        temperature = fit_temperature(outputs, targets)
         self.checkpointer.save_and_keep_only(
             meta={"epoch": epoch, "temperature": temperature, **self.outcome},
             importance_keys=[best_validation],
