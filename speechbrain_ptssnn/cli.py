@@ -235,9 +235,10 @@ def classify_command(words):
     if args.output:
         _check_parent("output", args.output)
     files = classification.check_arguments(args.model, args.paths)
+    recordings = classification.find_audio(args.adapt or [])
     classifier = classification.open_bundle(args.model)
-    if args.adapt:
-        classification.adapt(classifier, args.adapt)
+    if recordings:
+        classification.adapt(classifier, recordings)
     is_printed = args.format == "text" and not args.output
     results, bad, levels = [], [], Levels()
     for path in files:

@@ -92,12 +92,6 @@ def check_arguments(model, paths):
             f"{shlex.quote(swapped[0])} {shlex.quote(model)}"
         ) from error
     check_bundle(model)
-    missing = [path for path in paths if not Path(path).exists()]
-    if missing:
-        raise InputError(
-            f"{named(missing, 'missing files')}: there is no such file; "
-            "correct the path"
-        )
     return find_audio(paths)
 
 
@@ -141,7 +135,7 @@ def find_audio(paths):
     Raises
     ------
     InputError
-        If a folder holds no audio file.
+        If a path does not exist, or a folder holds no audio file.
 
     Example
     -------
@@ -151,6 +145,12 @@ def find_audio(paths):
     >>> [Path(path).name for path in find_audio([folder])]
     ['a.FLAC', 'b.wav']
     """
+    missing = [path for path in paths if not Path(path).exists()]
+    if missing:
+        raise InputError(
+            f"{named(missing, 'missing files')}: there is no such file; "
+            "correct the path"
+        )
     files = []
     for path in map(Path, paths):
         if not path.is_dir():
@@ -203,30 +203,24 @@ def classify(classifier, path, levels=None):
     )
 
 
-def adapt(classifier, paths):
+def adapt(classifier, files):
     """Prepares a speaker-adapted model with recordings of the speaker.
 
     Arguments
     ---------
     classifier : EmotionClassifier
         Of :func:`open_bundle`.
-    paths : list of str
-        The speaker's audio files, and folders of them.
+    files : list of str
+        The speaker's audio files, of :func:`find_audio`.
 
     Raises
     ------
     InputError
         If a file cannot be read, or the model is not speaker-adapted.
     """
-    missing = [path for path in paths if not Path(path).exists()]
-    if missing:
-        raise InputError(
-            f"{named(missing, 'missing files')}: there is no such file or "
-            "folder to adapt to; correct the path"
-        )
     wavs = [
         load_audio(path, classifier.audio_normalizer).to(classifier.device)
-        for path in find_audio(paths)
+        for path in files
     ]
     classifier.mods.embedding_model.adapt(wavs)
 
