@@ -16,6 +16,7 @@ from speechbrain.inference import EncoderClassifier
 
 from conftest import BACKBONES
 from speechbrain_ptssnn import FocalSmoothingLoss
+from speechbrain_ptssnn.cli import main as ptssnn
 from speechbrain_ptssnn.inference import EmotionClassifier
 from speechbrain_ptssnn.recipe import main
 from speechbrain_ptssnn.training.train_fold import run_fold
@@ -162,6 +163,17 @@ def test_speaker_adaptation_is_another_condition(recipe, mini_urdu, caplog):
     expected = [float(row[f"p_{label}"]) for label in LABELS]
     assert after.tolist() == pytest.approx(expected, abs=1e-5)
     assert before.tolist() != pytest.approx(expected, abs=1e-5)
+
+    bundle, own = str(run.folder / "fold_1/model"), list(map(str, own))
+    file = recipe.path / "adapted.json"
+    options = ["--format=json", f"--output={file}", "--adapt", *own]
+    ptssnn(["classify", bundle, str(path), *options])
+    (found,) = json.loads(file.read_text())
+    assert list(found["posteriors"].values()) == pytest.approx(
+        expected, abs=1e-5
+    )
+    with pytest.raises(SystemExit, match="nowhere: there is no such file"):
+        ptssnn(["classify", bundle, str(path), "--adapt", "nowhere"])
 
 
 def test_opensmile_trains_and_classifies(recipe, mini_urdu):
