@@ -64,8 +64,8 @@ def check_sound(w, outcome):
         if not np.isfinite(values).all() or abs(sum(values) - 1) > 1e-4:
             raise Find(f"posteriors {values}")
     summary = json.loads(files[0].with_name("summary.json").read_text())
-    if summary["folds"] * 4 != len(rows):
-        raise Find(f"{len(rows)} predictions of {summary['folds']} folds")
+    if len(summary["folds_done"]) * 4 != len(rows):
+        raise Find(f"{len(rows)} predictions of {summary['folds_done']}")
     return end
 
 

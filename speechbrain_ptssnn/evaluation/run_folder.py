@@ -349,7 +349,7 @@ def fixed_keys(hyperparams):
     """
     keys = with_new_names({**NEW_KEYS, **hyperparams})
     for key, tag, new in (
-        ("head", PTS_SNN, {"bias_dropout": 0.0}),
+        ("head", PTS_SNN, {"bias_dropout": 0.0, "attention_norm": True}),
         ("normalizer", FEATURE_NORM, {"rule": keys.get("normalize")}),
     ):
         node = keys.get(key)

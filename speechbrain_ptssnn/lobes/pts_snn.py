@@ -227,6 +227,8 @@ class PTSSNN(Head):
         False leaves out the attention (table V): the encoder's spikes are the
         classifier's current. The prompts then see no frame, so every
         utterance gets the same learnt bias.
+    attention_norm : bool
+        Whether a BatchNorm stands between eq. 9 and eq. 13.
     readout : str
         "spike" or "membrane"; see
         :class:`~speechbrain_ptssnn.lobes.classifier.PLIFClassifier`.
@@ -272,6 +274,7 @@ class PTSSNN(Head):
         readout="spike",
         logit_scale=1.0,
         bias_dropout=0.0,
+        attention_norm=True,
     ):
         super().__init__(input_size, n_layers)
         self.pooling = FramePooling(pooling)
@@ -291,7 +294,7 @@ class PTSSNN(Head):
         )
         if attention:
             self.attention = SpikingSparseLinearAttention(
-                size, n_prompts, key_size, token_plif
+                size, n_prompts, key_size, token_plif, attention_norm
             )
         else:
             self.attention = PromptsAlone(size, n_prompts)

@@ -50,7 +50,7 @@ class SpikingSparseLinearAttention(torch.nn.Module):
     Source: eq. 7 to 9, arXiv:2405.11621 for the one-step spikes. Differs, by
     own choice: Q and K have ``key_size`` columns; BatchNorm on the frames'
     output scales the current of the next neurons to their threshold, as
-    without it they stay silent.
+    without it they stay silent at the start.
 
     Arguments
     ---------
@@ -80,7 +80,14 @@ class SpikingSparseLinearAttention(torch.nn.Module):
     (torch.Size([2, 5, 8]), torch.Size([2, 7, 8]))
     """
 
-    def __init__(self, size, n_prompts=5, key_size=None, plif=SingleStepPLIF):
+    def __init__(
+        self,
+        size,
+        n_prompts=5,
+        key_size=None,
+        plif=SingleStepPLIF,
+        norm=True,
+    ):
         super().__init__()
         key_size = size // 4 if key_size is None else key_size
         self.plif = plif()
@@ -88,7 +95,7 @@ class SpikingSparseLinearAttention(torch.nn.Module):
         self.query = torch.nn.Linear(size, key_size, bias=False)
         self.key = torch.nn.Linear(size, key_size, bias=False)
         self.value = torch.nn.Linear(size, size, bias=False)
-        self.norm = MaskedBatchNorm(size)
+        self.norm = MaskedBatchNorm(size) if norm else None
         self._fused = FusedWeights()
 
     def forward(self, x, lengths=None):
@@ -102,11 +109,9 @@ class SpikingSparseLinearAttention(torch.nn.Module):
             [batch, time, size]; padded frames are undefined.
         """
         if learns(self, self.query.weight):
-            weight, prompts, scale, offset = self._fuse()
+            weight, prompts, affine = self._fuse()
         else:
-            weight, prompts, scale, offset = self._fused(
-                self._fuse, self._tensors()
-            )
+            weight, prompts, affine = self._fused(self._fuse, self._tensors())
         prompt_query, prompt_key, prompt_value = prompts
         query, key, value = self._project(self.plif(x, lengths), weight)
         mask = frame_mask(lengths, x.shape[1])
@@ -122,20 +127,24 @@ class SpikingSparseLinearAttention(torch.nn.Module):
         context = context + prompt_key.transpose(1, 2) @ prompt_value
         total = key.sum(1) + prompt_key.sum(1)
         context = context / total.unsqueeze(-1)
-        if self.training:
+        if self.norm is None:
+            features = query @ context
+        elif self.training:
             features = self.norm(query @ context, lengths)
         else:
+            scale, offset = affine
             features = torch.baddbmm(offset, query, context * scale)
         return prompt_query @ context, features
 
     def _tensors(self):
         layers = (self.query, self.key, self.value)
         weights = [layer.weight for layer in layers]
-        return [*weights, self.prompts, *self.norm.tensors()]
+        norm = [] if self.norm is None else self.norm.tensors()
+        return [*weights, self.prompts, *norm]
 
     def _fuse(self):
         """Returns the weight of Q, K and V in one, the prompts' queries, keys
-        and values, and BatchNorm as scale and offset.
+        and values, and BatchNorm as (scale, offset), None without it.
 
         The prompts are the same for all utterances, so they are projected
         once, not in front of every utterance.
@@ -144,7 +153,8 @@ class SpikingSparseLinearAttention(torch.nn.Module):
             [self.query.weight, self.key.weight, self.value.weight]
         )
         spikes = self.plif(self.prompts.unsqueeze(0)).squeeze(0)
-        return weight, self._project(spikes, weight), *self.norm.affine()
+        affine = None if self.norm is None else self.norm.affine()
+        return weight, self._project(spikes, weight), affine
 
     def _project(self, spikes, weight):
         """Returns queries, keys and values, from one matrix product."""

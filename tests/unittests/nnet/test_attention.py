@@ -31,15 +31,20 @@ def quadratic(attention, x):
     assert scores.shape == (len(tokens), len(tokens))
     output = scores @ v
     # The features' BatchNorm, whose running statistics are still 0 and 1.
-    n = len(prompts)
-    return output[:n], output[n:] / np.sqrt(1 + attention.norm.eps)
+    n, eps = len(prompts), attention.norm.eps if attention.norm else 0
+    return output[:n], output[n:] / np.sqrt(1 + eps)
 
 
+@pytest.mark.parametrize("norm", [True, False])
 @pytest.mark.parametrize("padding", [0.0, 1e3])
 @pytest.mark.parametrize("key_size", [None, 16])
-def test_equals_the_quadratic_form_of_each_utterance_alone(key_size, padding):
+def test_equals_the_quadratic_form_of_each_utterance_alone(
+    key_size, padding, norm
+):
     torch.manual_seed(0)
-    attention = SpikingSparseLinearAttention(16, key_size=key_size).eval()
+    attention = SpikingSparseLinearAttention(
+        16, key_size=key_size, norm=norm
+    ).eval()
     torch.nn.init.normal_(attention.key.weight)
     counts = [30, 11, 1]
     x = torch.randn(3, 30, 16) * 0.5 + 0.8
