@@ -29,7 +29,7 @@ from speechbrain_ptssnn import PTSSNN, FocalSmoothingLoss
 from speechbrain_ptssnn.backbones.base import Backbone
 from speechbrain_ptssnn.corpora.registry import find_corpus
 from speechbrain_ptssnn.features.store import FeatureStore
-from speechbrain_ptssnn.recipe import choose_precision
+from speechbrain_ptssnn.recipe import training_precision
 from speechbrain_ptssnn.utils.memory import keep_freed_memory
 
 
@@ -71,7 +71,7 @@ def train(utterances, labels, load, extract, args, batches=None):
     dataset.add_dynamic_item(load, takes=["id", "wav"], provides="data")
     dataset.set_output_keys(["data", "target"])
     loader = make_dataloader(dataset, batch_size=args.batch, shuffle=True)
-    bf16 = choose_precision("auto", args.device) == "bf16"
+    bf16 = training_precision("auto", args.device) == "bf16"
     done, start, processor = 0, time.perf_counter(), time.process_time()
     for batch in loader:
         batch = batch.to(args.device)

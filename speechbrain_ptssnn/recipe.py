@@ -161,7 +161,7 @@ def prepare(command):
         If data or settings are not usable.
     """
     _check(command)
-    precision = choose_precision(command.plain["precision"], command.device)
+    precision = training_precision(command.plain["precision"], command.device)
     folds = command.protocol.split(command.utterances)
     numbers = _fold_numbers(command.plain["fold"], len(folds))
     command.hparams["precision"] = precision
@@ -236,7 +236,7 @@ def _is_shared_out(command):
     )
 
 
-def choose_precision(wanted, device):
+def training_precision(wanted, device):
     """The precision of training's matrix products.
 
     Arguments
@@ -257,7 +257,7 @@ def choose_precision(wanted, device):
 
     Example
     -------
-    >>> choose_precision("fp32", "cpu")
+    >>> training_precision("fp32", "cpu")
     'fp32'
     """
     allowed = ("auto", "fp32", "bf16", "fp16")

@@ -100,7 +100,7 @@ class FeatureStore:
         check_settings(dtype, precision)
         self.backbone = backbone
         self.dtype = dtype
-        self.precision = choose_precision(precision, backbone)
+        self.precision = extraction_precision(precision, backbone)
         self.fingerprint = (
             f"{backbone.fingerprint()} channel={channel} dtype={dtype} "
             f"precision={self.precision} format={FORMAT}"
@@ -381,7 +381,7 @@ def check_settings(dtype, precision):
             )
 
 
-def choose_precision(wanted, backbone):
+def extraction_precision(wanted, backbone):
     """The precision of a backbone's matrix products.
 
     Arguments
@@ -405,7 +405,7 @@ def choose_precision(wanted, backbone):
     Example
     -------
     >>> from speechbrain_ptssnn.backbones import Fbank
-    >>> choose_precision("auto", Fbank())
+    >>> extraction_precision("auto", Fbank())
     'fp32'
     """
     device = _device(backbone).type
