@@ -210,7 +210,7 @@ def _check_optimizer(command):
     try:
         weight = torch.nn.Parameter(torch.zeros(1))
         parts["lr_annealing"](parts["opt_class"]([weight]))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise InputError(
             f"the optimizer or its schedule refuses its settings: {error}"
         ) from error

@@ -107,6 +107,10 @@ def test_objects_without_arguments_are_alike(tmp_path):
             "choose another",
         ),
         (
+            {"text": TINY + f"opt_class: {{lr: {'1' * 400}}}\n"},
+            "optimizer or its schedule refuses its settings: int too large",
+        ),
+        (
             {"backbone": f"backbone: {FBANK} [4]\n"},
             "backbone must be an object with named arguments, like '!new:",
         ),
