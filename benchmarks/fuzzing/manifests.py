@@ -295,11 +295,12 @@ def odd_paths(rng, w):
     shutil.copytree(w / "cafe", folder)
     rows = _rows(w)
     form = rng.choice(["NFC", "NFD"])
+    start = "./~" if name == "~" else name  # ~ alone is the home folder
     for r in rows:
         stem = r["path"][0]
         r["id"] = stem
         if rng.random() < 0.3:
-            r["path"] = f"{name}/{stem}.wav"
+            r["path"] = f"{start}/{stem}.wav"
             (folder / name).mkdir(exist_ok=True)
             shutil.copy(folder / f"{stem}.wav", folder / name)
         r["path"] = unicodedata.normalize(form, r["path"])
