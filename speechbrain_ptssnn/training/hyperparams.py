@@ -405,7 +405,7 @@ def _has_tag(node):
 def _check_arguments(key, node):
     kind, _, name = node.tag.value.partition(":")
     target = locate(name) if kind in ("!new", "!name") else None
-    if target is None:
+    if not callable(target):  # building it is refused
         return
     parameters = signature(target).parameters
     if any(each.kind is Parameter.VAR_KEYWORD for each in parameters.values()):

@@ -111,6 +111,10 @@ def test_objects_without_arguments_are_alike(tmp_path):
             "optimizer or its schedule refuses its settings: int too large",
         ),
         (
+            {"protocol": TWO_FOLDS.replace(".Protocol", "")},
+            "corpora.folds should be a class, but is",
+        ),
+        (
             {"backbone": f"backbone: {FBANK} [4]\n"},
             "backbone must be an object with named arguments, like '!new:",
         ),
