@@ -35,7 +35,7 @@ class Transformer(Head):
     Example
     -------
     >>> sum(p.numel() for p in Transformer().parameters())
-    1187012
+    1186948
     """
 
     def __init__(

@@ -325,7 +325,7 @@ def test_the_bilstm_reads_each_utterance_both_ways(batch, run):
 
 
 def test_a_bilstm_of_odd_size_is_refused():
-    with pytest.raises(ValueError, match="size must be even.*, got 7"):
+    with pytest.raises(ValueError, match=r"size must be even.*, got 7"):
         BiLSTM(8, size=7)
 
 
