@@ -98,6 +98,22 @@ def projector(input_size, size):
     return torch.nn.Linear(input_size, size)
 
 
+def draw_matrices(module):
+    """Draws the matrices of a transformer from Xavier's uniform distribution,
+    as is usual there.
+
+    Example
+    -------
+    >>> layer = torch.nn.Linear(2, 4)
+    >>> draw_matrices(layer)
+    >>> bool(layer.weight.abs().max() <= 1)  # sqrt(6 / (2 + 4))
+    True
+    """
+    for parameter in module.parameters():
+        if parameter.ndim > 1:
+            torch.nn.init.xavier_uniform_(parameter)
+
+
 def feed_forward(size, mlp_size, dropout):
     """Returns the MLP of a transformer's block: two linear layers, ReLU
     between them, dropout after each.

@@ -4,6 +4,7 @@ import torch
 
 from speechbrain_ptssnn.lobes.base import (
     Head,
+    draw_matrices,
     feed_forward,
     mlp_classifier,
     projector,
@@ -101,9 +102,7 @@ class DST(Head):
             DSTBlock(size, n_heads, mlp_size, dropout) for _ in range(n_blocks)
         )
         self.classifier = mlp_classifier(size, n_classes, dropout)
-        for parameter in self.parameters():
-            if parameter.ndim > 1:
-                torch.nn.init.xavier_uniform_(parameter)
+        draw_matrices(self)
         for block in self.blocks:
             block.attention.reset_window()
 

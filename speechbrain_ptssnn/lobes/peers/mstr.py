@@ -5,6 +5,7 @@ from torch.nn import functional
 
 from speechbrain_ptssnn.lobes.base import (
     Head,
+    draw_matrices,
     feed_forward,
     mlp_classifier,
     projector,
@@ -67,8 +68,8 @@ class MSTRBlock(torch.nn.Module):
 
     Queries, keys and values are averaged over 1, p, p^2, ... frames. At each
     scale they attend to one another inside windows of as many (averaged)
-    frames. The results are repeated to the frame rate and mixed by one linear
-    layer.
+    frames. Each scale's result has a linear layer, is repeated to the frame
+    rate, and all are added.
 
     Arguments
     ---------
@@ -106,11 +107,13 @@ class MSTRBlock(torch.nn.Module):
     ):
         super().__init__()
         self.n_heads = n_heads
-        self.n_scales = n_scales
         self.window = window
         self.qkv = torch.nn.Linear(size, 3 * size, bias=False)
         self.pooling = FramePooling(fractal_factor)
-        self.mixer = torch.nn.Linear(n_scales * size, size)
+        # One linear layer on all scales, each computed at its own rate.
+        self.mixers = torch.nn.ModuleList(
+            torch.nn.Linear(size, size, bias=k == 0) for k in range(n_scales)
+        )
         self.dropout = torch.nn.Dropout(dropout)
         self.attention_norm = torch.nn.LayerNorm(size)
         self.mlp = feed_forward(size, mlp_size, dropout)
@@ -118,42 +121,42 @@ class MSTRBlock(torch.nn.Module):
 
     def forward(self, x, lengths=None):
         """Takes and returns [batch, time, size]; ``lengths`` are relative."""
-        mixed = self.mixer(torch.cat(self._scales(x, lengths), -1))
-        x = self.attention_norm(x + self.dropout(mixed))
+        x = self.attention_norm(x + self.dropout(self._attend(x, lengths)))
         return self.mlp_norm(x + self.mlp(x))
 
-    def _scales(self, x, lengths):
-        """What each scale gives, at the frame rate of x."""
+    def _attend(self, x, lengths):
+        """The sum of what the scales give, at the frame rate of x."""
         dropout = self.dropout.p if self.training else 0.0
-        qkv, scales, n_frames = self.qkv(x), [], x.shape[1]
-        for k in range(self.n_scales):
+        qkv, mixed, n_frames = self.qkv(x), 0, x.shape[1]
+        for k, mixer in enumerate(self.mixers):
             if k:
                 qkv, lengths = self.pooling(qkv, lengths)
             attended = window_attention(
                 qkv, self.n_heads, self.window, lengths, dropout
             )
             repeats = self.pooling.n_frames**k
-            scales.append(attended.repeat_interleave(repeats, 1)[:, :n_frames])
-        return scales
+            scale = mixer(attended).repeat_interleave(repeats, 1)
+            mixed = mixed + scale[:, :n_frames]
+        return mixed
 
 
 class MSTR(Head):
     r"""Positions, four blocks of attention at three time scales, mean over
     the valid frames, a three-layer MLP.
 
-    Source: arXiv:2410.00390, which has no published code, and of which we
-    could read sections 1 to 2.1 only. From there: a block has a multi-scale
-    temporal operator (queries, keys and values averaged over p^(k-1) frames
-    at scale k), a fractal self-attention inside windows of one fixed length,
-    a scale mixer, and the rest of a transformer's block; three linear layers
-    classify. Own choices, since those sections leave them open: the windows
-    lie side by side and have 9 frames, which are 0.18, 0.54 and 1.62 s with
-    p = 3 and three scales; the mixer is a linear layer on all scales, which
-    also takes the place of the attention's output layer; the mean stands
-    before the classifier; blocks, heads, MLP and dropout are those of DST, by
-    the same laboratory. With 1,024 channels this makes 30.04 M parameters;
-    table II of PTS-SNN's paper gives MSTR 30.03 M. Features of another size
-    are projected to ``size`` first.
+    Source: arXiv:2410.00390. We could read its sections 1 to 2.1 only, in a
+    translation, and did not find its code. From there: a block has a
+    multi-scale temporal operator (queries, keys and values averaged over
+    p^(k-1) frames at scale k), a fractal self-attention inside windows of one
+    fixed length, a scale mixer, and the rest of a transformer's block; three
+    linear layers classify. Own choices, since those sections leave them open:
+    the windows lie side by side and have 9 frames, which are 0.18, 0.54 and
+    1.62 s with p = 3 and three scales; the mixer is a linear layer on all
+    scales, which also takes the place of the attention's output layer; the
+    mean stands before the classifier; blocks, heads, MLP, dropout and first
+    weights are as in DST, by the same laboratory. With 1,024 channels this
+    makes 30.04 M parameters; table II of PTS-SNN's paper gives MSTR 30.03 M.
+    Features of another size are projected to ``size`` first.
 
     Arguments
     ---------
@@ -203,6 +206,7 @@ class MSTR(Head):
             for _ in range(n_blocks)
         )
         self.classifier = mlp_classifier(size, n_classes, dropout)
+        draw_matrices(self)
 
     def forward(self, feats, lengths=None):
         """Returns logits, [batch, n_classes]."""

@@ -2,7 +2,7 @@
 
 import torch
 
-from speechbrain_ptssnn.lobes.base import Head, projector
+from speechbrain_ptssnn.lobes.base import Head, draw_matrices, projector
 from speechbrain_ptssnn.nnet.masking import frame_mask, masked_mean
 from speechbrain_ptssnn.nnet.positions import sinusoids
 
@@ -66,9 +66,7 @@ class Transformer(Head):
         )
         self.output = torch.nn.Linear(size, n_classes)
         # TransformerEncoder copies one block, so all would start alike.
-        for parameter in self.encoder.parameters():
-            if parameter.ndim > 1:
-                torch.nn.init.xavier_uniform_(parameter)
+        draw_matrices(self.encoder)
 
     def forward(self, feats, lengths=None):
         """Returns logits, [batch, n_classes]."""

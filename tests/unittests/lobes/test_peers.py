@@ -286,7 +286,9 @@ def test_mstr_attends_in_windows_of_averaged_frames(batch, run):
                 ]
                 scale = np.concatenate(windows)
                 scales.append(scale[np.arange(n) // 2**k])
-            mixed = linear(np.concatenate(scales, 1), w, f"{block}.mixer")
+            weights = [w[f"{block}.mixers.{k}.weight"] for k in range(3)]
+            mixed = np.concatenate(scales, 1) @ np.concatenate(weights, 1).T
+            mixed = mixed + w[f"{block}.mixers.0.bias"]
             h = layer_norm(h + mixed, w, f"{block}.attention_norm")
             hidden = mlp(h, w, f"{block}.mlp.0", f"{block}.mlp.3")
             h = layer_norm(h + hidden, w, f"{block}.mlp_norm")
