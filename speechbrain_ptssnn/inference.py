@@ -510,9 +510,10 @@ def save_bundle(
     folder.mkdir(parents=True)
     run = YAML().load(text)
     objects = {key: run[key] for key in ("backbone", "normalizer", "head")}
-    if "sizes" in objects["normalizer"]:
-        objects["normalizer"]["sizes"] = backbone.sizes
-    else:
+    for part in (objects["normalizer"], objects["head"]):
+        if "sizes" in part:
+            part["sizes"] = backbone.sizes
+    if "sizes" not in objects["normalizer"]:
         objects["normalizer"]["size"] = backbone.output_size
     objects["head"]["input_size"] = backbone.output_size
     if "n_layers" in objects["head"]:

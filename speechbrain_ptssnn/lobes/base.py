@@ -96,3 +96,57 @@ def projector(input_size, size):
     if input_size == size:
         return torch.nn.Identity()
     return torch.nn.Linear(input_size, size)
+
+
+def draw_matrices(module):
+    """Draws the matrices of a transformer from Xavier's uniform distribution,
+    as is usual there.
+
+    Example
+    -------
+    >>> layer = torch.nn.Linear(2, 4)
+    >>> draw_matrices(layer)
+    >>> bool(layer.weight.abs().max() <= 1)  # sqrt(6 / (2 + 4))
+    True
+    """
+    for parameter in module.parameters():
+        if parameter.ndim > 1:
+            torch.nn.init.xavier_uniform_(parameter)
+
+
+def feed_forward(size, mlp_size, dropout):
+    """Returns the MLP of a transformer's block: two linear layers, ReLU
+    between them, dropout after each.
+
+    Example
+    -------
+    >>> feed_forward(8, 16, 0.1)(torch.randn(2, 5, 8)).shape
+    torch.Size([2, 5, 8])
+    """
+    return torch.nn.Sequential(
+        torch.nn.Linear(size, mlp_size),
+        torch.nn.ReLU(),
+        torch.nn.Dropout(dropout),
+        torch.nn.Linear(mlp_size, size),
+        torch.nn.Dropout(dropout),
+    )
+
+
+def mlp_classifier(size, n_classes, dropout):
+    """Returns three linear layers with ReLU and dropout between them; each
+    hidden layer has half the channels of the one before.
+
+    Example
+    -------
+    >>> [layer.out_features for layer in mlp_classifier(8, 3, 0.1)[::3]]
+    [4, 2, 3]
+    """
+    return torch.nn.Sequential(
+        torch.nn.Linear(size, size // 2),
+        torch.nn.ReLU(),
+        torch.nn.Dropout(dropout),
+        torch.nn.Linear(size // 2, size // 4),
+        torch.nn.ReLU(),
+        torch.nn.Dropout(dropout),
+        torch.nn.Linear(size // 4, n_classes),
+    )

@@ -104,7 +104,9 @@ def test_pretrained_backbones_train_and_classify(
     check_bundle(run.folder / "fold_1", mini_urdu, recipe.path / "moved")
 
 
-@pytest.mark.parametrize("head", ["linear_probe", "pts_snn"])
+@pytest.mark.parametrize(
+    "head", ["linear_probe", "pts_snn", "peers/co_attention"]
+)
 def test_front_ends_side_by_side_train_and_classify(
     head, recipe, mini_urdu, make_backbone
 ):

@@ -2,9 +2,16 @@
 
 import torch
 
-from speechbrain_ptssnn.lobes.base import Head, projector
+from speechbrain_ptssnn.lobes.base import (
+    Head,
+    draw_matrices,
+    feed_forward,
+    mlp_classifier,
+    projector,
+)
 from speechbrain_ptssnn.nnet.deformable_attention import DeformableAttention
 from speechbrain_ptssnn.nnet.masking import frame_mask, masked_mean
+from speechbrain_ptssnn.nnet.positions import sinusoids
 
 
 class DSTBlock(torch.nn.Module):
@@ -33,13 +40,7 @@ class DSTBlock(torch.nn.Module):
         self.attention = DeformableAttention(size, n_heads, dropout)
         self.dropout = torch.nn.Dropout(dropout)
         self.attention_norm = torch.nn.LayerNorm(size)
-        self.mlp = torch.nn.Sequential(
-            torch.nn.Linear(size, mlp_size),
-            torch.nn.ReLU(),
-            torch.nn.Dropout(dropout),
-            torch.nn.Linear(mlp_size, size),
-            torch.nn.Dropout(dropout),
-        )
+        self.mlp = feed_forward(size, mlp_size, dropout)
         self.mlp_norm = torch.nn.LayerNorm(size)
 
     def forward(self, x, mask=None):
@@ -48,24 +49,6 @@ class DSTBlock(torch.nn.Module):
         """
         x = self.attention_norm(x + self.dropout(self.attention(x, mask)))
         return self.mlp_norm(x + self.mlp(x))
-
-
-def sinusoids(n_frames, size):
-    """Returns positions as alternating sines and cosines, [n_frames, size].
-
-    Source: arXiv:1706.03762. Unlike SpeechBrain's ``PositionalEncoding`` it
-    stores no table, so utterances may have any length.
-
-    Example
-    -------
-    >>> sinusoids(2, 2)
-    tensor([[0.0000, 1.0000],
-            [0.8415, 0.5403]])
-    """
-    channels = torch.arange(size)
-    rates = 10000.0 ** (-2 * (channels // 2) / size)
-    angles = torch.outer(torch.arange(n_frames), rates)
-    return torch.where(channels % 2 == 0, angles.sin(), angles.cos())
 
 
 class DST(Head):
@@ -118,18 +101,8 @@ class DST(Head):
         self.blocks = torch.nn.ModuleList(
             DSTBlock(size, n_heads, mlp_size, dropout) for _ in range(n_blocks)
         )
-        self.classifier = torch.nn.Sequential(
-            torch.nn.Linear(size, size // 2),
-            torch.nn.ReLU(),
-            torch.nn.Dropout(dropout),
-            torch.nn.Linear(size // 2, size // 4),
-            torch.nn.ReLU(),
-            torch.nn.Dropout(dropout),
-            torch.nn.Linear(size // 4, n_classes),
-        )
-        for parameter in self.parameters():
-            if parameter.ndim > 1:
-                torch.nn.init.xavier_uniform_(parameter)
+        self.classifier = mlp_classifier(size, n_classes, dropout)
+        draw_matrices(self)
         for block in self.blocks:
             block.attention.reset_window()
 

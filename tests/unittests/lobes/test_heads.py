@@ -17,18 +17,23 @@ from speechbrain_ptssnn import (
 from speechbrain_ptssnn.lobes.peers.attentive_statistics import (
     AttentiveStatisticsHead,
 )
+from speechbrain_ptssnn.lobes.peers.bilstm import BiLSTM
+from speechbrain_ptssnn.lobes.peers.co_attention import CoAttention
 from speechbrain_ptssnn.lobes.peers.dst import DST
+from speechbrain_ptssnn.lobes.peers.mstr import MSTR
 from speechbrain_ptssnn.lobes.peers.shiftformer import ShiftFormer
 from speechbrain_ptssnn.lobes.peers.spiking_lif import (
     LIFLayer,
     SpikingLIFNetwork,
 )
 from speechbrain_ptssnn.lobes.peers.superb import SUPERBHead
+from speechbrain_ptssnn.lobes.peers.transformer import Transformer
 from speechbrain_ptssnn.nnet.adaptive_lif import AdaptiveLIF
 
 SIZE, COUNTS = 24, [25, 17, 9, 1]
 TARGETS = torch.tensor([0, 1, 2, 3])
 SMALL = {"hidden_size": 20, "size": 16, "bias_hidden": 8}
+BLOCKS = {"size": 16, "n_heads": 2, "mlp_size": 8, "dropout": 0.0}
 HEADS = {
     "membrane": (PTSSNN, {**SMALL, "shortcut": "membrane"}),
     "spike": (PTSSNN, {**SMALL, "shortcut": "spike"}),
@@ -48,7 +53,14 @@ HEADS = {
     "attentive": (AttentiveStatisticsHead, {"size": 8}),
     "shiftformer": (ShiftFormer, {"size": 16}),
     "shiftformer, unprojected": (ShiftFormer, {"size": SIZE, "mlp_ratio": 1}),
-    "dst": (DST, {"size": 16, "n_heads": 2, "mlp_size": 8, "dropout": 0.0}),
+    "dst": (DST, BLOCKS),
+    "mstr": (MSTR, {**BLOCKS, "n_blocks": 2, "fractal_factor": 2, "window": 3}),
+    "transformer": (Transformer, BLOCKS),
+    "co-attention": (
+        CoAttention,
+        {"sizes": [16, 8], "size": 16, "n_heads": 2, "dropout": 0.0},
+    ),
+    "bilstm": (BiLSTM, {"size": 16}),
     "lif": (SpikingLIFNetwork, {"size": 16, "adaptive": False, "dropout": 0.0}),
     "adlif": (SpikingLIFNetwork, {"size": 16, "dropout": 0.0}),
 }

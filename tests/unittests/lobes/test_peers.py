@@ -7,17 +7,22 @@ import pytest
 import torch
 from sklearn.svm import LinearSVC
 
+from speechbrain_ptssnn import PTSSNN
 from speechbrain_ptssnn.lobes.peers.attentive_statistics import (
     AttentiveStatisticsHead,
 )
+from speechbrain_ptssnn.lobes.peers.bilstm import BiLSTM
+from speechbrain_ptssnn.lobes.peers.co_attention import CoAttention
 from speechbrain_ptssnn.lobes.peers.dst import DST
 from speechbrain_ptssnn.lobes.peers.linear_svm import LinearSVM
+from speechbrain_ptssnn.lobes.peers.mstr import MSTR
 from speechbrain_ptssnn.lobes.peers.shiftformer import ShiftFormer
 from speechbrain_ptssnn.lobes.peers.spiking_lif import (
     LeakyReadout,
     SpikingLIFNetwork,
 )
 from speechbrain_ptssnn.lobes.peers.superb import SUPERBHead
+from speechbrain_ptssnn.lobes.peers.transformer import Transformer
 from speechbrain_ptssnn.nnet.deformable_attention import (
     DeformableAttention,
     window_weights,
@@ -38,6 +43,51 @@ def layer_norm(x, w, name):
 def softmax(x, axis):
     e = np.exp(x - x.max(axis, keepdims=True))
     return e / e.sum(axis, keepdims=True)
+
+
+def attend(query, key, value, n_heads):
+    """Softmax attention of several heads, [time, size] each."""
+    heads = zip(
+        *(np.split(part, n_heads, -1) for part in (query, key, value)),
+        strict=True,
+    )
+    return np.concatenate(
+        [softmax(q @ k.T / k.shape[-1] ** 0.5, -1) @ v for q, k, v in heads], -1
+    )
+
+
+def multi_head(x, other, w, name, n_heads):
+    """PyTorch's MultiheadAttention from x to other."""
+    rows = zip(
+        (x, other, other),
+        np.split(w[f"{name}.in_proj_weight"], 3),
+        np.split(w[f"{name}.in_proj_bias"], 3),
+        strict=True,
+    )
+    parts = [each @ weight.T + bias for each, weight, bias in rows]
+    return linear(attend(*parts, n_heads), w, f"{name}.out_proj")
+
+
+def mlp(x, w, *names):
+    """Linear layers with ReLU between them."""
+    *hidden, last = names
+    for name in hidden:
+        x = np.maximum(linear(x, w, name), 0)
+    return linear(x, w, last)
+
+
+def positions(n_frames, size):
+    return np.array(
+        [
+            [
+                (math.cos if c % 2 else math.sin)(
+                    t / 10000 ** (2 * (c // 2) / size)
+                )
+                for c in range(size)
+            ]
+            for t in range(n_frames)
+        ]
+    )
 
 
 def test_superb_is_linear_in_the_mean_frame(batch, run):
@@ -164,6 +214,121 @@ def test_heads_that_do_not_divide_the_channels_are_named():
         ValueError, match="n_heads must divide size, got n_heads=8, size=20"
     ):
         DST(20, size=20)
+
+
+def test_the_transformer_attends_to_valid_frames(batch, run):
+    x = batch.feats
+    head = Transformer(8, 3, size=6, n_blocks=2, n_heads=3, mlp_size=5)
+    logits, w = run(head)
+    for row, n in enumerate(batch.counts):
+        h = linear(x[row, :n], w, "projector") + positions(n, 6)
+        for block in ("encoder.layers.0", "encoder.layers.1"):
+            normed = layer_norm(h, w, f"{block}.norm1")
+            h = h + multi_head(normed, normed, w, f"{block}.self_attn", 3)
+            normed = layer_norm(h, w, f"{block}.norm2")
+            h = h + mlp(normed, w, f"{block}.linear1", f"{block}.linear2")
+        mean = layer_norm(h, w, "encoder.norm").mean(0)
+        expected = linear(mean, w, "output")
+        np.testing.assert_allclose(logits[row], expected, atol=1e-6)
+
+
+def test_the_transformers_blocks_start_apart_and_it_has_pts_snns_size():
+    head = Transformer()
+    first, second = (each.linear1.weight for each in head.encoder.layers)
+    assert not torch.equal(first, second)
+    n, goal = (
+        sum(p.numel() for p in each.parameters()) for each in (head, PTSSNN())
+    )
+    assert n == pytest.approx(goal, rel=0.01)
+
+
+def test_co_attention_lets_each_stream_hear_the_other(batch, run):
+    logits, w = run(CoAttention(8, 3, sizes=[5, 3], size=6, n_heads=2))
+    for row, n in enumerate(batch.counts):
+        x = batch.feats[row, :n]
+        a = linear(x[:, :5], w, "projectors.0")
+        b = linear(x[:, 5:], w, "projectors.1")
+        means = []
+        for k, (one, other) in enumerate(((a, b), (b, a))):
+            name = f"attentions.{k}"
+            heard = multi_head(one, other, w, f"{name}.attention", 2)
+            h = layer_norm(one + heard, w, f"{name}.norm")
+            means.append(h.mean(0))
+        expected = linear(np.concatenate(means), w, "output")
+        np.testing.assert_allclose(logits[row], expected, atol=1e-6)
+
+
+def test_co_attention_refuses_sizes_that_do_not_add_up():
+    with pytest.raises(ValueError, match=r"add up .*, got \[5, 4\] and 8"):
+        CoAttention(8, sizes=[5, 4])
+
+
+def test_mstr_attends_in_windows_of_averaged_frames(batch, run):
+    x = batch.feats
+    settings = {"n_scales": 3, "fractal_factor": 2, "window": 3}
+    head = MSTR(8, 3, size=8, n_blocks=2, n_heads=2, mlp_size=5, **settings)
+    logits, w = run(head)
+    for row, n in enumerate(batch.counts):
+        h = x[row, :n] + positions(n, 8)
+        for block in ("blocks.0", "blocks.1"):
+            groups, scales = h @ w[f"{block}.qkv.weight"].T, []
+            for k in range(3):
+                if k:  # of two, the last of one if their number is odd
+                    groups = np.array(
+                        [
+                            groups[t : t + 2].mean(0)
+                            for t in range(0, len(groups), 2)
+                        ]
+                    )
+                windows = [
+                    attend(*np.split(groups[t : t + 3], 3, -1), 2)
+                    for t in range(0, len(groups), 3)
+                ]
+                scale = np.concatenate(windows)
+                scales.append(scale[np.arange(n) // 2**k])
+            weights = [w[f"{block}.mixers.{k}.weight"] for k in range(3)]
+            mixed = np.concatenate(scales, 1) @ np.concatenate(weights, 1).T
+            mixed = mixed + w[f"{block}.mixers.0.bias"]
+            h = layer_norm(h + mixed, w, f"{block}.attention_norm")
+            hidden = mlp(h, w, f"{block}.mlp.0", f"{block}.mlp.3")
+            h = layer_norm(h + hidden, w, f"{block}.mlp_norm")
+        names = [f"classifier.{k}" for k in (0, 3, 6)]
+        expected = mlp(h.mean(0), w, *names)
+        np.testing.assert_allclose(logits[row], expected, atol=1e-6)
+
+
+def test_mstr_of_the_papers_width_has_its_size():
+    head = MSTR(1024, size=1024)
+    n = sum(p.numel() for p in head.parameters())
+    assert n == pytest.approx(30.03e6, rel=1e-3)
+
+
+def test_the_bilstm_reads_each_utterance_both_ways(batch, run):
+    x = batch.feats
+    logits, w = run(BiLSTM(8, 3, size=6))
+    sigmoid = np.vectorize(lambda z: 1 / (1 + math.exp(-z)))
+    for row, n in enumerate(batch.counts):
+        frames, mean = linear(x[row, :n], w, "projector"), []
+        for ending, order in (("", 1), ("_reverse", -1)):
+            h, c, total = np.zeros(3), np.zeros(3), np.zeros(3)
+            for frame in frames[::order]:
+                gates = sum(
+                    w[f"lstm.weight_{k}_l0{ending}"] @ each
+                    + w[f"lstm.bias_{k}_l0{ending}"]
+                    for k, each in (("ih", frame), ("hh", h))
+                )
+                i, f, g, o = np.split(gates, 4)
+                c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+                h = sigmoid(o) * np.tanh(c)
+                total = total + h
+            mean.append(total / n)
+        normed = layer_norm(np.concatenate(mean), w, "norm")
+        np.testing.assert_allclose(logits[row], linear(normed, w, "output"))
+
+
+def test_a_bilstm_of_odd_size_is_refused():
+    with pytest.raises(ValueError, match=r"size must be even.*, got 7"):
+        BiLSTM(8, size=7)
 
 
 def test_leaky_readout_sums_softmaxes_of_membranes(batch, run):

@@ -62,6 +62,20 @@ def test_keys_that_several_have_are_numbered(make_backbone):
         hyperparams("whisper-base+huggingface", layer="1")
 
 
+def test_co_attention_needs_two_front_ends(make_backbone):
+    keys = {"head": "peers/co_attention", "layer": "1"}
+    keys["hub"] = str(make_backbone("whisper"))
+    head = hyperparams("whisper-base+fbank", **keys).build()["head"]
+    assert head.sizes == [16, 160]
+    for names, n in (("fbank", 1), ("fbank+fbank+fbank", 3)):
+        with pytest.raises(InputError) as error:
+            hyperparams(names, "peers/co_attention").build()
+        assert str(error.value) == (
+            f"co-attention needs two front-ends, got {n}; choose two, e.g. "
+            "--backbone=whisper-base+fbank"
+        )
+
+
 def test_lists_of_rules_can_be_given(make_backbone):
     settings = hyperparams(
         "huggingface+fbank",
