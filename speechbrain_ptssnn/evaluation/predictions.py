@@ -75,7 +75,11 @@ def read_predictions(path):
     except (TypeError, ValueError):
         text = ""
     is_whole = text.endswith("\n") and text.startswith(",".join(FIELDS))
-    if not is_whole or any(None in (*row, *row.values()) for row in rows):
+    if not is_whole or any(
+        None in (*row, *row.values())
+        or any(f"p_{row[key]}" not in row for key in ("label", "prediction"))
+        for row in rows
+    ):
         raise InputError(
             f"{path}: is {damage(path)}; the training's command, given again, "
             "writes it"

@@ -35,3 +35,11 @@ def test_runs_of_other_folds_cannot_be_compared(run):
     both = [predictions_of(run, numbers) for numbers in ([1, 2], [1])]
     with pytest.raises(InputError, match="'c' is tested in one of them only"):
         check_comparable(both)
+
+
+def test_a_flipped_letter_of_a_label_is_damage(run):
+    summarize(run, LABELS, folds=2)
+    text = run.predictions.read_text(encoding="utf-8")
+    run.predictions.write_text(text.replace(",calm,", ",cahm,", 1))
+    with pytest.raises(InputError, match="is damaged; the training's command"):
+        read_predictions(run.predictions)
