@@ -57,9 +57,10 @@ def test_finished_folds_are_sorted_as_numbers(tmp_path):
     run.folds.write_text(json.dumps(tested))
     for number in numbers:
         run.fold(number).path.mkdir()
-    row = {"id": "a", "speaker": "k", "label": "l", "prediction": "l"}
+    row = {"id": "a", "speaker": "k"}
+    row |= {"label": "l", "prediction": "l", "p_l": "1"}
     for number in (10, 2):
-        write_predictions(run.fold(number).predictions, [row], [])
+        write_predictions(run.fold(number).predictions, [row], ["l"])
         run.fold(number).result.write_text("{}")
     assert run.finished == [2, 10]
     assert not run.is_finished(1)
