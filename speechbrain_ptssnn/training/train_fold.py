@@ -81,6 +81,11 @@ def check_step(hparams):
             optimizer = hparams["opt_class"](head.parameters())
             hparams["lr_annealing"](optimizer).step(0)
             outputs = head(normalizer(features), torch.ones(2))
+            if outputs.shape != (2, hparams["n_classes"]):
+                raise ValueError(
+                    f"the head gives {list(outputs.shape)} values for two "
+                    f"utterances and {hparams['n_classes']} classes"
+                )
             loss(outputs, torch.tensor([0, 1])).backward()
             optimizer.step()
         except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:

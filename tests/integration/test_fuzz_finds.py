@@ -115,6 +115,10 @@ def test_objects_without_arguments_are_alike(tmp_path):
             "corpora.folds should be a class, but is",
         ),
         (
+            {"text": TINY.replace("head: {", "head: {n_classes: 3, ")},
+            r"the head gives \[2, 3\] values for two utterances and 2 classes",
+        ),
+        (
             {"backbone": f"backbone: {FBANK} [4]\n"},
             "backbone must be an object with named arguments, like '!new:",
         ),
