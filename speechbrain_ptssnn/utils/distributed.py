@@ -1,6 +1,7 @@
 """Errors and work shared by the processes of one command."""
 
 import os
+import re
 import sys
 import threading
 from contextlib import contextmanager
@@ -32,8 +33,9 @@ def one_sentence_errors():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except InputError as error:
-        # A name in it may hold line breaks.
+        # A name in it may hold line breaks, or be an argument of any length.
         sentence = " ".join(f"error: {error}".splitlines())
+        sentence = re.sub(r"(\S{400})\S{200,}(\S{400})", r"\1...\2", sentence)
         sys.exit(sentence if if_main_process() else 1)
     except KeyboardInterrupt:
         sys.exit("interrupted; the same command goes on from here")

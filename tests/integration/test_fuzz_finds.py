@@ -241,6 +241,15 @@ def test_a_name_with_a_line_break_leaves_the_sentence_in_one_line():
     assert end.value.code == "error: a b.wav: is not there"
 
 
+def test_an_argument_of_any_length_leaves_the_sentence_readable(capsys):
+    for words in (["train", "a" * 5000], ["energy", "x", f"--{'b' * 5000}=1"]):
+        with pytest.raises(SystemExit) as end:
+            main(words)
+        said = f"{end.value.code} {capsys.readouterr().err}"
+        assert len(said) < 3000
+        assert "a" * 100 in said or "b" * 100 in said
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
