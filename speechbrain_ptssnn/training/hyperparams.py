@@ -32,6 +32,8 @@ NAMES = (
     *("base", "backbone", "protocol", "hub"),
     *("corpus", "model", "backbone_name", "train_corpus", "test_corpus"),
 )
+# What constructors raise, and a class that does not exist.
+BUILDING = (TypeError, ValueError, ImportError, ArithmeticError, RuntimeError)
 SURROGATE = re.compile("[\ud800-\udfff]")
 MAY_BE_EMPTY = (
     *("data_folder", "audio_folder", "emobox_folder"),
@@ -248,8 +250,7 @@ class Hyperparams:
             built = load_hyperpyyaml(_dump(document), overrides)
         except InputError:
             raise
-        # A constructor's refusal, or a class that does not exist.
-        except (TypeError, ValueError, ImportError, ArithmeticError) as error:
+        except BUILDING as error:
             reason = " ".join(" ".join(map(str, error.args)).split())
             raise InputError(f"hyperparameters: {reason}") from error
         for key in built:

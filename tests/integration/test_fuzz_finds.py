@@ -115,6 +115,10 @@ def test_objects_without_arguments_are_alike(tmp_path):
             "corpora.folds should be a class, but is",
         ),
         (
+            {"text": TINY.replace("key_size: 2", "key_size: -2")},
+            "hyperparameters: .*negative dimension -2",
+        ),
+        (
             {"text": TINY.replace("head: {", "head: {n_classes: 3, ")},
             r"the head gives \[2, 3\] values for two utterances and 2 classes",
         ),
