@@ -1,4 +1,5 @@
-"""README's own tables: the paper's models in every condition, and costs.
+"""README's own tables: the paper's models in every condition, front-ends, and
+costs.
 
 They show less than those of ``speechbrain_ptssnn.experiments.table``, from
 the same records.
@@ -22,6 +23,7 @@ from speechbrain_ptssnn.utils.text_tables import (
 )
 
 SETS = ("table4", "table5")  # whose rows are the columns of the overview
+FRONT_ENDS = "front_ends"  # the set that compares front-ends
 COSTS = "peers"  # the set whose rows' costs are shown
 SIGNIFICANT = 0.05
 LEGEND = """\
@@ -87,6 +89,66 @@ def overview(records):
     return "\n".join(
         ["### The paper's models, WA in %", "", *markdown(rows), "", LEGEND]
     )
+
+
+def front_ends(records):
+    """One line a front-end, one column a condition.
+
+    Arguments
+    ---------
+    records : list of Record
+        Of :func:`speechbrain_ptssnn.experiments.record.collect`.
+
+    Returns
+    -------
+    str
+        Markdown; empty if there is nothing to show.
+    """
+    records = {r.condition: r for r in records if r.set == FRONT_ENDS}
+    whole = {
+        condition: record.rows
+        for condition, record in records.items()
+        if all(_is_whole(row.values) for row in record.rows)
+    }
+    if not whole:
+        return ""
+    corpora = sorted({condition[:2] for condition in whole})
+    backbones = sorted({condition[2] for condition in whole})
+    rows = [
+        [
+            f"`{backbone}`",
+            *(_three(whole.get((*each, backbone), ())) for each in corpora),
+            _total(whole, backbone),
+        ]
+        for backbone in backbones
+    ]
+    heads = " / ".join(row.name for row in next(iter(whole.values())))
+    header = ["front-end", *map(", ".join, corpora), "mJ, head and all"]
+    return "\n".join(
+        [
+            *(f"### Front-ends, WA in %: {heads}", ""),
+            *markdown([header, *rows]),
+        ]
+    )
+
+
+def _three(rows):
+    """The accuracies of a condition's heads, starred as in the overview."""
+    cells = []
+    for row in rows:
+        is_other = row.difference and row.difference.WA.p < SIGNIFICANT
+        star = " \\*" if is_other else ""
+        cells.append(f"{100 * row.values.WA:.1f}{star}")
+    return " / ".join(cells) or "-"
+
+
+def _total(whole, backbone):
+    """The energy of the reference's head and front-end for an utterance."""
+    for (*_, name), rows in sorted(whole.items()):
+        energy = rows[0].values.energy
+        if name == backbone and energy and energy.total_mJ:
+            return number(energy.total_mJ, ".3g")
+    return "-"
 
 
 def costs(record):

@@ -14,7 +14,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from overview import COSTS, costs, overview
+from overview import COSTS, costs, front_ends, overview
 from speechbrain_ptssnn.corpora.registry import find_corpus
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.run_folder import record_files
@@ -112,7 +112,8 @@ def section(records):
     records = sorted(records, key=_name)
     shown = [costs(each) for each in records if each.set == COSTS]
     missing = "\n\n".join("\n".join(lines) for lines in _missing(records))
-    return "\n\n".join(filter(None, [overview(records), *shown, missing]))
+    parts = [overview(records), front_ends(records), *shown, missing]
+    return "\n\n".join(filter(None, parts))
 
 
 def _missing(records):
@@ -122,16 +123,20 @@ def _missing(records):
         for record in records
         if record.set == "table4" and all(row.values for row in record.rows)
     }
-    lines = []
+    missing = {}
     for name in PAPER_CORPORA:
         protocol = find_corpus(name).protocol
         if (name, protocol, PAPER_BACKBONE) not in done:
-            lines += [
-                f"ptssnn experiments table4 --corpus={name} "
-                f"--protocol={protocol} --seed=1,2,3 \\",
-                f"    --data_folder=/path/to/{name} "
-                f"--backbone={PAPER_BACKBONE}",
-            ]
+            missing.setdefault(protocol, []).append(name)
+    lines = []
+    for protocol, names in missing.items():
+        folder = "corpora" if names[1:] else names[0]
+        lines += [
+            f"ptssnn experiments table4 --corpus={','.join(names)} "
+            f"--protocol={protocol} \\",
+            f"    --seed=1,2,3 --backbone={PAPER_BACKBONE} "
+            f"--data_folder=/path/to/{folder}",
+        ]
     if not lines:
         return []
     return [

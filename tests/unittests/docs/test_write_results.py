@@ -297,3 +297,19 @@ def test_records_are_read_and_written_as_they_are():
             if row["figures"] and row["figures"]["energy"]:
                 row["figures"]["energy"].setdefault("front_end_mJ", None)
         assert Record.from_dict(content).to_dict() == content
+
+
+def test_readme_has_a_line_a_front_end_and_a_column_a_condition():
+    first = with_rows(whole(ROW), whole(PROBE), set="front_ends")
+    partial = with_rows(whole(ROW), ROW, set="front_ends", backbone="whisper")
+    other = replace(first, corpus="EMOVO", backbone="whisper")
+    text = section([first, other, partial])
+    assert "### Front-ends, WA in %: PTS-SNN / probe" in text
+    assert lines_of(text, "| front-end") == [
+        "| front-end | EMOVO, random | URDU, random | mJ, head and all |"
+    ]
+    assert lines_of(text, "| `") == [
+        "| `fbank` | - | 50.0 / 25.4 \\* | 0.374 |",
+        "| `whisper` | 50.0 / 25.4 \\* | - | 0.374 |",
+    ]
+    assert "### Front-ends" not in section([partial])
