@@ -30,11 +30,11 @@ LEGEND = """\
 WA of all test utterances, the mean over seeds, with its 95 % interval
 (bootstrap over speakers). \\*: differs from PTS-SNN with p < 0.05 (paired
 permutation test over speakers, not corrected for multiple tests). EMOVO has six
-speakers, so the smallest possible p is 0.031. Oracle: accuracy if one only knows
+speakers: the smallest possible p is 0.031. Oracle: accuracy if one only knows
 who speaks, and always answers this speaker's most frequent training label; for
-unseen speakers the most frequent of all, which in balanced EMOVO is rarely right.
-Seeds: number of seeds, unless the cell gives another. In brackets: the head's name
-in the commands. The paper's values are quoted."""
+unseen speakers the most frequent of all, which in balanced EMOVO is rarely
+right. Seeds: number of seeds, unless the cell gives another. In brackets: the
+head's name in the commands. The paper's values are quoted."""
 COST_LEGEND = """\
 WA, its interval and p as above. PTS-SNN has 0.53 M parameters with openSMILE's
 130-dimensional features and 1.19 M with 768-dimensional ones. Strict count: a
