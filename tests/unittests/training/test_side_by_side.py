@@ -28,9 +28,9 @@ def rules(hparams):
 
 def test_several_backbones_stand_side_by_side(make_backbone):
     settings = hyperparams(
-        "whisper-base+fbank", hub=str(make_backbone("whisper")), layer="1"
+        "whisper-small+fbank", hub=str(make_backbone("whisper")), layer="1"
     )
-    assert settings.backbone_name == "whisper-base+fbank"
+    assert settings.backbone_name == "whisper-small+fbank"
     assert results_name(settings) == "tiny-whisper-L1+fbank"
     hparams = settings.build()
     assert hparams["backbone"].sizes == hparams["normalizer"].sizes == [16, 160]
