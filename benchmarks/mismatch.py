@@ -11,6 +11,7 @@ carries at most H(r) = -r log2 r - (1 - r) log2(1 - r) bits a frame, eq. 3.
 """
 
 import argparse
+import math
 import re
 from pathlib import Path
 
@@ -19,35 +20,38 @@ from timing import save
 from tqdm import tqdm
 
 from speechbrain_ptssnn.evaluation.trained_run import TrainedRun
-from speechbrain_ptssnn.nnet.monitor import SATURATED, SILENT, LayerRecorder
+from speechbrain_ptssnn.nnet.monitor import (
+    FiringRates,
+    LayerRecorder,
+    mean_rates,
+)
 from speechbrain_ptssnn.nnet.plif import PLIF
 from speechbrain_ptssnn.report.mismatch import CALIBRATED
 from speechbrain_ptssnn.utils.text_tables import columns
 
-HEADER = ["what", "mean rate", "silent", "saturated", "bits"]
+STAGES = ("raw", "normalised", "after equation 5")
+KEYS = ("mean", "silent", "saturated", "bits")
 
 
-class Spikes:
-    """Adds up each neuron's spikes."""
+def facts(firing):
+    """The rates of each layer, and the bits that its spikes carry at most.
 
-    def __init__(self):
-        self.sum, self.frames = 0, 0
+    Arguments
+    ---------
+    firing : FiringRates
+        Of one fold's utterances.
 
-    def add(self, spikes):
-        """Adds spikes, [time, neurons]."""
-        self.sum = self.sum + spikes.sum(0, dtype=torch.float64)
-        self.frames += len(spikes)
-
-    def facts(self):
-        """Returns what HEADER names, of all neurons."""
-        rates = self.sum / self.frames
-        bits = torch.special.entr(rates) + torch.special.entr(1 - rates)
-        return {
-            "mean rate": rates.mean().item(),
-            "silent": (rates < SILENT).double().mean().item(),
-            "saturated": (rates > SATURATED).double().mean().item(),
-            "bits": bits.mean().item() / torch.tensor(2.0).log().item(),
-        }
+    Returns
+    -------
+    dict
+        Layer name to KEYS.
+    """
+    result = firing.summary()
+    for name, each in result.items():
+        rates = firing.spikes[name] / firing.frames[name]
+        nats = torch.special.entr(rates) + torch.special.entr(1 - rates)
+        each["bits"] = nats.mean().item() / math.log(2)
+    return result
 
 
 @torch.no_grad()
@@ -62,43 +66,50 @@ def measure(run):
     Returns
     -------
     dict
-        "features" and "layers": what to its facts; "values": the features'
-        quantiles.
+        "features" and "layers": what to its rates, the mean over folds;
+        "values": the features' quantiles.
     """
     features, layers, values = {}, {}, {}
     for number in tqdm(run.folds, run.folder.parent.name):
         head, load = run.load(number)
-        alone = PLIF(head.feature_size).eval()
-        for id in run.test_ids(number):
-            normalised = load(id)
-            stages = {
-                "raw": run.store[id].unsqueeze(0),
-                "normalised": normalised,
-                "after eq. 5": head.saturation(normalised.clone()),
-            }
-            for name, x in stages.items():
-                values.setdefault(name, []).append(x[0, ::10, ::7].flatten())
-                _add(features, name, alone(x)[0])
-            watched = LayerRecorder(head)
-            with watched:
-                head(normalised)
-            for name, spikes in watched.spikes.items():
-                _add(layers, name, spikes)
+        neurons = torch.nn.ModuleDict(
+            {name: PLIF(head.feature_size) for name in STAGES}
+        )
+        alone, watched = FiringRates(neurons.eval()), LayerRecorder(head)
+        bare = FiringRates(watched.layers[CALIBRATED])
+        ids = run.test_ids(number)
+        # The prompts spike in a head's first call only, and are not counted.
+        head(load(ids[0]))
+        rates = FiringRates(head)
+        for id in ids:
+            x = load(id)
+            raw = run.store[id].unsqueeze(0)
+            stages = zip(
+                STAGES, (raw, x, head.saturation(x.clone())), strict=True
+            )
+            with alone:
+                for name, stage in stages:
+                    values.setdefault(name, []).append(stage[0, ::10, ::7])
+                    neurons[name](stage)
+            with watched, rates:
+                head(x)
             if watched.bias is not None:
-                layer = watched.layers[CALIBRATED]
                 current = watched.currents[CALIBRATED] - watched.bias
-                name = f"{CALIBRATED}, its bias taken away"
-                _add(layers, name, layer(current.unsqueeze(0))[0])
+                with bare:
+                    watched.layers[CALIBRATED](current.unsqueeze(0))
+        features[number], layers[number] = facts(alone), facts(rates)
+        if watched.bias is not None:
+            (of_layer,) = facts(bare).values()
+            layers[number][f"{CALIBRATED}, its bias taken away"] = of_layer
     return {
-        "values": {k: _quantiles(torch.cat(v)) for k, v in values.items()},
-        "features": {k: v.facts() for k, v in features.items()},
-        "layers": {k: v.facts() for k, v in layers.items()},
+        "values": {
+            name: _quantiles(torch.cat([x.flatten() for x in each]))
+            for name, each in values.items()
+        },
+        "features": mean_rates(features),
+        "layers": mean_rates(layers),
         "training": {str(n): read_log(run, n) for n in run.folds},
     }
-
-
-def _add(facts, name, spikes):
-    facts.setdefault(name, Spikes()).add(spikes)
 
 
 def _quantiles(values):
@@ -134,21 +145,21 @@ def main():
     found = {}
     for folder in args.runs:
         name = "/".join(folder.resolve().parts[-5:])
-        facts = found[name] = measure(TrainedRun(folder))
+        measured = found[name] = measure(TrainedRun(folder))
         print(f"\n{name}\nfeatures, in thresholds:")
-        marks = list(facts["values"]["raw"])
+        marks = list(measured["values"]["raw"])
         rows = [
             [stage, *(f"{value:.3g}" for value in quantiles.values())]
-            for stage, quantiles in facts["values"].items()
+            for stage, quantiles in measured["values"].items()
         ]
         print("\n".join(columns([["what", *marks], *rows])))
         for kind in ("features", "layers"):
             rows = [
-                [name, *(f"{each[key]:.3f}" for key in HEADER[1:])]
-                for name, each in facts[kind].items()
+                [name, *(f"{each[key]:.3f}" for key in KEYS)]
+                for name, each in measured[kind].items()
             ]
-            print("\n".join(["", *columns([HEADER, *rows])]))
-        for number, log in facts["training"].items():
+            print("\n".join(["", *columns([["what", *KEYS], *rows])]))
+        for number, log in measured["training"].items():
             shares = ", ".join(
                 f"epoch {k + 1}: {log['silent'][k]:.2f} silent and "
                 f"{log['saturated'][k]:.2f} saturated"

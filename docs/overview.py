@@ -102,11 +102,11 @@ def front_ends(records):
     str
         Markdown; empty if there is nothing to show.
     """
-    records = {r.condition: r for r in records if r.set == FRONT_ENDS}
     whole = {
-        condition: record.rows
-        for condition, record in records.items()
-        if all(_is_whole(row.values) for row in record.rows)
+        record.condition: record.rows
+        for record in records
+        if record.set == FRONT_ENDS
+        and all(_is_whole(row.values) for row in record.rows)
     }
     if not whole:
         return ""
@@ -115,7 +115,7 @@ def front_ends(records):
     rows = [
         [
             f"`{backbone}`",
-            *(_three(whole.get((*each, backbone), ())) for each in corpora),
+            *(_cells(whole.get((*each, backbone), ())) for each in corpora),
             _total(whole, backbone),
         ]
         for backbone in backbones
@@ -130,13 +130,12 @@ def front_ends(records):
     )
 
 
-def _three(rows):
+def _cells(rows):
     """The accuracies of a condition's heads, starred as in the overview."""
-    cells = []
-    for row in rows:
-        is_other = row.difference and row.difference.WA.p < SIGNIFICANT
-        star = " \\*" if is_other else ""
-        cells.append(f"{100 * row.values.WA:.1f}{star}")
+    cells = [
+        f"{100 * row.values.WA:.1f}" + (" \\*" if _differs(row) else "")
+        for row in rows
+    ]
     return " / ".join(cells) or "-"
 
 
@@ -215,6 +214,11 @@ def _condition_cells(condition, rows, names):
     ]
 
 
+def _differs(row):
+    """Whether a row differs from the reference significantly."""
+    return row.difference and row.difference.WA.p < SIGNIFICANT
+
+
 def _accuracy(row, n_seeds):
     if row is None:
         return "-"
@@ -223,7 +227,7 @@ def _accuracy(row, n_seeds):
     bounds = values.interval("WA")
     if bounds:
         parts.append(f"({interval(bounds).rstrip('%')})")
-    if row.difference and row.difference.WA.p < SIGNIFICANT:
+    if _differs(row):
         parts.append("*")
     own = len(values.seeds)
     seeds = f", {own} seed{'s'[: own > 1]}" if own < n_seeds else ""

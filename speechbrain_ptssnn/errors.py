@@ -11,3 +11,7 @@ class InputError(ValueError):
     Traceback (most recent call last):
     speechbrain_ptssnn.errors.InputError: happy.wav: 0 samples; replace or ...
     """
+
+
+# What objects of other libraries raise when they refuse their settings.
+REFUSALS = (TypeError, ValueError, ArithmeticError, RuntimeError)

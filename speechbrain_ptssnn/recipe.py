@@ -25,7 +25,7 @@ from speechbrain_ptssnn.corpora.checks import (
     warn_of_one_label,
 )
 from speechbrain_ptssnn.corpora.given_folds import FoldColumn
-from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.errors import REFUSALS, InputError
 from speechbrain_ptssnn.evaluation.run_folder import FoldFolder
 from speechbrain_ptssnn.evaluation.seeds import (
     summarize_seeds,
@@ -210,7 +210,7 @@ def _check_optimizer(command):
     try:
         weight = torch.nn.Parameter(torch.zeros(1))
         parts["lr_annealing"](parts["opt_class"]([weight]))
-    except (TypeError, ValueError, ArithmeticError) as error:
+    except REFUSALS as error:
         raise InputError(
             f"the optimizer or its schedule refuses its settings: {error}"
         ) from error

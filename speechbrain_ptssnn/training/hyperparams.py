@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
 from ruamel.yaml.error import YAMLError
 
-from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.errors import REFUSALS, InputError
 from speechbrain_ptssnn.evaluation.run_folder import with_new_names
 from speechbrain_ptssnn.training.arguments import OPTIONS
 from speechbrain_ptssnn.training.side_by_side import side_by_side
@@ -32,8 +32,6 @@ NAMES = (
     *("base", "backbone", "protocol", "hub"),
     *("corpus", "model", "backbone_name", "train_corpus", "test_corpus"),
 )
-# What constructors raise, and a class that does not exist.
-BUILDING = (TypeError, ValueError, ImportError, ArithmeticError, RuntimeError)
 SURROGATE = re.compile("[\ud800-\udfff]")
 MAY_BE_EMPTY = (
     *("data_folder", "audio_folder", "emobox_folder"),
@@ -250,7 +248,8 @@ class Hyperparams:
             built = load_hyperpyyaml(_dump(document), overrides)
         except InputError:
             raise
-        except BUILDING as error:
+        # A constructor's refusal, or a class that does not exist.
+        except (*REFUSALS, ImportError) as error:
             reason = " ".join(" ".join(map(str, error.args)).split())
             raise InputError(f"hyperparameters: {reason}") from error
         for key in built:

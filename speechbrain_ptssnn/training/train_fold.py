@@ -12,7 +12,7 @@ from speechbrain.utils.data_pipeline import provides, takes
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.epoch_loop import EpochCounter
 
-from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.errors import REFUSALS, InputError
 from speechbrain_ptssnn.evaluation.predictions import write_predictions
 from speechbrain_ptssnn.features.normalized import NormalizedFeatures
 from speechbrain_ptssnn.inference import save_bundle
@@ -88,7 +88,7 @@ def check_step(hparams):
                 )
             loss(outputs, torch.tensor([0, 1])).backward()
             optimizer.step()
-        except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
+        except REFUSALS as error:
             reason = " ".join(str(error).split())
             raise InputError(
                 f"the settings of {', '.join(parts)}, opt_class or "
