@@ -6,7 +6,8 @@ First it copies every record that ``ptssnn experiments`` wrote below the folder
 ``results`` to ``docs/results/<corpus>-<protocol>-<backbone>-<set>.json``. Then
 it writes all records of that folder as tables into docs/results.md, and the
 most important ones between two comments of README.md. ``--check`` writes
-nothing, and fails if the two files do not show what the records hold.
+nothing, and fails if the two files do not show what the records hold. A record
+whose rows had unequal numbers of learning rates is refused.
 """
 
 import argparse
@@ -231,6 +232,8 @@ def _update(arguments):
                 )
             new[name] = record
     records |= new
+    for record in records.values():
+        _check_effort(record)
     readme_text = readme.read_text(encoding="utf-8")
     try:
         texts = {readme: with_section(readme_text, section(records.values()))}
@@ -253,6 +256,19 @@ def _update(arguments):
     for path, text in texts.items():
         write_text(path, text)
     print(f"{readme}: {len(records)} tables")
+
+
+def _check_effort(record):
+    """Refuses rows of which some had more learning rates to choose from."""
+    tried = {row.name: len(row.rates) for row in record.rows if row.rates}
+    if len(set(tried.values())) > 1:
+        raise InputError(
+            f"{_name(record)}: its rows were trained with unequal numbers of "
+            "learning rates ("
+            + ", ".join(f"{name}: {n}" for name, n in tried.items())
+            + "); give each as many in the set's file, and train the missing "
+            "ones"
+        )
 
 
 def _name(record):

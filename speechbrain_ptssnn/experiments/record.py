@@ -312,7 +312,8 @@ class RowRecord:
     paper : dict
         "WA" and "UA" in percent and "mJ", those that the paper prints.
     rates : list of TriedRate
-        All learning rates with a finished fold.
+        All learning rates with a finished fold; none if the head is not
+        trained by gradients.
     values : Values or None
         Of the model that is shown; None before a fold is finished.
     difference : Difference or None
@@ -499,6 +500,7 @@ def _row_record(row, folders, seeds_by_folder, why_not):
                 _n_runs(seeds),
             )
             for seeds in seeds_by_folder.values()
+            if row.rates is not None
         ],
         values=values,
         difference=None,

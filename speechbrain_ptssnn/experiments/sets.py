@@ -10,7 +10,8 @@ from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.utils.own_files import find_yaml
 from speechbrain_ptssnn.utils.yaml_files import read_yaml
 
-KEYS = ("title", "reference", "rows")
+KEYS = ("title", "reference", "tuning_folds", "rows")
+NEEDED = ("title", "reference", "rows")
 ROW_KEYS = ("name", "head", "lr", "overrides", "paper")
 PAPER_KEYS = ("WA", "UA", "mJ")
 # One table has one of each, so that no row can choose another.
@@ -34,16 +35,16 @@ class Row:
         Keys of that file that are set otherwise.
     paper : dict
         "WA" and "UA" in percent and "mJ", those that the paper prints.
-    rates : tuple of str
+    rates : tuple of str or None
         Learning rates, all of which are trained; none leaves the choice to
-        the command line.
+        the command line. None: the head is not trained by gradients.
     """
 
     name: str
     head: Path
     overrides: dict
     paper: dict
-    rates: tuple = ()
+    rates: tuple | None = ()
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,17 @@ class ExperimentSet:
         The row that the others are compared with.
     rows : tuple of Row
         In the table's order.
+    tuning_folds : int
+        The first folds, on whose validation the learning rates of a row are
+        compared: only the best one trains the others. 0 trains all folds with
+        all rates.
     """
 
     name: str
     title: str
     reference: str
     rows: tuple
+    tuning_folds: int = 0
 
 
 def read_set(path):
@@ -93,7 +99,7 @@ def read_set(path):
     """
     path = find_yaml("set", path)
     document = read_yaml(path)
-    _check_keys(path, document, KEYS, KEYS)
+    _check_keys(path, document, KEYS, NEEDED)
     if not isinstance(document["rows"], list) or not document["rows"]:
         raise InputError(f"{path}: rows must be a list of one row or more")
     rows = tuple(
@@ -110,7 +116,15 @@ def read_set(path):
             f"{path}: reference must be the name of a row, one of {names}, "
             f"got {reference!r}"
         )
-    return ExperimentSet(path.stem, str(document["title"]), reference, rows)
+    tuning_folds = document.get("tuning_folds", 0)
+    if type(tuning_folds) is not int or tuning_folds < 0:
+        raise InputError(
+            f"{path}: tuning_folds must be a number of folds, 0 or more, got "
+            f"{tuning_folds!r}"
+        )
+    return ExperimentSet(
+        path.stem, str(document["title"]), reference, rows, tuning_folds
+    )
 
 
 def _read_row(where, folder, row):
@@ -161,7 +175,9 @@ def _read_row(where, folder, row):
 
 
 def _read_rates(where, given):
-    """The rates of ``lr: 0.01`` or ``lr: [0.01, 0.03]``."""
+    """The rates of ``lr: 0.01``, ``lr: [0.01, 0.03]`` or ``lr: null``."""
+    if given is None:
+        return None
     values = given if isinstance(given, list) else [given]
     try:
         return check_rates([str(value) for value in values])

@@ -251,5 +251,8 @@ def _device_remarks(rows):
 
 
 def _rate_remark(row):
-    tried = (f"{each.lr} ({percent(each.valid_UA)})" for each in row.rates)
-    return f"{row.name}, lr (valid UA): {', '.join(tried)}."
+    tried = (
+        f"{each.lr} ({percent(each.valid_UA)}, {each.runs})"
+        for each in row.rates
+    )
+    return f"{row.name}, lr (valid UA, trainings): {', '.join(tried)}."

@@ -3,7 +3,8 @@
 Each row is a training of its own, so finished folds are never repeated. A row
 whose set gives it several learning rates is trained at all of them and shown
 at the one with the best validation; ``--lr=0.0005,0.003`` does the same for
-the rows that have none of their own.
+the rows that have none of their own. A set with ``tuning_folds`` compares the
+rates on its first folds, and trains the others with the best one.
 """
 
 import json
@@ -11,11 +12,12 @@ import os
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from statistics import mean
 
 from speechbrain_ptssnn.corpora.registry import find_corpus
 from speechbrain_ptssnn.energy.measure import write_energy
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.evaluation.run_folder import record_file
+from speechbrain_ptssnn.evaluation.run_folder import RunFolder, record_file
 from speechbrain_ptssnn.experiments.record import collect
 from speechbrain_ptssnn.experiments.sets import check_rates, read_set
 from speechbrain_ptssnn.experiments.table import table
@@ -42,12 +44,15 @@ class Trial:
         The training's command line.
     folder : Path
         The model's folder of results.
+    seed : int
+        The first seed.
     """
 
     corpus: str
     recipe_folder: Path
     arguments: Arguments
     folder: Path
+    seed: int
 
 
 def run_set(arguments, energy=False, table_only=False, as_markdown=False):
@@ -85,7 +90,11 @@ def run_set(arguments, energy=False, table_only=False, as_markdown=False):
     failures = []
     try:
         if not table_only:
-            failures = [name for rows in tables for name in _train(rows)]
+            failures = [
+                name
+                for rows in tables
+                for name in _train(rows, experiments.tuning_folds)
+            ]
         if energy:
             for rows in tables:
                 _count_operations(_collect(experiments, rows))
@@ -164,13 +173,18 @@ def _plan_row(row, corpus, recipe_folder, arguments, given):
     }
     arguments = replace(arguments, file=str(row.head)).with_keys(**overrides)
     rates = row.rates or given
-    if rates:
+    if row.rates is None:
+        rates, keys = (), dict(arguments.keys)
+        keys.pop("lr", None)
+        arguments = replace(arguments, keys=keys)
+    elif rates:
         arguments = arguments.with_keys(lr=rates[0])
     command = read_command(arguments, corpus, recipe_folder)
     command.settings.check_objects()
     folder = command.model_folder
+    seed = command.seeds[0]
     if len(rates) < 2:
-        return [Trial(corpus, recipe_folder, arguments, folder)]
+        return [Trial(corpus, recipe_folder, arguments, folder, seed)]
     names = {rate: f"{folder.name}_lr{rate}" for rate in rates}
     return [
         Trial(
@@ -178,24 +192,58 @@ def _plan_row(row, corpus, recipe_folder, arguments, given):
             recipe_folder,
             arguments.with_keys(lr=rate, model=name),
             folder.with_name(name),
+            seed,
         )
         for rate, name in names.items()
     ]
 
 
-def _train(rows):
+def _train(rows, tuning_folds):
     """Runs a table's trials; returns the names of the rows that failed."""
     failures = []
     for k, (name, trials) in enumerate(rows.items(), 1):
+        where = f"{name}: row {k} of {len(rows)}"
+        # With --fold=2 there is no other fold to choose the rate for.
+        is_tuned = len(trials) > 1 and "fold" not in trials[0].arguments.keys
+        try:
+            if tuning_folds and is_tuned:
+                trials = [_best(trials, tuning_folds, where)]
+        except InputError as error:
+            trials = []
+            failures.append(name)
+            print(f"{name} failed: {error}", flush=True)
         for trial in trials:
-            model = trial.folder.name
-            print(f"\n{name} ({model}): row {k} of {len(rows)}", flush=True)
             try:
-                train(trial.corpus, trial.recipe_folder, trial.arguments)
+                _run(trial, trial.arguments, where)
             except InputError as error:
                 failures.append(name)
                 print(f"{name} failed: {error}", flush=True)
     return list(dict.fromkeys(failures))
+
+
+def _best(trials, n_folds, where):
+    """The trial with the best validation on the first folds."""
+    scores = [_tune(trial, n_folds, where) for trial in trials]
+    return trials[scores.index(max(scores))]
+
+
+def _tune(trial, n_folds, where):
+    """Trains the first folds with the first seed; returns their mean UA on
+    validation.
+    """
+    run, scores = RunFolder(trial.folder / str(trial.seed)), []
+    for fold in range(1, n_folds + 1):
+        arguments = trial.arguments.with_keys(seed=trial.seed, fold=fold)
+        _run(trial, arguments, where)
+        scores.append(run.read_json(run.fold(fold).result)["valid_UA"])
+        if fold == run.read_json(run.summary)["folds"]:
+            break
+    return mean(scores)
+
+
+def _run(trial, arguments, where):
+    print(f"\n{where} ({trial.folder.name})", flush=True)
+    train(trial.corpus, trial.recipe_folder, arguments)
 
 
 def _collect(experiments, rows):

@@ -191,6 +191,60 @@ def test_a_row_with_rates_of_its_own_takes_none_from_the_command_line(
     assert large[0] == ["0.001", "0.002"]
 
 
+def test_the_tuning_folds_choose_the_rate_that_trains_the_others(recipe, call):
+    text = SET.replace("rows:", "tuning_folds: 1\nrows:")
+    text = text.replace("overrides:", "lr: [0.0002, 0.01]\n      overrides:")
+    path = recipe.path / "probes.yaml"
+
+    def outcome(text, **options):
+        path.write_text(text)
+        return call(**options)["rows"]
+
+    small, large = outcome(text, seed="1,2")
+    tried = {rate["lr"]: rate for rate in small["rates"]}
+    models = {
+        lr: folder(recipe, f"small_probe_lr{lr}") for lr in ("0.0002", "0.01")
+    }
+    runs = {
+        lr: [
+            sorted(path.parent.name for path in run.glob("fold_*/result.json"))
+            for run in sorted(model.glob("[12]"))
+        ]
+        for lr, model in models.items()
+    }
+    on_fold_1 = {
+        lr: json.loads((model / "1/fold_1/result.json").read_text())["valid_UA"]
+        for lr, model in models.items()
+    }
+    best = max(on_fold_1, key=on_fold_1.get)
+    (other,) = runs.keys() - {best}
+    assert runs == {best: [["fold_1", "fold_2"]] * 2, other: [["fold_1"]]}
+    assert small["figures"]["lr"] == best
+    assert {lr: rate["runs"] for lr, rate in tried.items()} == {
+        best: 4,
+        other: 1,
+    }
+    assert tried[other]["valid_UA"] == on_fold_1[other]
+    assert len(large["rates"]) == 1  # it has one rate, and nothing to tune
+
+    # More tuning folds than the protocol has are all of them.
+    rows = outcome(text.replace("tuning_folds: 1", "tuning_folds: 9"))
+    assert {rate["lr"]: rate["runs"] for rate in rows[0]["rates"]} == {
+        best: 4,
+        other: 2,
+    }
+
+
+def test_a_head_without_a_learning_rate_has_none_in_the_table(recipe, call):
+    (recipe.path / "probes.yaml").write_text(
+        SET.replace("overrides:", "lr: null\n      overrides:")
+    )
+    small, large = call(fold=1, lr="0.001,0.002")["rows"]
+    assert small["rates"] == []
+    assert Path(small["folder"]).name == "small_probe"
+    assert len(large["rates"]) == 2
+
+
 def test_a_rate_with_more_folds_done_comes_before_a_better_one(recipe, call):
     recipe.run(
         head="linear_probe",

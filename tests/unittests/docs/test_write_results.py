@@ -141,7 +141,28 @@ def test_seeds_that_were_left_out_are_named():
 def test_of_several_rates_all_are_named():
     rates = [RATE, TriedRate("0.01", 0.6, 4)]
     text = tables([with_rows(replace(ROW, rates=rates))])
-    assert "- PTS-SNN, lr (valid UA): 0.001 (70.00%), 0.01 (60.00%)." in text
+    assert (
+        "- PTS-SNN, lr (valid UA, trainings): 0.001 (70.00%, 4), "
+        "0.01 (60.00%, 4)."
+    ) in text
+
+
+@pytest.mark.parametrize("rates", [[RATE, RATE], [], [RATE]])
+def test_rows_with_unequal_numbers_of_rates_are_refused(rates, tmp_path):
+    row = replace(ROW, name="probe", rates=rates)
+    record = with_rows(ROW, row)
+    (tmp_path / "a.json").write_text(json.dumps(record.to_dict()))
+    readme = tmp_path / "README.md"
+    readme.write_text(f"{BEGIN}\n{END}")
+    argv = [f"--readme={readme}", f"--records={tmp_path}"]
+    if len(rates) < 2:  # as many, or an SVM, which has none
+        main(argv)
+        return
+    with pytest.raises(
+        SystemExit, match=r"unequal numbers .*\(PTS-SNN: 1, probe: 2\)"
+    ):
+        main(argv)
+    assert readme.read_text() == f"{BEGIN}\n{END}"
 
 
 def test_tables_are_by_corpus_protocol_backbone_and_set():
