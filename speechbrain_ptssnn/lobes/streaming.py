@@ -156,7 +156,8 @@ class HeadStream:
         state, size = nested(self._state), self.head.pooling.n_frames
         x = torch.cat([state["held"][:, : int(state["n_held"])], x], 1)
         x, rest = x.tensor_split([x.shape[1] // size * size], 1)
-        rates = self._advance(x, state)
+        if x.shape[1]:
+            rates = self._advance(x, state)
         if rest.shape[1]:
             rates = self._advance(rest, nested(flat(state)))
         state["n_held"] = torch.tensor(rest.shape[1])
