@@ -106,8 +106,8 @@ class HeadStream:
             and state.keys() == self._state.keys()
         ):
             raise InputError(
-                "this is not a state of this head, with the weights that it "
-                "has now; load the state of a stream of the same head"
+                "this is not a state of this head, with the weights and "
+                "settings that it has now; load the state of a stream of the same head"
             )
         for name, mine in self._state.items():
             if state[name].shape != mine.shape:
@@ -139,10 +139,15 @@ class HeadStream:
         Raises
         ------
         InputError
-            If the features have another shape or are not finite, or the head
-            is in training mode. The state is then unchanged.
+            If the features have another shape or type or are not finite, or
+            the head is in training mode. The state is then unchanged.
         """
-        x = self.head.mix(feats)
+        x, dtype = self.head.mix(feats), self._state["held"].dtype
+        if feats.dtype != dtype:
+            raise InputError(
+                f"this stream's head computes in {dtype}, got features in "
+                f"{feats.dtype}; convert them with feats.to({dtype})"
+            )
         if len(x) != self.batch_size:
             raise InputError(
                 f"this stream has the batch size {self.batch_size}, got "
@@ -186,8 +191,12 @@ class HeadStream:
 
 
 def _fingerprint(head):
-    """A number that changes if a weight or statistic of a head changes."""
+    """A number that changes if a weight, statistic or setting does."""
     digest = hashlib.sha256()
+    for name, module in head.named_modules():
+        for key, value in sorted(vars(module).items()):
+            if isinstance(value, int | float | str) and key != "training":
+                digest.update(f"{name}.{key}={value}".encode())
     for name, value in sorted(head.state_dict().items()):
         value = value.detach().cpu().contiguous().view(-1)
         digest.update(f"{name} {value.dtype} {len(value)}".encode())

@@ -264,6 +264,27 @@ def test_heads_that_cannot_stream_say_so(head, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"pooling": 2},
+        {"bias_period": 4},
+        {"plif": partial(PLIF, v_threshold=0.9)},
+    ],
+)
+def test_the_same_weights_with_other_settings_are_another_head(settings):
+    head = make()
+    other = PTSSNN(SIZE, **SMALL, **settings).eval()
+    other.load_state_dict(head.state_dict())
+    with pytest.raises(InputError, match="not a state of this head"):
+        head.stream(BATCH).load_state(other.stream(BATCH).state)
+
+
+def test_features_of_another_type_are_refused():
+    with pytest.raises(InputError, match=r"in torch\.float64, got .*float32"):
+        make(torch.float64).stream(BATCH)(features())
+
+
 def test_a_head_that_learns_again_is_refused():
     head = make()
     stream = head.stream(BATCH)
