@@ -107,7 +107,7 @@ class HeadStream:
         ):
             raise InputError(
                 "this is not a state of this head, with the weights and "
-                "settings that it has now; load the state of a stream of the same head"
+                "settings that it has now; load one of the same head"
             )
         for name, mine in self._state.items():
             if state[name].shape != mine.shape:
