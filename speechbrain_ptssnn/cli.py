@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import re
 import sys
 import textwrap
@@ -16,6 +17,7 @@ from speechbrain_ptssnn.audio import Levels
 from speechbrain_ptssnn.corpora.checks import check_silence
 from speechbrain_ptssnn.corpora.registry import all_corpora, find_corpus
 from speechbrain_ptssnn.deploy import classify as classification
+from speechbrain_ptssnn.deploy import streaming
 from speechbrain_ptssnn.energy import measure as energy
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation import compare as comparison
@@ -70,6 +72,15 @@ MODEL: {RUN}/fold_<k>/model
 
 example:
   ptssnn classify results/URDU/random/fbank/pts_snn/1/fold_1/model new.wav""",
+    "stream": f"""\
+MODEL: {RUN}/fold_<k>/model, trained as
+  ptssnn train URDU ablations/causal --backbone=fbank_stream
+
+examples:
+  ptssnn stream results/URDU/random/fbank_stream/causal/1/fold_1/model new.wav
+  ptssnn stream results/URDU/random/fbank_stream/causal/1/fold_1/model -
+From a microphone:
+  arecord -q -t raw -f S16_LE -c 1 -r 16000 | ptssnn stream MODEL""",
     "experiments": """\
 All keys hold for all models, but --lr only for those to which the set gives no
 learning rates.
@@ -263,6 +274,103 @@ def classify_command(words):
         )
 
 
+def stream_command(words):
+    """Classifies audio as it comes, from a file or a microphone."""
+    parser = _Parser(
+        "stream",
+        f"{stream_command.__doc__} Prints label and posteriors of the audio so "
+        "far. With fbank_stream and a causal head each frame is computed once; "
+        "with other front-ends the last seconds are classified each time.",
+    )
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a fold's folder model/, which training has written",
+    )
+    parser.add_argument(
+        "file",
+        nargs="?",
+        default="-",
+        metavar="FILE|-",
+        help="an audio file, or - for raw samples on standard input: 16 bits, "
+        "little-endian, one channel, no header (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--every",
+        metavar="VALUE",
+        type=float,
+        default=0.5,
+        help="seconds from one line to the next (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--rate",
+        metavar="VALUE",
+        type=int,
+        help="sample rate of standard input, in Hz; another one than the "
+        "model's is resampled (default: the model's)",
+    )
+    parser.add_argument(
+        "--window",
+        metavar="VALUE",
+        type=float,
+        help="seconds that are classified each time, for front-ends other than "
+        f"fbank_stream (default: {streaming.WINDOW:g})",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        help="text, or json: an object in each line (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--adapt",
+        nargs="+",
+        metavar="FILE|FOLDER",
+        help="recordings of the speaker in several emotions, for a model that "
+        "was trained with --normalize=speaker (default: none)",
+    )
+    args = parser.parse_args(words)
+    if not 0.001 <= args.every < math.inf:
+        raise InputError(
+            "--every must be a number of seconds, at least 0.001, got "
+            f"{args.every:g}"
+        )
+    is_raw = args.file == "-"
+    if not is_raw and args.rate is not None:
+        raise InputError(
+            f"--rate is for standard input; {args.file} says its rate itself"
+        )
+    files = [] if is_raw else [args.file]
+    files = classification.check_arguments(args.model, files, "stream")
+    if len(files) > 1:
+        raise InputError(f"{args.file}: is a folder; give one file of it")
+    if is_raw and sys.stdin.isatty():
+        raise InputError(
+            "standard input is a terminal; give a FILE, or send raw samples: "
+            "arecord -q -t raw -f S16_LE -c 1 -r 16000 | ptssnn stream MODEL"
+        )
+    recordings = classification.find_audio(args.adapt or [])
+    classifier = classification.open_bundle(args.model)
+    if recordings:
+        classification.adapt(classifier, recordings)
+    stream = streaming.AudioStream(classifier, args.window)
+    if is_raw:
+        rate = stream.sample_rate if args.rate is None else args.rate
+        blocks = streaming.pcm_blocks(
+            sys.stdin.buffer, rate, stream.sample_rate, args.every
+        )
+    else:
+        blocks = streaming.file_blocks(files[0], classifier, args.every)
+    try:
+        for block in blocks:
+            heard = stream(block)
+            if heard is not None:
+                print(streaming.as_text(heard, args.format), end="", flush=True)
+    except KeyboardInterrupt:  # ends the recording, not the command
+        print(file=sys.stderr)
+    print(streaming.as_text(stream.finish(), args.format), end="")
+
+
 def experiments_command(words):
     """Trains a set of models and prints them in one table."""
     parser = _Parser("experiments", experiments_command.__doc__)
@@ -418,6 +526,7 @@ COMMANDS = {
     "extract": extract_command,
     "layers": layers_command,
     "classify": classify_command,
+    "stream": stream_command,
     "experiments": experiments_command,
     "compare": compare_command,
     "energy": energy_command,

@@ -172,6 +172,11 @@ class UtteranceEncoder(torch.nn.Module):
         self.normalizer = self.normalizer.adapted(features)
         self._is_adapted = True
 
+    @property
+    def lacks_speaker(self):
+        """Whether the model is speaker-adapted, but not to a speaker yet."""
+        return self.normalizer.by_speaker and not self._is_adapted
+
     def _features(self, wav):
         check_samples(wav)
         self.backbone.to_precision(self.precision)
@@ -198,7 +203,7 @@ class UtteranceEncoder(torch.nn.Module):
             If there is not one length in (0, 1] for each waveform, or a
             waveform is too short, not finite or far beyond 1.
         """
-        if self.normalizer.by_speaker and not self._is_adapted:
+        if self.lacks_speaker:
             self._is_adapted = True  # told once
             logger.warning(
                 "this model was trained speaker-adapted and was not given the "

@@ -1,9 +1,17 @@
 """Log-mel filterbanks, a backbone that needs no download."""
 
-from speechbrain.lobes import features
+import math
 
+import torch
+from speechbrain.lobes import features
+from speechbrain.processing.features import STFT, spectral_magnitude
+
+from speechbrain_ptssnn.audio import check_samples
 from speechbrain_ptssnn.backbones.base import Backbone
 from speechbrain_ptssnn.backbones.signal_processing import power_spectrum
+from speechbrain_ptssnn.errors import InputError
+
+TOP_DB = 80.0  # SpeechBrain's default
 
 
 class Fbank(Backbone):
@@ -18,6 +26,10 @@ class Fbank(Backbone):
         Mel filters; the features have twice as many channels.
     sample_rate : int
         Sample rate of the waveforms, in Hz.
+    top_db : float or None
+        Values further below the largest of the utterance are raised to this
+        distance, as SpeechBrain does with 80 dB. None raises none, so that a
+        frame does not depend on later ones; see :meth:`stream`.
 
     Example
     -------
@@ -26,11 +38,14 @@ class Fbank(Backbone):
     torch.Size([50, 160])
     """
 
-    def __init__(self, n_mels=80, sample_rate=16000):
+    def __init__(self, n_mels=80, sample_rate=16000, top_db=TOP_DB):
         super().__init__(sample_rate, frame_rate=50.0, min_samples=400)
         self.output_size = 2 * n_mels
         self.n_mels = n_mels
+        self.top_db = top_db
         self.fbank = features.Fbank(n_mels=n_mels, sample_rate=sample_rate)
+        distance = math.inf if top_db is None else top_db
+        self.fbank.compute_fbanks.top_db = distance
         self.freeze()
 
     def extract(self, wav):
@@ -58,4 +73,152 @@ class Fbank(Backbone):
 
     def fingerprint(self):
         """Returns the settings, which determine the features."""
-        return f"fbank n_mels={self.n_mels} sample_rate={self.sample_rate}"
+        top = "" if self.top_db == TOP_DB else f" top_db={self.top_db}"
+        return f"fbank n_mels={self.n_mels} sample_rate={self.sample_rate}{top}"
+
+    def stream(self):
+        """Returns the same features of audio as it comes.
+
+        Returns
+        -------
+        FbankStream
+
+        Raises
+        ------
+        InputError
+            If ``top_db`` is not None.
+        """
+        return FbankStream(self)
+
+
+class FbankStream:
+    r"""The frames of :class:`Fbank` from audio as it comes.
+
+    Calling it with some samples returns the frames that they complete. They
+    equal those of the whole audio, however it is cut, to 1e-5 dB, or to two
+    units in the last place of a float32 (1.5e-5 at -96 dB). At 16 kHz a frame
+    of 20 ms is complete 2.5 ms after its end.
+
+    Arguments
+    ---------
+    backbone : Fbank
+        With ``top_db=None``.
+
+    Raises
+    ------
+    InputError
+        If ``top_db`` is not None.
+
+    Example
+    -------
+    >>> backbone, audio = Fbank(top_db=None), torch.randn(16000)
+    >>> stream = backbone.stream()
+    >>> frames = [stream(block) for block in audio.split(1000)]
+    >>> frames = torch.cat([*frames, stream.finish()])
+    >>> torch.allclose(frames, backbone(audio), atol=1e-5)
+    True
+    """
+
+    def __init__(self, backbone):
+        if backbone.top_db is not None:
+            raise InputError(
+                f"fbank with top_db={backbone.top_db:g} compares each value "
+                "with the largest of the whole audio, so it cannot stream; "
+                "train with --backbone=fbank_stream, where top_db is null"
+            )
+        self.backbone = backbone
+        stft = backbone.fbank.compute_STFT
+        # The same windows; those of a whole audio begin half an FFT before it.
+        self._stft = STFT(backbone.sample_rate, n_fft=stft.n_fft, center=False)
+        self._silence = torch.zeros(stft.n_fft // 2)
+        self._step = 2 * stft.hop_length
+        self._window = stft.n_fft + stft.hop_length  # of two joined frames
+        self.reset()
+
+    @property
+    def state(self):
+        """What the stream keeps between two calls: a dict of tensors, whose
+        sizes never change.
+        """
+        return dict(self._state)
+
+    def reset(self):
+        """Starts a new utterance."""
+        self._keep(self._silence)
+
+    def load_state(self, state):
+        """Goes on from the :attr:`state` of a stream of the same settings.
+
+        Arguments
+        ---------
+        state : dict
+            The state.
+
+        Raises
+        ------
+        InputError
+            If it has other names or sizes.
+        """
+        mine = {name: each.shape for name, each in self._state.items()}
+        if {name: each.shape for name, each in state.items()} != mine:
+            raise InputError(
+                "this is not a state of this fbank; load the state of a stream "
+                "with the same sample rate"
+            )
+        self._state = {name: each.clone() for name, each in state.items()}
+
+    @torch.no_grad()
+    def __call__(self, samples):
+        """Takes the next samples.
+
+        Arguments
+        ---------
+        samples : torch.Tensor
+            [time], at the backbone's sample rate, from -1 to 1.
+
+        Returns
+        -------
+        torch.Tensor
+            The frames that are complete now, [frames, output_size]; there may
+            be none.
+
+        Raises
+        ------
+        InputError
+            If the samples are not one channel, none, not finite or far beyond
+            1. The state is then unchanged.
+        """
+        if samples.ndim != 1:
+            raise InputError(
+                "a stream takes one channel [samples], got shape "
+                f"{list(samples.shape)}"
+            )
+        check_samples(samples)
+        samples = torch.cat([self._held(), samples.cpu()])
+        frames = self._frames(samples)
+        self._keep(samples[len(frames) * self._step :])
+        return frames
+
+    @torch.no_grad()
+    def finish(self):
+        """Returns the last frames, [frames, output_size], if the audio ends
+        here: those that need silence behind it. The state is unchanged.
+        """
+        return self._frames(torch.cat([self._held(), self._silence]))
+
+    def _held(self):
+        return self._state["samples"][: int(self._state["n_held"])]
+
+    def _keep(self, samples):
+        held = torch.zeros(self._window - 1)
+        held[: len(samples)] = samples
+        self._state = {"samples": held, "n_held": torch.tensor(len(samples))}
+
+    def _frames(self, samples):
+        n_frames = 1 + (len(samples) - self._window) // self._step
+        if n_frames < 1:
+            return samples.new_zeros(0, self.backbone.output_size)
+        samples = samples[: (n_frames - 1) * self._step + self._window]
+        spectrum = spectral_magnitude(self._stft(samples.unsqueeze(0)))
+        frames = self.backbone.fbank.compute_fbanks(spectrum)
+        return frames.reshape(n_frames, self.backbone.output_size)

@@ -61,7 +61,7 @@ def open_bundle(folder):
     return EmotionClassifier.from_hparams(folder)
 
 
-def check_arguments(model, paths):
+def check_arguments(model, paths, command="classify"):
     """Looks at both arguments before anything is loaded.
 
     Arguments
@@ -70,6 +70,8 @@ def check_arguments(model, paths):
         What should be a bundle.
     paths : list of str
         What should be audio files, and folders of them.
+    command : str
+        The command whose arguments they are.
 
     Returns
     -------
@@ -88,7 +90,7 @@ def check_arguments(model, paths):
         if not swapped:
             raise
         raise InputError(
-            f"{error}; did you mean: ptssnn classify "
+            f"{error}; did you mean: ptssnn {command} "
             f"{shlex.quote(swapped[0])} {shlex.quote(model)}"
         ) from error
     check_bundle(model)
@@ -260,8 +262,31 @@ def as_text(results, layout="text"):
             values = (f"{p:.6f}" for p in each.posteriors.values())
             writer.writerow([each.path, each.label, *values])
         return stream.getvalue()
-    lines = []
-    for each in results:
-        values = (f"{label} {p:.3f}" for label, p in each.posteriors.items())
-        lines.append(f"{each.path}: {each.label} ({', '.join(values)})\n")
-    return "".join(lines)
+    return "".join(
+        as_line(each.path, each.label, each.posteriors) for each in results
+    )
+
+
+def as_line(name, label, posteriors):
+    r"""A label and its posteriors, as a line for people.
+
+    Arguments
+    ---------
+    name : str
+        What was classified.
+    label : str
+        The most likely class.
+    posteriors : dict
+        Class to posterior probability.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> as_line("a.wav", "calm", {"calm": 0.75, "mad": 0.25})
+    'a.wav: calm (calm 0.750, mad 0.250)\n'
+    """
+    values = ", ".join(f"{each} {p:.3f}" for each, p in posteriors.items())
+    return f"{name}: {label} ({values})\n"

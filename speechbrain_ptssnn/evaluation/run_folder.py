@@ -38,6 +38,12 @@ FREE_KEYS = (
 NEW_KEYS = {"max_grad_norm": 5.0, "window": "full", "margin": 0.5}
 # Tags of the objects in hyperparams.yaml that have got new arguments.
 PTS_SNN = "!new:speechbrain_ptssnn.lobes.pts_snn.PTSSNN"
+NEW_ARGUMENTS = {
+    "bias_dropout": 0.0,
+    "attention_norm": True,
+    "causal": False,
+    "bias_period": 1,
+}
 FEATURE_NORM = "!new:speechbrain_ptssnn.nnet.normalization.FeatureNorm"
 
 
@@ -349,7 +355,7 @@ def fixed_keys(hyperparams):
     """
     keys = with_new_names({**NEW_KEYS, **hyperparams})
     for key, tag, new in (
-        ("head", PTS_SNN, {"bias_dropout": 0.0, "attention_norm": True}),
+        ("head", PTS_SNN, NEW_ARGUMENTS),
         ("normalizer", FEATURE_NORM, {"rule": keys.get("normalize")}),
     ):
         node = keys.get(key)

@@ -3,6 +3,7 @@
 import torch
 
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.lobes.streaming import HeadStream
 from speechbrain_ptssnn.nnet.layer_mixture import LayerMixture
 
 
@@ -29,6 +30,9 @@ class Head(torch.nn.Module):
     >>> MeanFeature(4)(torch.ones(2, 50, 4)).shape
     torch.Size([2, 4])
     """
+
+    # Whether no frame's share in the result depends on later frames.
+    causal = False
 
     def __init__(self, input_size, n_layers=1):
         super().__init__()
@@ -82,6 +86,26 @@ class Head(torch.nn.Module):
             not change them.
         """
         raise NotImplementedError
+
+    def stream(self, batch_size=1):
+        """Returns a classifier of frames as they come.
+
+        Arguments
+        ---------
+        batch_size : int
+            Streams that are processed side by side.
+
+        Returns
+        -------
+        HeadStream
+            See :class:`~speechbrain_ptssnn.lobes.streaming.HeadStream`.
+
+        Raises
+        ------
+        InputError
+            If the head is not causal.
+        """
+        return HeadStream(self, batch_size)
 
 
 def projector(input_size, size):

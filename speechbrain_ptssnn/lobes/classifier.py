@@ -3,8 +3,9 @@
 import torch
 
 from speechbrain_ptssnn.nnet.leaky_integrator import LeakyIntegrator
-from speechbrain_ptssnn.nnet.masking import masked_mean
+from speechbrain_ptssnn.nnet.masking import masked_mean, mean_so_far
 from speechbrain_ptssnn.nnet.plif import PLIF
+from speechbrain_ptssnn.nnet.stream_state import part
 
 
 class PLIFClassifier(torch.nn.Module):
@@ -61,13 +62,21 @@ class PLIFClassifier(torch.nn.Module):
         else:
             self.output = LeakyIntegrator(n_classes)
 
-    def forward(self, x, lengths=None):
+    def forward(self, x, lengths=None, state=None):
         """Maps a current, [batch, time, input_size], to the output neurons'
         mean rates or membranes, times ``logit_scale``, [batch, n_classes].
+
+        A stream gives its state, a dict; the means are then those over all
+        frames so far.
         """
-        current = self.linear(self.hidden(x, lengths))
+        hidden = self.hidden(x, lengths, **part(state, "hidden"))
+        current, kept = self.linear(hidden), part(state, "output")
         if self.readout == "spike":
-            output = self.output(current, lengths)
+            output = self.output(current, lengths, **kept)
         else:
-            output = self.output(current)
-        return self.logit_scale * masked_mean(output, lengths)
+            output = self.output(current, **kept)
+        if state is None:
+            mean = masked_mean(output, lengths)
+        else:
+            mean = mean_so_far(output, part(state, "mean")["state"])
+        return self.logit_scale * mean

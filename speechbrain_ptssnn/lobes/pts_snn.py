@@ -11,7 +11,10 @@ from speechbrain_ptssnn.nnet.attention import (
     PromptsAlone,
     SpikingSparseLinearAttention,
 )
-from speechbrain_ptssnn.nnet.calibration import HomeostaticBiasGenerator
+from speechbrain_ptssnn.nnet.calibration import (
+    BiasOverTime,
+    HomeostaticBiasGenerator,
+)
 from speechbrain_ptssnn.nnet.frame_pooling import FramePooling
 from speechbrain_ptssnn.nnet.fusing import FusedWeights, learns
 from speechbrain_ptssnn.nnet.masking import frame_mask
@@ -21,6 +24,7 @@ from speechbrain_ptssnn.nnet.normalization import (
 )
 from speechbrain_ptssnn.nnet.plif import PLIF, SingleStepPLIF
 from speechbrain_ptssnn.nnet.spiking_input import SpikingInput
+from speechbrain_ptssnn.nnet.stream_state import part
 from speechbrain_ptssnn.nnet.temporal_shift import TemporalShift
 
 
@@ -79,9 +83,10 @@ class SpikingShiftBlock(torch.nn.Module):
                 input_size, output_size, bias=False
             )
 
-    def forward(self, h, lengths=None):
+    def forward(self, h, lengths=None, state=None):
         """Maps h, [batch, time, input_size], to spikes, [batch, time,
         output_size]. Padded frames of h must be 0, those of the spikes are.
+        A stream, in evaluation, gives its state, a dict.
         """
         if learns(self, self.linear.weight):
             current = self.norm(self.linear(self.shift(h)), lengths)
@@ -90,8 +95,8 @@ class SpikingShiftBlock(torch.nn.Module):
         else:
             unshifted, shifted, bias = self._fused(self._fuse, self._tensors())
             current = functional.linear(h, unshifted, bias)
-            self.shift.add_product(current, h, shifted)
-        spikes = self.plif(current, lengths)
+            self.shift.add_product(current, h, shifted, **part(state, "shift"))
+        spikes = self.plif(current, lengths, **part(state, "plif"))
         if self.shortcut == "spike":
             return spikes + self.projection(h)
         return spikes
@@ -166,15 +171,16 @@ class TemporalShiftSpikingEncoder(torch.nn.Module):
             for n_in, n_out in pairwise(sizes)
         )
 
-    def forward(self, x, lengths=None):
+    def forward(self, x, lengths=None, state=None):
         """Maps x, [batch, time, input_size], to spikes, [batch, time,
-        output_size], whose padded frames are 0.
+        output_size], whose padded frames are 0. A stream, in evaluation, gives
+        its state, a dict.
         """
         mask = frame_mask(lengths, x.shape[1])
         if mask is not None:
             x = x.masked_fill(~mask, 0)
-        for block in self.blocks:
-            x = block(x, lengths)
+        for k, block in enumerate(self.blocks):
+            x = block(x, lengths, **part(state, f"block{k}"))
         return x
 
 
@@ -229,6 +235,13 @@ class PTSSNN(Head):
         utterance gets the same learnt bias.
     attention_norm : bool
         Whether a BatchNorm stands between eq. 9 and eq. 13.
+    causal : bool
+        Whether the attention of a frame sees the prompts and the frames up to
+        it only. No part of the head then looks ahead, so it can classify a
+        stream; see :meth:`stream`. Own choice: the paper has whole utterances.
+    bias_period : int
+        With ``causal``, the bias voltages follow the prompts every so many
+        (pooled) frames.
     readout : str
         "spike" or "membrane"; see
         :class:`~speechbrain_ptssnn.lobes.classifier.PLIFClassifier`.
@@ -239,7 +252,8 @@ class PTSSNN(Head):
     ------
     ValueError
         If ``shortcut``, ``n_prompts``, ``shift_fraction``, ``pooling``,
-        ``bias_dropout`` or ``readout`` is not allowed.
+        ``bias_dropout``, ``readout`` or ``bias_period`` is not allowed, or
+        ``causal`` and ``two_sided_shift`` are both True.
 
     Example
     -------
@@ -275,8 +289,21 @@ class PTSSNN(Head):
         logit_scale=1.0,
         bias_dropout=0.0,
         attention_norm=True,
+        causal=False,
+        bias_period=1,
     ):
         super().__init__(input_size, n_layers)
+        if causal and two_sided_shift:
+            raise ValueError(
+                "causal: True and two_sided_shift: True exclude each other, as "
+                "a two-sided shift sees the next frame"
+            )
+        if bias_period != 1 and not (causal and attention and n_prompts):
+            raise ValueError(
+                f"bias_period is {bias_period}, but only causal: True with "
+                "attention and prompts has a bias that changes; leave it at 1"
+            )
+        self.causal = causal
         self.pooling = FramePooling(pooling)
         feature_size = self.feature_size
         self.saturation = SoftSaturation(feature_size, saturation, layer_norm)
@@ -294,7 +321,13 @@ class PTSSNN(Head):
         )
         if attention:
             self.attention = SpikingSparseLinearAttention(
-                size, n_prompts, key_size, token_plif, attention_norm
+                size,
+                n_prompts,
+                key_size,
+                token_plif,
+                attention_norm,
+                causal,
+                bias_period,
             )
         else:
             self.attention = PromptsAlone(size, n_prompts)
@@ -303,6 +336,9 @@ class PTSSNN(Head):
             self.bias_generator = HomeostaticBiasGenerator(
                 size, bias_hidden, kappa, bias_dropout
             )
+        self.bias_over_time = None
+        if causal and attention and n_prompts:
+            self.bias_over_time = BiasOverTime(bias_period)
         self.classifier = PLIFClassifier(
             size, n_classes, plif, readout, logit_scale
         )
@@ -314,12 +350,41 @@ class PTSSNN(Head):
         x = self.mix(feats)
         if frame_mask(lengths, x.shape[1]) is None:
             lengths = None  # nothing is padded: no layer has to check again
-        x, lengths = self.pooling(x, lengths)
+        return self.classify_pooled(*self.pooling(x, lengths))
+
+    def classify_pooled(self, x, lengths=None, state=None):
+        """Classifies frames that are mixed and pooled.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            [batch, time, feature_size].
+        lengths : torch.Tensor, optional
+            Relative lengths, [batch].
+        state : dict, optional
+            A stream's, empty at its start: what the layers keep of the frames
+            before. It is replaced by what they keep after these frames.
+
+        Returns
+        -------
+        torch.Tensor
+            As :meth:`forward`; in a stream, over all frames so far.
+        """
         x = self.saturation(x)
         if self.spiking_input is not None:
-            x = self.spiking_input(x, lengths)
-        encoded = self.encoder(x, lengths)
-        prompts, features = self.attention(encoded, lengths)
+            x = self.spiking_input(x, lengths, **part(state, "spiking_input"))
+        encoded = self.encoder(x, lengths, **part(state, "encoder"))
+        kept, first = part(state, "bias_over_time"), 0
+        if self.bias_over_time is not None:
+            first = self.bias_over_time.first(kept.get("state"))
+        prompts, features = self.attention(
+            encoded, lengths, **part(state, "attention"), first=first
+        )
         if self.bias_generator is not None:
-            features = features + self.bias_generator(prompts).unsqueeze(1)
-        return self.classifier(features, lengths)
+            bias = self.bias_generator(prompts)
+            if self.bias_over_time is None:
+                bias = bias.unsqueeze(1)
+            else:
+                bias = self.bias_over_time(bias, features.shape[1], **kept)
+            features = features + bias
+        return self.classifier(features, lengths, **part(state, "classifier"))

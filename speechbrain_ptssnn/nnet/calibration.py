@@ -50,10 +50,80 @@ class HomeostaticBiasGenerator(torch.nn.Module):
         torch.nn.init.zeros_(self.up.bias)
 
     def forward(self, prompts):
-        """Maps prompts, [batch, n_prompts, size], to a bias, [batch, size]."""
-        context = prompts.mean(1)
+        """Maps prompts, [..., n_prompts, size], to a bias, [..., size]; the
+        first dimension is the batch.
+        """
+        context = prompts.mean(-2)
         bias = torch.tanh(self.up(torch.relu(self.down(context))))
         if self.training and self.dropout:
-            draws = torch.rand(len(bias), 1, device=bias.device)
+            each = len(bias), *[1] * (bias.ndim - 1)
+            draws = torch.rand(each, device=bias.device)
             bias = bias * (draws >= self.dropout)
         return self.kappa * bias
+
+
+class BiasOverTime(torch.nn.Module):
+    r"""Gives each frame of a causal head the bias of the context so far: that
+    of the prompts' last output.
+
+    Arguments
+    ---------
+    period : int
+        Frames from one output of the prompts to the next.
+
+    Example
+    -------
+    >>> bias = torch.tensor([[[1.0], [2.0]]])
+    >>> BiasOverTime(2)(bias, 3)[0, :, 0].tolist()
+    [1.0, 1.0, 2.0]
+    """
+
+    def __init__(self, period):
+        super().__init__()
+        self.period = period
+
+    def first(self, state):
+        """Returns the first frame of a call that the prompts follow.
+
+        Arguments
+        ---------
+        state : dict or None
+            A stream's; None for a whole utterance.
+
+        Returns
+        -------
+        int
+        """
+        return int(state["first"]) if state else 0
+
+    def forward(self, bias, n_frames, state=None):
+        """Repeats each bias until the next.
+
+        Arguments
+        ---------
+        bias : torch.Tensor
+            [batch, outputs, size], of the frames ``first(state)``, ``first +
+            period`` and so on.
+        n_frames : int
+            How many frames there are.
+        state : dict, optional
+            A stream's: the last bias, which is replaced, and when the prompts
+            put out the next.
+
+        Returns
+        -------
+        torch.Tensor
+            [batch, n_frames, size].
+        """
+        first = self.first(state)
+        bias = bias.repeat_interleave(self.period, 1)
+        if state is None:
+            return bias[:, :n_frames]
+        before = state.get("bias")
+        if before is None:
+            before = bias.new_zeros(bias.shape[0], bias.shape[2])
+        before = before.unsqueeze(1)
+        bias = torch.cat([before.expand(-1, first, -1), bias], 1)[:, :n_frames]
+        state["bias"] = torch.cat([before, bias], 1)[:, -1]
+        state["first"] = torch.tensor((first - n_frames) % self.period)
+        return bias

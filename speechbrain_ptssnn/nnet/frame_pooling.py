@@ -55,10 +55,12 @@ class FramePooling(torch.nn.Module):
         real = x.new_ones(1, n, 1) if mask is None else mask.to(x.dtype)
         if mask is not None:
             x = x.masked_fill(~mask, 0)
-        missing = (0, 0, 0, -n % k)
-        real = functional.pad(real, missing).view(len(real), -1, k, 1).sum(2)
-        x = functional.pad(x, missing).view(batch, -1, k, channels).sum(2)
+        missing, groups = (0, 0, 0, -n % k), -(-n // k)
+        real = functional.pad(real, missing).view(len(real), groups, k, 1)
+        real = real.sum(2)
+        x = functional.pad(x, missing).view(batch, groups, k, channels)
+        x = x.sum(2)
         if lengths is not None:
             counts = (frame_counts(lengths, n) + k - 1) // k
-            lengths = counts / x.shape[1]
+            lengths = counts / groups
         return x / real.clamp(min=1), lengths

@@ -5,8 +5,8 @@ import math
 import torch
 
 
-def leaky_integrate(current, decay):
-    """Returns u[t] = decay * u[t-1] + i[t], where u starts at 0.
+def leaky_integrate(current, decay, u=0):
+    """Returns u[t] = decay * u[t-1] + i[t].
 
     Arguments
     ---------
@@ -14,6 +14,8 @@ def leaky_integrate(current, decay):
         [batch, time, neurons].
     decay : torch.Tensor
         Share of each membrane that stays after a frame, [neurons], in (0, 1).
+    u : torch.Tensor or 0
+        Membranes before the first frame, [batch, neurons].
 
     Returns
     -------
@@ -26,11 +28,11 @@ def leaky_integrate(current, decay):
     >>> leaky_integrate(current, torch.tensor([0.5]))[0, :, 0].tolist()
     [1.0, 1.5, 0.75]
     """
-    u, membranes = 0, []
+    membranes = [current[:, :0]]
     for i in current.unbind(1):
         u = decay * u + i
-        membranes.append(u)
-    return torch.stack(membranes, 1)
+        membranes.append(u.unsqueeze(1))
+    return torch.cat(membranes, 1)
 
 
 class LeakyIntegrator(torch.nn.Module):
@@ -55,6 +57,18 @@ class LeakyIntegrator(torch.nn.Module):
             torch.full((n_neurons,), math.log(decay / (1 - decay)))
         )
 
-    def forward(self, current):
-        """Maps a current to membranes; both are [batch, time, n_neurons]."""
-        return leaky_integrate(current, torch.sigmoid(self.w))
+    def forward(self, current, state=None):
+        """Maps a current to membranes; both are [batch, time, n_neurons].
+
+        A stream gives its state, a dict that holds the last membranes.
+        """
+        decay = torch.sigmoid(self.w)
+        if state is None:
+            return leaky_integrate(current, decay)
+        before = state.get("membrane")
+        if before is None:
+            before = current.new_zeros(current.shape[0], current.shape[2])
+        membranes = leaky_integrate(current, decay, before)
+        so_far = torch.cat([before.unsqueeze(1), membranes], 1)
+        state["membrane"] = so_far[:, -1]
+        return membranes

@@ -97,3 +97,36 @@ def masked_mean(x, lengths=None):
     if mask is None:
         return x.mean(1)
     return x.masked_fill(~mask, 0).sum(1) / mask.sum(1)
+
+
+def mean_so_far(x, state):
+    """Returns the mean over a stream's frames, of these and all before.
+
+    Arguments
+    ---------
+    x : torch.Tensor
+        [batch, time, channels].
+    state : dict
+        Holds the sum and the number of the frames before, which are replaced
+        by those after these frames.
+
+    Returns
+    -------
+    torch.Tensor
+        [batch, channels].
+
+    Example
+    -------
+    >>> state = {}
+    >>> mean_so_far(torch.tensor([[[1.0], [3.0]]]), state).tolist()
+    [[2.0]]
+    >>> mean_so_far(torch.tensor([[[8.0]]]), state).tolist()
+    [[4.0]]
+    """
+    # Exact for spikes, and for membranes over hours.
+    total = x.sum(1, dtype=torch.float64)
+    frames = torch.tensor(x.shape[1])
+    if state:
+        total, frames = state["sum"] + total, state["frames"] + frames
+    state.update(sum=total, frames=frames)
+    return (total / frames).to(x.dtype)

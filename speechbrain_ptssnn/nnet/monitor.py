@@ -5,10 +5,14 @@ from functools import partial
 from statistics import mean
 
 from speechbrain_ptssnn.nnet.adaptive_lif import AdaptiveLIF
-from speechbrain_ptssnn.nnet.calibration import HomeostaticBiasGenerator
+from speechbrain_ptssnn.nnet.calibration import (
+    BiasOverTime,
+    HomeostaticBiasGenerator,
+)
 from speechbrain_ptssnn.nnet.masking import frame_counts
 from speechbrain_ptssnn.nnet.plif import PLIF, SingleStepPLIF
 
+BIASES = HomeostaticBiasGenerator | BiasOverTime
 SPIKING = PLIF | SingleStepPLIF | AdaptiveLIF
 SILENT, SATURATED = 0.01, 0.9  # a neuron's firing rate: below, above
 COLLAPSED = 0.5  # of a layer's neurons
@@ -120,7 +124,8 @@ class LayerRecorder(LayerMonitor):
     r"""Keeps the input and output of each spiking layer's last call.
 
     ``currents`` and ``spikes`` map a layer's name to [time, neurons]. ``bias``
-    is the bias voltage, [channels], or None if the head computes none.
+    is the bias voltage, [channels], that of each frame, [time, channels], in a
+    causal head, or None if the head computes none.
 
     Arguments
     ---------
@@ -137,12 +142,12 @@ class LayerRecorder(LayerMonitor):
     """
 
     def __init__(self, head):
-        super().__init__(head, SPIKING | HomeostaticBiasGenerator)
+        super().__init__(head, SPIKING | BIASES)
         self.currents, self.spikes, self.bias = {}, {}, None
 
     def record(self, name, layer, args, output):
         """Keeps one call in place of the call before."""
-        if isinstance(layer, HomeostaticBiasGenerator):
+        if isinstance(layer, BIASES):
             self.bias = output[0]
         else:
             self.currents[name], self.spikes[name] = args[0][0], output[0]

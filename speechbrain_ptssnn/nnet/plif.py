@@ -15,7 +15,8 @@ class PLIF(torch.nn.Module):
     u[t] = tau * u[t-1] + i[t] - v_threshold * s[t-1]; s[t] = 1 where
     u[t] >= v_threshold (eq. 1, 2). Each neuron has its decay,
     tau = sigmoid(w). The membrane starts at 0 in every call; no state is kept
-    between calls. The surrogate gradient is that of a sigmoid.
+    between calls, except that of a stream, which the caller keeps. The
+    surrogate gradient is that of a sigmoid.
 
     Source: arXiv:2007.05785. Differs: each neuron has its own decay, and the
     reset is not decayed, as in eq. 1 of the paper; SpikingJelly decays it.
@@ -79,7 +80,7 @@ class PLIF(torch.nn.Module):
             torch.full((n_decays,), math.log(decay / (1 - decay)))
         )
 
-    def forward(self, current, lengths=None):
+    def forward(self, current, lengths=None, state=None):
         """Returns the spikes of a current.
 
         Arguments
@@ -88,6 +89,9 @@ class PLIF(torch.nn.Module):
             [batch, time, n_neurons].
         lengths : torch.Tensor, optional
             Relative lengths, [batch]; frames beyond them never spike.
+        state : dict, optional
+            A stream's: the membranes after the frames before. They are
+            replaced by those after these frames.
 
         Returns
         -------
@@ -102,15 +106,18 @@ class PLIF(torch.nn.Module):
         counts = None
         if lengths is not None:
             counts = frame_counts(lengths, current.shape[1])
-        spikes, _ = plif_scan(
+        spikes, membrane = plif_scan(
             current,
             torch.sigmoid(-self.w).expand(self.n_neurons).contiguous(),
+            v_init=None if state is None else state.get("membrane"),
             counts=counts,
             v_threshold=self.v_threshold,
             alpha=self.alpha,
             detach_reset=self.detach_reset,
             decay_reset=self.decay_reset,
         )
+        if state is not None:
+            state["membrane"] = membrane
         return spikes
 
 

@@ -4,6 +4,7 @@ import torch
 
 from speechbrain_ptssnn.nnet.normalization import MaskedBatchNorm
 from speechbrain_ptssnn.nnet.plif import PLIF
+from speechbrain_ptssnn.nnet.stream_state import part
 
 
 class SpikingInput(torch.nn.Module):
@@ -35,8 +36,9 @@ class SpikingInput(torch.nn.Module):
         self.norm = MaskedBatchNorm(2 * size)
         self.plif = plif(2 * size, v_threshold=v_threshold)
 
-    def forward(self, x, lengths=None):
+    def forward(self, x, lengths=None, state=None):
         """Maps features, [batch, time, size], to spikes, [batch, time,
-        2 * size], whose padded frames are 0.
+        2 * size], whose padded frames are 0. A stream gives its state, a dict.
         """
-        return self.plif(self.norm(torch.cat([x, -x], -1), lengths), lengths)
+        current = self.norm(torch.cat([x, -x], -1), lengths)
+        return self.plif(current, lengths, **part(state, "plif"))

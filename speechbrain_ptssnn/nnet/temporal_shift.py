@@ -59,7 +59,7 @@ class TemporalShift(torch.nn.Module):
         ]
         return torch.cat([*shifted, rest], dim=-1)
 
-    def add_product(self, y, x, weight):
+    def add_product(self, y, x, weight, state=None):
         """Adds to y, in place, the product of the shifted channels.
 
         ``linear(shift(x), w)`` equals ``linear(x, w)``, with w set to 0 for
@@ -73,16 +73,24 @@ class TemporalShift(torch.nn.Module):
             [batch, time, channels].
         weight : torch.Tensor
             [outputs, channels]; only the shifted channels' columns are used.
+        state : dict, optional
+            A stream's, of a shift that is one-sided: the shifted channels of
+            the frame before. They are replaced by those of the last frame.
         """
         *parts, _ = self._split(x)
         *columns, _ = self._split(weight)
         n_frames = x.shape[1] - 1
         for part, w, late in zip(parts, columns, DIRECTIONS, strict=False):
-            start = max(late, 0)
+            target = y
+            if state is None:
+                start = max(late, 0)
+                part = part.narrow(1, 1 - start, n_frames)
+                target = y.narrow(1, start, n_frames)
+            else:
+                part = _one_later(part, state)
             # Autocast does not convert the arguments of in-place operations.
-            part = part.narrow(1, 1 - start, n_frames).to(y.dtype)
             w = w.t().to(y.dtype).expand(len(x), -1, -1)
-            y.narrow(1, start, n_frames).baddbmm_(part, w)
+            target.baddbmm_(part.to(y.dtype), w)
 
     def n_shifted(self, channels):
         """Returns how many of so many channels shift; they come first."""
@@ -94,3 +102,13 @@ class TemporalShift(torch.nn.Module):
         n = self.n_shifted(x.shape[-1])
         sizes = [n // 2] * 2 if self.two_sided else [n]
         return x.split([*sizes, x.shape[-1] - n], dim=-1)
+
+
+def _one_later(x, state):
+    """Shifts a stream's channels by one frame."""
+    before = state.get("before")
+    if before is None:
+        before = x.new_zeros(x.shape[0], 1, x.shape[2])
+    x = torch.cat([before, x], 1)
+    state["before"] = x[:, -1:]
+    return x[:, :-1]

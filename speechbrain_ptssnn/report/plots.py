@@ -307,7 +307,9 @@ def example_figure(example, labels):
         is_biased = watched.bias is not None and name == CALIBRATED
         order = np.arange(spikes.shape[1])
         if is_biased:
-            order = np.argsort(watched.bias.numpy(), kind="stable")
+            # A causal head's bias changes: its mean over the utterance.
+            mean_bias = watched.bias.view(-1, spikes.shape[1]).mean(0).numpy()
+            order = np.argsort(mean_bias, kind="stable")
         axes = figure.add_subplot(grid[row, 0], sharex=wave)
         _draw_raster(axes, spikes[:, order], example.seconds)
         axes.set(xlim=shown, title=f"spikes of {name}")
@@ -321,7 +323,7 @@ def example_figure(example, labels):
             axes.set_ylabel("neuron")
         if is_biased:
             axes.set_ylabel("neuron, by its bias voltage")
-            bias = watched.bias.numpy()[order]
+            bias = mean_bias[order]
             side = figure.add_subplot(grid[row, 1], sharey=axes)
             _draw_bias(side, bias)
             words.append(f"bias voltages from {bias[0]:.2f} to {bias[-1]:.2f}")

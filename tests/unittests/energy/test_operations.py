@@ -130,6 +130,40 @@ def test_the_head_in_evaluation_counted_by_hand():
     assert rows[11].events == firing.spikes["classifier.hidden"].sum() * 2
 
 
+@pytest.mark.parametrize("chunk", [1, 3])
+def test_a_causal_attention_counted_by_hand(chunk):
+    # 2 columns of Q and K, 8 channels, 7 frames; the bias follows every third.
+    # In chunks of one frame it is the running sum of a stream. In chunks of
+    # three, each frame also meets those in its chunk: 9 + 9 + 1 pairs.
+    head = PTSSNN(
+        *(6, 2, 4, 8, 0.3),
+        n_prompts=3,
+        key_size=2,
+        bias_hidden=5,
+        causal=True,
+        bias_period=3,
+    )
+    fire(head)
+    nn.init.constant_(head.bias_generator.down.bias, 1e3)  # no ReLU at 0
+    head.attention.chunk = chunk
+    rows = count_operations(head.eval(), torch.randn(1, 7, 6))
+    sums = {}
+    for row in rows:
+        if row.product and not row.name.startswith(("encoder", "classifier")):
+            key = row.name, row.kind
+            sums[key] = sums.get(key, 0) + row.operations
+    reads = 7 + 3  # by frames, by prompts
+    pairs = reads if chunk == 1 else 9 + 9 + 1 + 3 + 3 + 1
+    assert sums == {
+        ("attention", "binary"): 672,  # Q, K and V: 7 x 8 x (2 + 2 + 8)
+        # K^T V of each frame, Q (K^T V) of each read, and each pair's share of
+        # 2 columns, times a value.
+        ("attention", "real"): 7 * 2 * 8 + reads * 2 * 8 + pairs * (2 + 8),
+        ("bias_generator.down", "real"): 3 * 40,
+        ("bias_generator.up", "real"): 3 * 40,
+    }
+
+
 def test_twice_the_frames_double_what_they_should():
     head = PTSSNN(6, 2, 4, 8, shift_fraction=0, bias_hidden=5)
     short, long = (

@@ -46,6 +46,12 @@ HEADS = {
     "shift only": (PTSSNN, {**SMALL, "attention": False, "n_prompts": 0}),
     "readout": (PTSSNN, {**SMALL, "readout": "membrane", "logit_scale": 2.0}),
     "spiking input": (PTSSNN, {**SMALL, "spiking_input": True}),
+    "causal": (PTSSNN, {**SMALL, "causal": True}),
+    "causal, every third": (
+        PTSSNN,
+        {**SMALL, "causal": True, "bias_period": 3},
+    ),
+    "causal, no prompts": (PTSSNN, {**SMALL, "causal": True, "n_prompts": 0}),
     "vanilla": (VanillaSNN, {"size": 16}),
     "linear": (LinearProbe, {"size": 16}),
     "linear, pooled": (LinearProbe, {"size": 16, "pooling": 2}),

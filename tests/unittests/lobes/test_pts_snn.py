@@ -210,3 +210,68 @@ def test_padding_changes_nothing_where_biases_are_dropped():
         results.append(head(feats, torch.full((6,), length)))
     assert results[0].std() > 0.01
     torch.testing.assert_close(*results, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("period", [1, 4])
+def test_a_causal_head_adds_to_each_frame_the_bias_of_the_context_so_far(
+    period,
+):
+    torch.manual_seed(0)
+    head = randomise(
+        PTSSNN(
+            10,
+            3,
+            hidden_size=12,
+            size=8,
+            bias_hidden=4,
+            causal=True,
+            bias_period=period,
+        )
+    )
+    x = torch.randn(4, 30, 10).double() * 5
+    lengths = torch.tensor([1.0, 0.5, 0.9, 0.1])
+    encoded = head.encoder(head.saturation(x), lengths)
+    prompts, features = head.attention(encoded, lengths)
+    calibrated = features.clone()
+    for t in range(30):
+        bias = head.bias_generator(prompts[:, t // period])
+        calibrated[:, t] += bias
+    assert bias.abs().max() > 0.01
+    rates = head.classifier(calibrated, lengths)
+    assert torch.equal(head(x, lengths), rates)
+    assert len(rates.unique()) > 2
+
+
+@pytest.mark.parametrize("attention", [True, False])
+def test_no_part_of_a_causal_head_looks_ahead(attention):
+    torch.manual_seed(0)
+    head = randomise(
+        PTSSNN(10, 3, hidden_size=12, size=8, causal=True, attention=attention)
+    )
+    spikes = []
+    head.classifier.output.register_forward_hook(
+        lambda _, __, each: spikes.append(each)
+    )
+    x = torch.randn(8, 40, 10).double() * 5
+    head(x)
+    for t in (1, 16, 25):
+        other = x.clone()
+        other[:, t:] = torch.randn(8, 40 - t, 10) * 9
+        head(other)
+        assert torch.equal(spikes[-1][:, :t], spikes[0][:, :t])
+        assert not torch.equal(spikes[-1][:, t:], spikes[0][:, t:])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"causal": True, "two_sided_shift": True}, "two_sided_shift.*exclude"),
+        ({"bias_period": 2}, "bias_period is 2, but only causal: True"),
+        ({"causal": True, "bias_period": 0}, "at least 1.* got 0"),
+        ({"causal": True, "bias_period": 2, "n_prompts": 0}, "and prompts"),
+        ({"causal": True, "bias_period": 2, "attention": False}, "attention"),
+    ],
+)
+def test_settings_that_exclude_each_other_are_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        PTSSNN(8, **settings)

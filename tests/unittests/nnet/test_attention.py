@@ -161,3 +161,67 @@ def test_prompts_alone_look_at_no_frame():
 def test_a_negative_number_of_prompts_is_an_error(layer):
     with pytest.raises(ValueError, match=r"n_prompts .*0.* -1"):
         layer(16, n_prompts=-1)
+
+
+@pytest.mark.parametrize("norm", [True, False])
+@pytest.mark.parametrize("n_prompts", [0, 5])
+@pytest.mark.parametrize("padding", [0.0, 1e3])
+@torch.no_grad()
+def test_a_causal_frame_equals_the_last_of_the_frames_up_to_it(
+    padding, n_prompts, norm
+):
+    torch.manual_seed(0)
+    attention = SpikingSparseLinearAttention(
+        16, n_prompts, norm=norm, causal=True
+    ).eval()
+    torch.nn.init.normal_(attention.key.weight)
+    counts = [30, 11, 1]
+    x = torch.randn(3, 30, 16) * 0.5 + 0.8
+    for row, n in zip(x, counts, strict=True):
+        row[n:] = padding
+    prompts, features = attention(x, torch.tensor(counts) / 30)
+    assert features.shape == (3, 30, 16)
+    assert prompts.shape == ((3, 30, 1, 16) if n_prompts else (3, 0, 16))
+    for row, n in enumerate(counts):
+        for t in range(n):
+            expected = quadratic(attention, x[row, : t + 1])
+            np.testing.assert_allclose(
+                features[row, t], expected[1][-1], atol=2e-5
+            )
+            if n_prompts:
+                np.testing.assert_allclose(
+                    prompts[row, t, 0], expected[0].mean(0), atol=1e-5
+                )
+
+
+@torch.no_grad()
+def test_a_causal_frame_sees_no_later_one():
+    torch.manual_seed(0)
+    attention = SpikingSparseLinearAttention(16, causal=True).double().eval()
+    x = torch.randn(2, 40, 16).double() + 0.8
+    prompts, features = attention(x)
+    for t in (0, 7, 15, 16, 39):
+        other = x.clone()
+        other[:, t:] = torch.randn(2, 40 - t, 16) * 3
+        now, then = attention(other), (prompts, features)
+        for a, b in zip(now, then, strict=True):
+            assert torch.equal(a[:, :t], b[:, :t])
+            assert not torch.equal(a[:, t:], b[:, t:])
+
+
+@torch.no_grad()
+def test_prompts_follow_every_so_many_frames():
+    torch.manual_seed(0)
+    attention = SpikingSparseLinearAttention(16, causal=True).eval()
+    x = torch.randn(2, 40, 16) + 0.8
+    every, features = attention(x)
+    attention.bias_period = 7
+    some, same = attention(x)
+    assert torch.equal(same, features)
+    torch.testing.assert_close(some, every[:, ::7])
+
+
+@pytest.mark.parametrize(("causal", "period"), [(True, 0), (False, 2)])
+def test_a_period_that_cannot_be_is_an_error(causal, period):
+    with pytest.raises(ValueError, match=f"at least 1.* got {period}"):
+        SpikingSparseLinearAttention(16, causal=causal, bias_period=period)

@@ -76,3 +76,18 @@ def test_dropout_starts_as_identity():
 def test_a_dropout_out_of_range_is_named(dropout):
     with pytest.raises(ValueError, match=rf"\[0, 1\), got {dropout}"):
         HomeostaticBiasGenerator(16, 4, dropout=dropout)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_bias_of_each_frame_is_that_of_its_prompts(training):
+    generator = HomeostaticBiasGenerator(16, 32, dropout=0.5).train(training)
+    torch.nn.init.normal_(generator.up.weight)
+    prompts = torch.randn(20, 3, 1, 16)
+    torch.manual_seed(0)
+    bias = generator(prompts)
+    assert bias.shape == (20, 3, 16)
+    for t in range(3):
+        torch.manual_seed(0)  # an utterance has a bias in all frames or none
+        torch.testing.assert_close(bias[:, t], generator(prompts[:, t]))
+    silent = bias.eq(0).all(-1).float().mean().item()
+    assert (0.1 < silent < 0.9) if training else silent == 0

@@ -71,3 +71,16 @@ def test_a_head_without_bias_voltage_gives_none():
     with LayerRecorder(torch.nn.Sequential(PLIF(2))) as recorder:
         pass
     assert recorder.bias is None
+
+
+@torch.no_grad()
+def test_a_causal_heads_bias_is_that_of_each_frame():
+    torch.manual_seed(0)
+    head = PTSSNN(8, 3, size=16, causal=True, bias_period=3).eval()
+    torch.nn.init.normal_(head.bias_generator.up.weight)
+    with LayerRecorder(head) as recorder:
+        head(torch.randn(1, 10, 8))
+    bias = recorder.bias
+    assert bias.shape == (10, 16)
+    assert torch.equal(bias[1:3], bias[:1].expand(2, -1))
+    assert not torch.equal(bias[3], bias[2])

@@ -205,3 +205,13 @@ def test_single_steps_are_plif_on_each_frame_alone(v_threshold):
     assert torch.equal(masked[1, :10], spikes[1, :10])
     assert masked[1, 10:].sum() == masked[2, 1:].sum() == 0
     assert not SingleStepPLIF().state_dict()
+
+
+@pytest.mark.parametrize("cuts", [[1] * 12, [5, 0, 7], [11, 1]])
+def test_a_stream_goes_on_from_its_membranes_bit_for_bit(cuts):
+    torch.manual_seed(0)
+    layer, state = PLIF(6), {}
+    current = torch.randn(2, 12, 6)
+    parts = [layer(block, state=state) for block in current.split(cuts, 1)]
+    assert torch.equal(torch.cat(parts, 1), layer(current))
+    assert state["membrane"].shape == (2, 6)

@@ -60,3 +60,18 @@ def test_has_no_parameters():
 def test_fraction_out_of_range_is_named(fraction, two_sided):
     with pytest.raises(ValueError, match=rf"fraction .*\[0, .*{fraction}"):
         TemporalShift(fraction, two_sided)
+
+
+@pytest.mark.parametrize("cuts", [[1] * 9, [4, 0, 5], [8, 1]])
+def test_a_stream_shifts_the_frame_before_into_the_next_block(cuts):
+    torch.manual_seed(0)
+    shift, state = TemporalShift(0.5), {}
+    x, weight = torch.randn(2, 9, 6).double(), torch.randn(4, 6).double()
+    whole, parts = torch.zeros(2, 9, 4).double(), []
+    shift.add_product(whole, x, weight)
+    for block in x.split(cuts, 1):
+        y = torch.zeros(2, block.shape[1], 4).double()
+        shift.add_product(y, block, weight, state=state)
+        parts.append(y)
+    torch.testing.assert_close(torch.cat(parts, 1), whole)
+    assert state["before"].shape == (2, 1, 3)
