@@ -209,11 +209,7 @@ def layers_command(words):
 def classify_command(words):
     """Classifies audio files with a trained model."""
     parser = _Parser("classify", classify_command.__doc__)
-    parser.add_argument(
-        "model",
-        metavar="MODEL",
-        help="a fold's folder model/, which training has written",
-    )
+    _describe_model(parser)
     parser.add_argument(
         "paths",
         nargs="+",
@@ -247,7 +243,7 @@ def classify_command(words):
         _check_parent("output", args.output)
     files = classification.check_arguments(args.model, args.paths)
     recordings = classification.find_audio(args.adapt or [])
-    classifier = classification.open_bundle(args.model)
+    classifier = classification.open_bundle(args.model, args.trust)
     if recordings:
         classification.adapt(classifier, recordings)
     is_printed = args.format == "text" and not args.output
@@ -282,11 +278,7 @@ def stream_command(words):
         "far. With fbank_stream and a causal head each frame is computed once; "
         "with other front-ends the last seconds are classified each time.",
     )
-    parser.add_argument(
-        "model",
-        metavar="MODEL",
-        help="a fold's folder model/, which training has written",
-    )
+    _describe_model(parser)
     parser.add_argument(
         "file",
         nargs="?",
@@ -350,7 +342,7 @@ def stream_command(words):
             "arecord -q -t raw -f S16_LE -c 1 -r 16000 | ptssnn stream MODEL"
         )
     recordings = classification.find_audio(args.adapt or [])
-    classifier = classification.open_bundle(args.model)
+    classifier = classification.open_bundle(args.model, args.trust)
     if recordings:
         classification.adapt(classifier, recordings)
     stream = streaming.AudioStream(classifier, args.window)
@@ -619,6 +611,20 @@ def _add_folders(parser):
         metavar="FOLDER",
         type=expanduser,
         help="where the corpus is (default: where it was in training)",
+    )
+
+
+def _describe_model(parser):
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a fold's folder model/, which training has written",
+    )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="load the model whatever it holds, even code; without it, only "
+        "what training writes (docs/python.md)",
     )
 
 

@@ -7,6 +7,7 @@ import shutil
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
+from zipfile import BadZipFile
 
 import torch
 from hyperpyyaml import load_hyperpyyaml
@@ -274,7 +275,7 @@ class BundlePretrainer(Pretrainer):
         """
         for name, part in self.loadables.items():
             path = Path(self.paths[name])
-            with _loading(path):
+            with reading_bundle(path):
                 if not path.stat().st_size:
                     raise _empty(path)
                 if isinstance(part, CategoricalEncoder):
@@ -327,7 +328,7 @@ class EmotionClassifier(EncoderClassifier):
         """
         check_bundle(source)
         path = Path(source, "hyperparams.yaml")
-        with _loading(path), open(path, encoding="utf-8") as file:
+        with reading_bundle(path), open(path, encoding="utf-8") as file:
             hparams = load_hyperpyyaml(file, overrides or {})
         pretrainer = BundlePretrainer(loadables=hparams["pretrainer"].loadables)
         pretrainer.collect_files(str(source))
@@ -422,8 +423,26 @@ def _read_yaml(path):
 
 
 @contextmanager
-def _loading(path):
-    """Turns what a damaged bundle raises into a sentence about a file."""
+def reading_bundle(path):
+    """Turns what a damaged bundle raises into a sentence about a file.
+
+    Arguments
+    ---------
+    path : Path
+        The file that is read in the context.
+
+    Raises
+    ------
+    InputError
+        Instead of the errors of reading and building; names the file.
+
+    Example
+    -------
+    >>> with reading_bundle("head.ckpt"):
+    ...     raise EOFError("too short")
+    Traceback (most recent call last):
+    speechbrain_ptssnn.errors.InputError: head.ckpt: cannot be loaded (too...
+    """
     try:
         yield
     except InputError:
@@ -431,6 +450,7 @@ def _loading(path):
     except (
         *(OSError, ValueError, TypeError, KeyError, AttributeError),
         *(IndexError, ImportError, RuntimeError, EOFError, SyntaxError),
+        *(MemoryError, OverflowError, BadZipFile),
         *(pickle.UnpicklingError, YAMLError),
     ) as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0]
@@ -549,7 +569,7 @@ def save_bundle(
     )
 
 
-def load_parts(folder, names):
+def load_parts(folder, names, weights=True):
     """Builds and loads only some parts of a bundle.
 
     Arguments
@@ -558,6 +578,8 @@ def load_parts(folder, names):
         A folder that :func:`save_bundle` wrote.
     names : sequence of str
         Some of "backbone", "normalizer" and "head".
+    weights : bool
+        False leaves the weights as they were built.
 
     Returns
     -------
@@ -567,9 +589,11 @@ def load_parts(folder, names):
     path = folder / "hyperparams.yaml"
     document = _read_yaml(path)
     stream = StringIO()
-    with _loading(path):
+    with reading_bundle(path):
         YAML().dump({name: document[name] for name in names}, stream)
         parts = load_hyperpyyaml(stream.getvalue())
+    if not weights:
+        return [parts[name] for name in names]
     pretrainer = BundlePretrainer(
         loadables={
             name: part

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -16,6 +17,11 @@ from speechbrain_ptssnn.backbones.pretrained import (
     loading,
 )
 from speechbrain_ptssnn.errors import InputError
+
+# Such as "[(512, 10, 5)] + [(512, 3, 2)] * 4": FunASR evaluates the text as
+# Python, and it may be a stranger's.
+LAYERS = r"\[ *\(\d{1,4}, *\d{1,3}, *\d{1,3}\) *\] *(\* *\d{1,2} *)?"
+CONVOLUTIONS = re.compile(rf" *{LAYERS}(\+ *{LAYERS})*")
 
 
 class Emotion2vec(Pretrained):
@@ -88,7 +94,15 @@ class Emotion2vec(Pretrained):
     def restore(self, settings):
         """Builds the model, with random weights."""
         self.model_conf = settings["model_conf"]
-        self.model_conf["modalities"]["audio"]["decoder"] = None
+        audio = self.model_conf["modalities"]["audio"]
+        audio["decoder"] = None
+        convolutions = str(audio.get("feature_encoder_spec"))
+        if not CONVOLUTIONS.fullmatch(convolutions):
+            raise InputError(
+                f"backbone {self.source!r}: feature_encoder_spec is "
+                f"{convolutions:.80}, which is no list of convolutions such "
+                "as '[(512, 10, 5)] + [(512, 3, 2)] * 4'"
+            )
         model_class, _ = _funasr()
         model = model_class(model_conf=self.model_conf)
         convolutions = model.modality_encoders["AUDIO"].feature_enc_layers

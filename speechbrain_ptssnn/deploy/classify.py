@@ -8,6 +8,7 @@ from io import StringIO
 from pathlib import Path
 
 from speechbrain_ptssnn.audio import load_audio
+from speechbrain_ptssnn.deploy.trust import check_trusted
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.inference import EmotionClassifier, check_bundle
 from speechbrain_ptssnn.utils.long_lists import named
@@ -39,13 +40,17 @@ class Classified:
     posteriors: dict
 
 
-def open_bundle(folder):
+def open_bundle(folder, trust=False):
     """Loads a bundle.
 
     Arguments
     ---------
     folder : str or Path
         ``fold_<k>/model`` of a run, or a copy of it.
+    trust : bool
+        Whether it may build any object and run any code; else only what
+        training writes is loaded, see
+        :func:`~speechbrain_ptssnn.deploy.trust.check_trusted`.
 
     Returns
     -------
@@ -55,9 +60,13 @@ def open_bundle(folder):
     ------
     InputError
         If the folder is no bundle; says where one is. If a file of it is
-        missing or damaged; names the file.
+        missing or damaged, or holds what training does not write; names the
+        file.
     """
     _check_model(Path(folder))
+    check_bundle(folder)
+    if not trust:
+        check_trusted(folder)
     return EmotionClassifier.from_hparams(folder)
 
 

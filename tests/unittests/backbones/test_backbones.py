@@ -2,11 +2,13 @@ import json
 import re
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 import speechbrain as sb
 import torch
 import transformers
+import yaml
 from safetensors.torch import load_file, save_file
 
 from conftest import BACKBONES
@@ -378,6 +380,24 @@ def test_a_missing_extra_is_one_sentence(package, make, monkeypatch):
     ) as e:
         make()
     assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    ["__import__('os').mkdir('ran')", "[(9**9**9, 1, 1)]", "[1]*99999", ""],
+)
+def test_emotion2vecs_convolutions_are_no_code(
+    layers, make_backbone, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    folder = shutil.copytree(make_backbone("emotion2vec"), tmp_path / "part")
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    audio = config["model_conf"]["modalities"]["audio"]
+    audio["feature_encoder_spec"] = layers
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(InputError, match="is no list of convolutions"):
+        Emotion2vec(str(folder))
+    assert not Path("ran").exists()
 
 
 def test_a_broken_emotion2vec_is_named(make_backbone, tmp_path):
