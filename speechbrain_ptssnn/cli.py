@@ -17,13 +17,14 @@ from speechbrain_ptssnn.audio import Levels
 from speechbrain_ptssnn.corpora.checks import check_silence
 from speechbrain_ptssnn.corpora.registry import all_corpora, find_corpus
 from speechbrain_ptssnn.deploy import classify as classification
-from speechbrain_ptssnn.deploy import streaming
+from speechbrain_ptssnn.deploy import hub, streaming
 from speechbrain_ptssnn.energy import measure as energy
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation import compare as comparison
 from speechbrain_ptssnn.experiments.trials import run_set
 from speechbrain_ptssnn.features.shards import DTYPES
 from speechbrain_ptssnn.features.store import PRECISIONS
+from speechbrain_ptssnn.inference import bundle_folder
 from speechbrain_ptssnn.nnet.normalization import RULES
 from speechbrain_ptssnn.recipe import train
 from speechbrain_ptssnn.report.page import write_report
@@ -72,6 +73,13 @@ MODEL: {RUN}/fold_<k>/model
 
 example:
   ptssnn classify results/URDU/random/fbank/pts_snn/1/fold_1/model new.wav""",
+    "push": f"""\
+MODEL: {RUN}/fold_<k>/model
+
+examples:
+  ptssnn push results/URDU/random/fbank/pts_snn/1/fold_1/model anna/urdu
+  ptssnn push results/URDU/random/fbank/pts_snn/1/fold_1/model anna/urdu \\
+      --to_folder=urdu""",
     "stream": f"""\
 MODEL: {RUN}/fold_<k>/model, trained as
   ptssnn train URDU ablations/causal --backbone=fbank_stream
@@ -241,9 +249,10 @@ def classify_command(words):
     args = parser.parse_args(words)
     if args.output:
         _check_parent("output", args.output)
-    files = classification.check_arguments(args.model, args.paths)
+    model = bundle_folder(args.model)
+    files = classification.check_arguments(model, args.paths)
     recordings = classification.find_audio(args.adapt or [])
-    classifier = classification.open_bundle(args.model, args.trust)
+    classifier = classification.open_bundle(model, args.trust)
     if recordings:
         classification.adapt(classifier, recordings)
     is_printed = args.format == "text" and not args.output
@@ -333,7 +342,8 @@ def stream_command(words):
             f"--rate is for standard input; {args.file} says its rate itself"
         )
     files = [] if is_raw else [args.file]
-    files = classification.check_arguments(args.model, files, "stream")
+    model = bundle_folder(args.model)
+    files = classification.check_arguments(model, files, "stream")
     if len(files) > 1:
         raise InputError(f"{args.file}: is a folder; give one file of it")
     if is_raw and sys.stdin.isatty():
@@ -342,7 +352,7 @@ def stream_command(words):
             "arecord -q -t raw -f S16_LE -c 1 -r 16000 | ptssnn stream MODEL"
         )
     recordings = classification.find_audio(args.adapt or [])
-    classifier = classification.open_bundle(args.model, args.trust)
+    classifier = classification.open_bundle(model, args.trust)
     if recordings:
         classification.adapt(classifier, recordings)
     stream = streaming.AudioStream(classifier, args.window)
@@ -361,6 +371,45 @@ def stream_command(words):
     except KeyboardInterrupt:  # ends the recording, not the command
         print(file=sys.stderr)
     print(streaming.as_text(stream.finish(), args.format), end="")
+
+
+def push_command(words):
+    """Uploads a trained model to the Hugging Face hub, with a card."""
+    parser = _Parser(
+        "push",
+        f"{push_command.__doc__} The weights are written as safetensors; the "
+        "card has what the run has measured. Log in with 'hf auth login' "
+        "before.",
+    )
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a fold's folder model/, in its run",
+    )
+    parser.add_argument(
+        "name", metavar="USER/NAME", help="the model's name on the hub"
+    )
+    parser.add_argument(
+        "--private", action="store_true", help="show it to its owner only"
+    )
+    parser.add_argument(
+        "--licence",
+        default="other",
+        metavar="NAME",
+        help="of the trained weights, e.g. cc-by-4.0 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--to_folder",
+        metavar="FOLDER",
+        type=expanduser,
+        help="write the files to this new folder; nothing is uploaded",
+    )
+    args = parser.parse_args(words)
+    if args.to_folder:
+        hub.write_model(args.model, args.name, args.to_folder, args.licence)
+        print(f"{args.to_folder}: written")
+    else:
+        print(hub.push(args.model, args.name, args.licence, args.private))
 
 
 def experiments_command(words):
@@ -519,6 +568,7 @@ COMMANDS = {
     "layers": layers_command,
     "classify": classify_command,
     "stream": stream_command,
+    "push": push_command,
     "experiments": experiments_command,
     "compare": compare_command,
     "energy": energy_command,
@@ -618,7 +668,8 @@ def _describe_model(parser):
     parser.add_argument(
         "model",
         metavar="MODEL",
-        help="a fold's folder model/, which training has written",
+        help="a fold's folder model/, which training has written, or a model's "
+        "name on the Hugging Face hub, such as user/name",
     )
     parser.add_argument(
         "--trust",

@@ -3,6 +3,7 @@
 import filecmp
 import os
 import pickle
+import re
 import shutil
 from contextlib import contextmanager
 from io import StringIO
@@ -10,6 +11,8 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from hyperpyyaml import load_hyperpyyaml
 from ruamel.yaml import YAML, YAMLError
 from speechbrain.dataio.encoder import CategoricalEncoder
@@ -26,8 +29,13 @@ from speechbrain_ptssnn.audio import (
 )
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.utils.files import read_file, write_text
+from speechbrain_ptssnn.utils.weights import read_weights
 
 logger = get_logger(__name__)
+
+# A model's name on the hub, and what is downloaded of it.
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+PATTERNS = ["hyperparams.yaml", "*.safetensors", "*.ckpt", "label_encoder.txt"]
 
 TEMPLATE = """\
 # Written by speechbrain_ptssnn. Load this folder, here or moved elsewhere:
@@ -235,10 +243,23 @@ def _waveform(k, n):
 
 
 class BundlePretrainer(Pretrainer):
-    """SpeechBrain's ``Pretrainer``, except for two things. It refuses files
-    that another bundle left in ``savedir``, which would be loaded instead. Its
-    errors name the file that cannot be loaded or does not fit.
+    """SpeechBrain's ``Pretrainer``, except for three things. It refuses files
+    that another bundle left in ``savedir``, which would be loaded instead. It
+    also reads safetensors. Its errors name the file that cannot be loaded or
+    does not fit.
+
+    Arguments
+    ---------
+    *arguments, **options
+        As SpeechBrain's.
+    safetensors : bool
+        Whether the weights are safetensors, and the labels a text file, as in
+        a bundle that was pushed to the hub.
     """
+
+    def __init__(self, *arguments, safetensors=False, **options):
+        self.safetensors = safetensors
+        super().__init__(*arguments, **options)
 
     def collect_files(self, default_source=None, **options):
         """Finds the files, as SpeechBrain does.
@@ -248,11 +269,22 @@ class BundlePretrainer(Pretrainer):
         InputError
             If ``savedir`` holds those of another bundle.
         """
+        if self.safetensors and default_source is not None:
+            self.add_paths(
+                {
+                    name: f"{default_source}/{file_of(name, True)}"
+                    for name in self.loadables
+                }
+            )
         found = super().collect_files(default_source, **options)
         if self.collect_in is None or not Path(str(default_source)).is_dir():
             return found
-        for name in ("hyperparams.yaml", *(f"{name}.ckpt" for name in found)):
-            wanted, used = Path(default_source, name), self.collect_in / name
+        names = {"hyperparams.yaml": "hyperparams.yaml"}
+        for name in found:
+            names[file_of(name, self.safetensors)] = file_of(name)
+        for name, collected in names.items():
+            wanted = Path(default_source, name)
+            used = self.collect_in / collected
             if (
                 wanted.is_file()
                 and used.is_file()
@@ -283,10 +315,37 @@ class BundlePretrainer(Pretrainer):
                     continue
                 if name in ("head", "normalizer"):
                     _check_keys(path, part)
+                    part.load_state_dict(read_weights(path), strict=False)
+                    continue
                 one = Pretrainer(loadables={name: part})
                 one.add_paths({name: str(path)})
                 one.collect_files()
                 one.load_collected()
+
+
+def file_of(name, safetensors=False):
+    """Returns the file of one of a bundle's loadables.
+
+    Arguments
+    ---------
+    name : str
+        "head", "normalizer", "backbone" or "label_encoder".
+    safetensors : bool
+        Whether the bundle was pushed to the hub.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> file_of("head"), file_of("head", True), file_of("label_encoder", True)
+    ('head.ckpt', 'head.safetensors', 'label_encoder.txt')
+    """
+    if not safetensors:
+        return f"{name}.ckpt"
+    is_text = name == "label_encoder"
+    return f"{name}.txt" if is_text else f"{name}.safetensors"
 
 
 class EmotionClassifier(EncoderClassifier):
@@ -309,7 +368,9 @@ class EmotionClassifier(EncoderClassifier):
         Arguments
         ---------
         source : str or Path
-            ``fold_<k>/model`` of a run, or a copy of it.
+            ``fold_<k>/model`` of a run, a copy of it, or a model on the hub,
+            such as "user/name". It can run code: see
+            :func:`speechbrain_ptssnn.deploy.trust.check_trusted`.
         overrides : dict, optional
             Replaces values of the bundle's YAML.
         savedir : str or Path, optional
@@ -324,13 +385,19 @@ class EmotionClassifier(EncoderClassifier):
         Raises
         ------
         InputError
-            If the folder is no whole bundle; names the file at fault.
+            If the folder is no whole bundle; names the file at fault. If the
+            hub has no such model or cannot be reached.
         """
+        source = bundle_folder(source)
         check_bundle(source)
         path = Path(source, "hyperparams.yaml")
         with reading_bundle(path), open(path, encoding="utf-8") as file:
             hparams = load_hyperpyyaml(file, overrides or {})
-        pretrainer = BundlePretrainer(loadables=hparams["pretrainer"].loadables)
+        written = hparams["pretrainer"]  # of older bundles, SpeechBrain's own
+        pretrainer = BundlePretrainer(
+            loadables=written.loadables,
+            safetensors=getattr(written, "safetensors", False),
+        )
         pretrainer.collect_files(str(source))
         pretrainer.load_collected()
         return cls(modules=hparams["modules"], hparams=hparams, **options)
@@ -370,6 +437,41 @@ class EmotionClassifier(EncoderClassifier):
         return super().encode_batch(as_float(wavs), wav_lens, normalize)
 
 
+def bundle_folder(source):
+    """Finds a bundle; one on the hub is downloaded, unless it was before.
+
+    Arguments
+    ---------
+    source : str or Path
+        A folder, or a model's name on the hub.
+
+    Returns
+    -------
+    Path
+        The folder. It is not looked into, and may not exist.
+
+    Raises
+    ------
+    InputError
+        If the hub has no such model or cannot be reached.
+
+    Example
+    -------
+    >>> bundle_folder("my runs/model").as_posix()
+    'my runs/model'
+    """
+    if Path(source).exists() or not HUB_ID.fullmatch(str(source)):
+        return Path(source)
+    try:
+        return Path(snapshot_download(str(source), allow_patterns=PATTERNS))
+    except (OSError, HFValidationError, HfHubHTTPError) as error:
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        raise InputError(
+            f"{source}: is no folder here, and the hub does not give it "
+            f"({reason}); correct the path or the name"
+        ) from error
+
+
 def check_bundle(folder):
     """Looks whether a folder is a whole bundle, before anything is loaded.
 
@@ -393,13 +495,14 @@ def check_bundle(folder):
     document = _read_yaml(path)
     try:
         names = list(document["pretrainer"]["loadables"])
+        safetensors = document["pretrainer"].get("safetensors", False)
     except (TypeError, KeyError) as error:
         raise InputError(
             f"{path}: is not that of a bundle, as it has no pretrainer; give "
             "the folder that a training left, .../fold_<k>/model"
         ) from error
     for name in names:
-        file = folder / f"{name}.ckpt"
+        file = folder / file_of(name, safetensors)
         if not file.is_file():
             raise InputError(
                 f"{file}: is missing; copy the bundle again, or train the "
@@ -479,8 +582,7 @@ def _load_labels(path, encoder):
 
 def _check_keys(path, part):
     # SpeechBrain only logs what is missing, and leaves it random.
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    missing = part.state_dict().keys() - state.keys()
+    missing = part.state_dict().keys() - read_weights(path).keys()
     if missing:
         raise InputError(
             f"{path}: lacks {len(missing)} weights, e.g. {min(missing)}, so "

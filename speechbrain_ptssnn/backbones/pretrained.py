@@ -15,6 +15,7 @@ from speechbrain.utils.checkpoints import (
 
 from speechbrain_ptssnn.backbones.base import Backbone
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.utils.weights import read_weights
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 # Their products are most of the work; autocast rounds their inputs.
@@ -257,7 +258,7 @@ class Pretrained(Backbone):
     @mark_as_transfer
     def load(self, path):
         """Reads what :meth:`save` wrote."""
-        self.unpack(torch.load(path, map_location="cpu", weights_only=True))
+        self.unpack(read_weights(path))
 
 
 @contextmanager

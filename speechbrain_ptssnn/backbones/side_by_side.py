@@ -9,6 +9,7 @@ from speechbrain.utils.checkpoints import (
 
 from speechbrain_ptssnn.backbones.base import Backbone
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.utils.weights import read_weights
 
 # Front-ends differ in the frames that they lose at the end: up to this many.
 TOLERANCE = 5
@@ -120,7 +121,7 @@ class SideBySide(Backbone):
     @mark_as_transfer
     def load(self, path):
         """Reads what :meth:`save` wrote."""
-        saved = torch.load(path, map_location="cpu", weights_only=True)
+        saved = read_weights(path)
         for k, packed in saved.items():
             self.backbones[k].unpack(packed)
         self._settle()

@@ -10,7 +10,11 @@ from pathlib import Path
 from speechbrain_ptssnn.audio import load_audio
 from speechbrain_ptssnn.deploy.trust import check_trusted
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.inference import EmotionClassifier, check_bundle
+from speechbrain_ptssnn.inference import (
+    EmotionClassifier,
+    check_bundle,
+    file_of,
+)
 from speechbrain_ptssnn.utils.long_lists import named
 
 # Of a folder, the files with these endings are classified.
@@ -75,8 +79,9 @@ def check_arguments(model, paths, command="classify"):
 
     Arguments
     ---------
-    model : str
-        What should be a bundle.
+    model : Path
+        What should be a bundle, of
+        :func:`~speechbrain_ptssnn.inference.bundle_folder`.
     paths : list of str
         What should be audio files, and folders of them.
     command : str
@@ -93,21 +98,24 @@ def check_arguments(model, paths, command="classify"):
         If one is not what it should be; says so if they are swapped.
     """
     try:
-        _check_model(Path(model))
+        _check_model(model)
     except InputError as error:
         swapped = [path for path in paths if _is_bundle(Path(path))]
         if not swapped:
             raise
         raise InputError(
             f"{error}; did you mean: ptssnn {command} "
-            f"{shlex.quote(swapped[0])} {shlex.quote(model)}"
+            f"{shlex.quote(swapped[0])} {shlex.quote(str(model))}"
         ) from error
     check_bundle(model)
     return find_audio(paths)
 
 
 def _is_bundle(folder):
-    return (folder / "label_encoder.ckpt").is_file()
+    return any(
+        (folder / file_of("label_encoder", is_pushed)).is_file()
+        for is_pushed in (False, True)
+    )
 
 
 def _check_model(folder):

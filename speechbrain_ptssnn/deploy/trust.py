@@ -15,8 +15,13 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode, ScalarNode
 
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.inference import load_parts, reading_bundle
+from speechbrain_ptssnn.inference import (
+    file_of,
+    load_parts,
+    reading_bundle,
+)
 from speechbrain_ptssnn.utils.files import read_file
+from speechbrain_ptssnn.utils.weights import read_weights
 
 # Modules of these packages may be built: layers, heads and front-ends.
 PACKAGES = tuple(
@@ -70,16 +75,18 @@ def check_trusted(folder):
     path = folder / "hyperparams.yaml"
     with reading_bundle(path):
         _check_yaml(path)
-    for path in sorted(folder.glob("*.ckpt")):
-        with reading_bundle(path):
-            _check_file(path)
-    for name in ("normalizer", "head"):
-        with reading_bundle(folder / f"{name}.ckpt"):
-            _check_head(folder, name)
-    path = folder / "backbone.ckpt"
-    if path.exists():
-        with reading_bundle(path):
-            _check_backbone(folder, path)
+    checks = {
+        "label_encoder": _check_labels,
+        "normalizer": _check_part,
+        "head": _check_part,
+        "backbone": _check_backbone,
+    }
+    for name, check in checks.items():
+        for is_pushed in (False, True):
+            path = folder / file_of(name, is_pushed)
+            if path.exists():
+                with reading_bundle(path):
+                    check(path)
 
 
 def _refused(where, what):
@@ -128,7 +135,7 @@ def _check_node(path, node, key):
         where = f"{path}, line {name.start_mark.line + 1}"
         if not isinstance(name, ScalarNode) or str(name.tag).startswith("!"):
             raise _refused(where, "has a key that is no word")
-        if is_pretrainer and name.value != "loadables":
+        if is_pretrainer and name.value not in ("loadables", "safetensors"):
             raise _refused(where, f"gives the pretrainer {name.value!r}")
         _check_node(path, each, name.value)
 
@@ -169,23 +176,32 @@ def _check_value(where, key, tag, value):
         raise _refused(where, f"names the path {value!r}")
 
 
-def _check_file(path):
-    """Refuses a file that unpacks to more than it has."""
-    size = path.stat().st_size
-    if path.name == "label_encoder.ckpt":
-        if size > LARGEST_TEXT:
-            raise _refused(path, "is larger than a megabyte")
-    elif zipfile.is_zipfile(path):  # else torch says what is wrong with it
+def _check_labels(path):
+    if path.stat().st_size > LARGEST_TEXT:
+        raise _refused(path, "is larger than a megabyte")
+
+
+def _read(path):
+    """Reads weights, if they do not unpack to more than their file has."""
+    if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(each.file_size for each in archive.infolist())
-        if unpacked > size + SPARE:
+        if unpacked > path.stat().st_size + SPARE:
             raise _refused(path, f"unpacks to {unpacked / 2**20:,.0f} MiB")
+    return read_weights(path)
 
 
-def _check_backbone(folder, path):
+def _check_part(path):
+    """Refuses a head or normalizer that is far larger than its file."""
+    with torch.device("meta"):  # which has shapes and no numbers
+        (part,) = load_parts(path.parent, [path.stem], weights=False)
+    _check_size(path, path.stem, part, _read(path).values())
+
+
+def _check_backbone(path):
     """Refuses a front-end that names code, or is far larger than its file."""
-    saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    (backbone,) = load_parts(folder, ["backbone"], weights=False)
+    saved = _read(path)
+    (backbone,) = load_parts(path.parent, ["backbone"], weights=False)
     if "settings" in saved:
         pairs = [(backbone, saved)]
     else:  # several, side by side, by their numbers
@@ -197,7 +213,7 @@ def _check_backbone(folder, path):
                 is_class and not re.fullmatch(r"\w+FeatureExtractor", value)
             ):
                 raise _refused(path, f"sets {name} to {value!s:.80}")
-        with torch.device("meta"):  # which has shapes and no numbers
+        with torch.device("meta"):
             part.restore(packed["settings"])
         _check_size(path, "front-end", part.model, packed["weights"].values())
 
@@ -211,15 +227,6 @@ def _pairs(node):
     if isinstance(node, list | tuple):
         for value in node:
             yield from _pairs(value)
-
-
-def _check_head(folder, name):
-    """Refuses a part that is far larger than its file."""
-    path = folder / f"{name}.ckpt"
-    with torch.device("meta"):
-        (part,) = load_parts(folder, [name], weights=False)
-    weights = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    _check_size(path, name, part, weights.values())
 
 
 def _check_size(path, name, module, weights):

@@ -113,10 +113,27 @@ def list_yaml(folder):
     """
     # A pipe or a device could be read for ever.
     files = filter(Path.is_file, sorted(Path(folder).glob("*.yaml")))
-    return [(file.stem, _first_sentence(file)) for file in files]
+    return [(file.stem, [*first_comment(file), ""][0]) for file in files]
 
 
-def _first_sentence(file):
+def first_comment(file):
+    """Returns the sentences of the comment with which a YAML file begins.
+
+    Arguments
+    ---------
+    file : Path
+        One of the package's.
+
+    Returns
+    -------
+    list of str
+        Without their full stops.
+
+    Example
+    -------
+    >>> first_comment(HPARAMS / "backbones" / "whisper-base.yaml")
+    ['Whisper base, only its encoder', 'Licence: Apache-2.0']
+    """
     comment = re.match(r"(#.*\n)*", file.read_text("utf-8", "replace"))[0]
     text = " ".join(line.strip("# ") for line in comment.splitlines())
-    return re.split(r"\.(?:\s|$)", text, maxsplit=1)[0]
+    return [each for each in re.split(r"\.(?:\s+|$)", text) if each]
