@@ -19,83 +19,9 @@ from speechbrain_ptssnn.deploy.streaming import (
     pcm_blocks,
 )
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.inference import save_bundle
-from speechbrain_ptssnn.training.hyperparams import Hyperparams
-from speechbrain_ptssnn.utils.own_files import HPARAMS
 
 LABELS = ["calm", "angry", "sad"]
 RATE = 16000
-
-
-@pytest.fixture(scope="module")
-def speech():
-    """Two seconds of a tone that grows, and noise, as 16-bit integers."""
-    rng = np.random.default_rng(0)
-    time = np.arange(2 * RATE + 123) / RATE
-    wave = np.sin(2 * np.pi * 300 * time) * time + rng.normal(0, 0.1, len(time))
-    return np.round(np.clip(wave / 3, -1, 1) * 32767).astype("<i2")
-
-
-@pytest.fixture(scope="module")
-def write_bundle(tmp_path_factory, speech):
-    """Writes a bundle whose head is alive; options are keys of its YAML."""
-
-    def write(head="ablations/causal", **options):
-        settings = Hyperparams(
-            HPARAMS / f"{head}.yaml",
-            {"backbone": "fbank_stream", **options},
-            None,
-            corpus="Cafe",
-            n_classes=len(LABELS),
-        )
-        torch.manual_seed(0)
-        parts = settings.build()
-        wav = torch.from_numpy(speech / 32768).float()
-        features = parts["backbone"](wav)
-        parts["normalizer"].fit([features])
-        parts["normalizer"].std += 0.1  # of tiny models some never change
-        made = parts["head"]
-        if hasattr(made, "classifier"):
-            torch.nn.init.normal_(made.classifier.linear.weight)
-            torch.nn.init.normal_(made.bias_generator.up.weight)
-        with torch.no_grad():
-            for _ in range(5):
-                made(parts["normalizer"](features)[None])
-        folder = tmp_path_factory.mktemp("bundle") / "1" / "fold_1" / "model"
-        save_bundle(
-            folder,
-            settings.text(extraction_precision="fp32"),
-            parts["backbone"],
-            parts["normalizer"],
-            made,
-            LABELS,
-            temperature=0.1,
-        )
-        return folder
-
-    return write
-
-
-@pytest.fixture(scope="module")
-def bundle(write_bundle):
-    return write_bundle()
-
-
-@pytest.fixture(scope="module")
-def windowed(write_bundle, make_backbone):
-    """A bundle of a front-end that hears whole utterances, and its head."""
-    return write_bundle(
-        "pts_snn",
-        backbone="huggingface",
-        hub=str(make_backbone("wav2vec2")),
-    )
-
-
-@pytest.fixture
-def wav(tmp_path, speech):
-    path = tmp_path / "new.wav"
-    soundfile.write(path, speech, RATE)
-    return str(path)
 
 
 @pytest.fixture
