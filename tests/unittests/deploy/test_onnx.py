@@ -336,3 +336,15 @@ def test_bad_arguments_are_one_sentence(
     assert "\n" not in str(error.value)
     with pytest.raises(InputError, match=r"needs the package onnx"):
         onnx_graph.onnx_package()
+
+
+def test_a_batch_gives_what_each_gives_alone(write_bundle, wav, tmp_path):
+    classifier = open_bundle(write_bundle("pts_snn", backbone="fbank"))
+    (file,) = export_onnx(classifier, tmp_path / "m.onnx")
+    session = runtime.InferenceSession(str(file.path))
+    audio = classifier.load_audio(wav).numpy()
+    both = np.stack([audio, audio[::-1] / 50])
+    together = session.run(["posteriors"], {"waveform": both})[0]
+    for k, each in enumerate(both):
+        alone = session.run(["posteriors"], {"waveform": each[None]})[0]
+        np.testing.assert_allclose(together[k], alone[0], atol=1e-5)
