@@ -11,7 +11,6 @@ RUN is results/<corpus>/<protocol>/<backbone>/<head>/<seed>. --utterances takes
 only so many of each fold.
 """
 
-import statistics
 import tempfile
 from pathlib import Path
 
@@ -234,10 +233,6 @@ if __name__ == "__main__":
         f"float32: {differ:,} of {total:,} spikes differ from PyTorch's, "
         f"{1e6 * differ / total:.3f} in a million neuron-frames"
     )
-    spread = statistics.mean(
-        folds[k]["int8"] - folds[k]["PyTorch"] for k in folds
-    )
-    print(f"int8 minus PyTorch, mean of the folds: {100 * spread:+.2f} points")
     save(
         args.output,
         run=str(args.run),
