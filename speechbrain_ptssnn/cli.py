@@ -18,6 +18,11 @@ from speechbrain_ptssnn.corpora.checks import check_silence
 from speechbrain_ptssnn.corpora.registry import all_corpora, find_corpus
 from speechbrain_ptssnn.deploy import classify as classification
 from speechbrain_ptssnn.deploy import hub, streaming
+from speechbrain_ptssnn.deploy.onnx_export import (
+    export_onnx,
+    front_end,
+    own_export,
+)
 from speechbrain_ptssnn.energy import measure as energy
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation import compare as comparison
@@ -89,6 +94,12 @@ examples:
   ptssnn stream results/URDU/random/fbank_stream/causal/1/fold_1/model -
 From a microphone:
   arecord -q -t raw -f S16_LE -c 1 -r 16000 | ptssnn stream MODEL""",
+    "export": f"""\
+MODEL: {RUN}/fold_<k>/model
+
+example:
+  ptssnn export results/URDU/random/fbank/pts_snn/1/fold_1/model --format=onnx
+The file runs without this package: docs/run_onnx.py""",
     "experiments": """\
 All keys hold for all models, but --lr only for those to which the set gives no
 learning rates.
@@ -373,6 +384,56 @@ def stream_command(words):
     print(streaming.as_text(stream.finish(), args.format), end="")
 
 
+def export_command(words):
+    """Writes a trained model in a format that other programs run."""
+    parser = _Parser(
+        "export",
+        f"{export_command.__doc__} With onnx: from waveform to posteriors for "
+        "fbank and fbank_stream, from features for other front-ends. A causal "
+        "head gets a second file, whose state goes in and out.",
+    )
+    _describe_model(parser)
+    parser.add_argument(
+        "--format",
+        choices=("onnx",),
+        required=True,
+        help="onnx: for onnxruntime and other programs",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        type=expanduser,
+        help="write to FILE (default: MODEL.onnx, with --int8 MODEL_int8.onnx)",
+    )
+    parser.add_argument(
+        "--int8",
+        action="store_true",
+        help="store weights as int8, each row with a scale of its own",
+    )
+    parser.add_argument(
+        "--spikes",
+        action="store_true",
+        help="give out each layer's spikes too",
+    )
+    args = parser.parse_args(words)
+    if args.output:
+        _check_parent("output", args.output)
+    model = bundle_folder(args.model)
+    classification.check_arguments(model, [], "export")
+    ending = "_int8.onnx" if args.int8 else ".onnx"
+    output = args.output or f"{model.resolve()}{ending}"
+    classifier = classification.open_bundle(model, args.trust)
+    for file in export_onnx(classifier, output, args.int8, args.spikes):
+        size = file.path.stat().st_size / 1e6
+        print(f"{file.path} ({size:.2f} MB): {file.what}")
+    backbone = classifier.mods.embedding_model.backbone
+    if (its_export := own_export(backbone)) is not None:
+        print(
+            f"The front-end, {front_end(backbone)}, is not inside. Its own "
+            f"export: {its_export}"
+        )
+
+
 def push_command(words):
     """Uploads a trained model to the Hugging Face hub, with a card."""
     parser = _Parser(
@@ -402,7 +463,8 @@ def push_command(words):
         "--to_folder",
         metavar="FOLDER",
         type=expanduser,
-        help="write the files to this new folder; nothing is uploaded",
+        help="write the files to this new folder and upload nothing (default: "
+        "upload)",
     )
     args = parser.parse_args(words)
     if args.to_folder:
@@ -568,6 +630,7 @@ COMMANDS = {
     "layers": layers_command,
     "classify": classify_command,
     "stream": stream_command,
+    "export": export_command,
     "push": push_command,
     "experiments": experiments_command,
     "compare": compare_command,

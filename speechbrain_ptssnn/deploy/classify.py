@@ -124,6 +124,12 @@ def _check_model(folder):
             f"{folder}: is not there; MODEL is the folder that a training "
             "left, e.g. results/.../pts_snn/1/fold_1/model"
         )
+    if folder.suffix == ".onnx" and folder.is_file():
+        raise InputError(
+            f"{folder}: is an exported model, which onnxruntime runs (python "
+            f"docs/run_onnx.py {shlex.quote(str(folder))} FILE); MODEL is the "
+            "folder that it was exported from"
+        )
     if folder.is_file():
         raise InputError(
             f"{folder}: is a file; MODEL comes first and is a folder, e.g. "

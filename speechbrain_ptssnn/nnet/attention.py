@@ -151,9 +151,9 @@ class SpikingSparseLinearAttention(torch.nn.Module):
             [batch, time, size]; padded frames are undefined.
         """
         if learns(self, self.query.weight):
-            weight, prompts, affine = self._fuse()
+            weight, prompts, affine = self.fuse()
         else:
-            weight, prompts, affine = self._fused(self._fuse, self._tensors())
+            weight, prompts, affine = self._fused(self.fuse, self._tensors())
         tokens = self._project(self.plif(x, lengths), weight)
         if self.causal:
             prompts, features = self._attend_so_far(
@@ -219,7 +219,7 @@ class SpikingSparseLinearAttention(torch.nn.Module):
         norm = [] if self.norm is None else self.norm.tensors()
         return [*weights, self.prompts, *norm]
 
-    def _fuse(self):
+    def fuse(self):
         """Returns the weight of Q, K and V in one, the prompts' queries, keys
         and values, and BatchNorm as (scale, offset), None without it.
 

@@ -80,6 +80,13 @@ class PLIF(torch.nn.Module):
             torch.full((n_decays,), math.log(decay / (1 - decay)))
         )
 
+    @property
+    def leak(self):
+        """The share of each membrane that is lost per frame, 1 - tau,
+        [n_neurons].
+        """
+        return torch.sigmoid(-self.w).expand(self.n_neurons).contiguous()
+
     def forward(self, current, lengths=None, state=None):
         """Returns the spikes of a current.
 
@@ -108,7 +115,7 @@ class PLIF(torch.nn.Module):
             counts = frame_counts(lengths, current.shape[1])
         spikes, membrane = plif_scan(
             current,
-            torch.sigmoid(-self.w).expand(self.n_neurons).contiguous(),
+            self.leak,
             v_init=None if state is None else state.get("membrane"),
             counts=counts,
             v_threshold=self.v_threshold,

@@ -111,12 +111,32 @@ def write_text(path, text):
     >>> path.read_text()
     'done'
     """
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path, content):
+    """Writes a file as :func:`write_text` does, with any content.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file.
+    content : bytes
+        The content.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "note"
+    >>> write_bytes(path, b"done")
+    >>> path.read_bytes()
+    b'done'
+    """
     path = Path(path)
     # A name of its own: processes on several machines may write the file.
     partial = path.with_name(f"{path.name}.{uuid4().hex}.part")
     try:
-        with open(partial, "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(partial, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)

@@ -118,7 +118,7 @@ def test_classify_checks_both_arguments_before_it_loads(
             f"MODEL comes first .*: ptssnn classify {bundle} ",
         ),
         ([mini_urdu, bundle], f"did you mean: ptssnn classify {bundle} "),
-        (["someone/on-a-hub", wav], "someone/on-a-hub: is not there"),
+        (["someone/on/a-hub", wav], "someone/on/a-hub: is not there"),
         ([bundle.parent, wav], rf"did you mean {bundle}\?"),
     ):
         with pytest.raises(SystemExit, match=message):

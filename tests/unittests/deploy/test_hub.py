@@ -15,9 +15,10 @@ from typing import ClassVar
 import pytest
 import soundfile
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 from ruamel.yaml import YAML
 
-from speechbrain_ptssnn import cli
+from speechbrain_ptssnn import cli, inference
 from speechbrain_ptssnn.deploy.hub import write_model
 from speechbrain_ptssnn.deploy.trust import check_trusted
 from speechbrain_ptssnn.errors import InputError
@@ -252,6 +253,17 @@ def test_the_card_says_what_the_run_measured(run, tmp_path):
     for title in ("How to use it", "Limits", "Licences", "Training"):
         assert f"## {title}" in text
     assert "## Energy" not in text  # it was not counted
+
+
+def test_what_the_hub_does_not_give_is_named(monkeypatch):
+    def fail(name, **_):
+        raise LocalEntryNotFoundError("no network")
+
+    monkeypatch.setattr(inference, "snapshot_download", fail)
+    with pytest.raises(
+        InputError, match=r"anna/cafe: is no folder here.*\(no network\)"
+    ):
+        EmotionClassifier.from_hparams("anna/cafe")
 
 
 def test_what_cannot_be_pushed_is_named(run, tmp_path):

@@ -25,13 +25,6 @@ RATE = 16000
 
 
 @pytest.fixture
-def wav(tmp_path, speech):
-    path = tmp_path / "new.wav"
-    soundfile.write(path, speech, RATE)
-    return str(path)
-
-
-@pytest.fixture
 def send(monkeypatch):
     """Puts bytes on standard input."""
 
