@@ -17,7 +17,7 @@ from speechbrain_ptssnn.audio import Levels
 from speechbrain_ptssnn.corpora.checks import check_silence
 from speechbrain_ptssnn.corpora.registry import all_corpora, find_corpus
 from speechbrain_ptssnn.deploy import classify as classification
-from speechbrain_ptssnn.deploy import streaming
+from speechbrain_ptssnn.deploy import nir_export, streaming
 from speechbrain_ptssnn.energy import measure as energy
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation import compare as comparison
@@ -81,6 +81,12 @@ examples:
   ptssnn stream results/URDU/random/fbank_stream/causal/1/fold_1/model -
 From a microphone:
   arecord -q -t raw -f S16_LE -c 1 -r 16000 | ptssnn stream MODEL""",
+    "export": """\
+MODEL: a fold's folder model/, trained as
+  ptssnn train URDU ablations/temporal_shift_only --plif='{reset: hard}'
+
+example:
+  ptssnn export MODEL --format=nir --output=head.nir""",
     "experiments": """\
 All keys hold for all models, but --lr only for those to which the set gives no
 learning rates.
@@ -371,6 +377,49 @@ def stream_command(words):
     print(streaming.as_text(stream.finish(), args.format), end="")
 
 
+def export_command(words):
+    """Writes a trained model in a format that other software reads."""
+    parser = _Parser(
+        "export",
+        f"{export_command.__doc__} NIR, for neuromorphic software, takes the "
+        "head of models without attention whose neurons reset to 0 "
+        "(docs/nir.md).",
+    )
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a fold's folder model/, which training has written",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("nir",),
+        required=True,
+        help="nir: the head, from saturated frames to spikes",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        type=expanduser,
+        help="write to FILE (default: head.nir in MODEL)",
+    )
+    parser.add_argument(
+        "--dt",
+        metavar="VALUE",
+        type=float,
+        default=nir_export.DT,
+        help="nir: seconds from one step to the next in the program that "
+        "reads the file (default: %(default)s, as in snnTorch)",
+    )
+    args = parser.parse_args(words)
+    if args.output:
+        _check_parent("output", args.output)
+    classification.check_arguments(args.model, [], "export")
+    classifier = classification.open_bundle(args.model)
+    path = args.output or Path(args.model, "head.nir")
+    nir_export.export_nir(classifier, path, args.dt)
+    print(path)
+
+
 def experiments_command(words):
     """Trains a set of models and prints them in one table."""
     parser = _Parser("experiments", experiments_command.__doc__)
@@ -527,6 +576,7 @@ COMMANDS = {
     "layers": layers_command,
     "classify": classify_command,
     "stream": stream_command,
+    "export": export_command,
     "experiments": experiments_command,
     "compare": compare_command,
     "energy": energy_command,

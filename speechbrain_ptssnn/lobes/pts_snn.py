@@ -93,7 +93,7 @@ class SpikingShiftBlock(torch.nn.Module):
             if self.shortcut == "membrane":
                 current = current + self.projection(h)
         else:
-            unshifted, shifted, bias = self._fused(self._fuse, self._tensors())
+            unshifted, shifted, bias = self._fused(self.fuse, self._tensors())
             current = functional.linear(h, unshifted, bias)
             self.shift.add_product(current, h, shifted, **part(state, "shift"))
         spikes = self.plif(current, lengths, **part(state, "plif"))
@@ -107,10 +107,18 @@ class SpikingShiftBlock(torch.nn.Module):
             tensors.append(self.projection.weight)
         return tensors
 
-    def _fuse(self):
-        """In evaluation the current is affine in h. Returns the weight of the
-        unshifted channels, with BatchNorm and the membrane shortcut fused in,
-        the weight of the shifted channels, and the bias.
+    def fuse(self):
+        """Fuses BatchNorm and the membrane shortcut into the weights: in
+        evaluation the current is affine in h.
+
+        Returns
+        -------
+        unshifted : torch.Tensor
+            Weight of h, [output_size, input_size].
+        shifted : torch.Tensor
+            Weight of the shifted h; only the shifted channels' columns count.
+        bias : torch.Tensor
+            [output_size].
         """
         scale, offset = self.norm.affine()
         shifted = self.linear.weight * scale.unsqueeze(-1)
