@@ -21,9 +21,10 @@ from speechbrain_ptssnn.utils.files import system_errors
 # Seconds from one step to the next. snnTorch's reader has this value fixed, and
 # it is SpikingJelly's default.
 DT = 1e-4
-# A spike's current can be the threshold exactly, and a reader that computes
-# dt / tau * r * i gets it with a few rounding errors.
-MARGIN = 8
+# Machine epsilons by which r is larger. A current of exactly the threshold must
+# fire also where it is computed as dt / tau * r * i, with four roundings of
+# half an epsilon each.
+MARGIN = 3
 REMEDY = (
     "train vanilla_snn, or ablations/temporal_shift_only or without_attention, "
     "with --plif='{reset: hard}'"
@@ -75,7 +76,7 @@ def nir_graph(head, dt=DT):
 
     one Euler step of NIR's equation, u += dt / tau * (r * i - u), is PLIF's
     u = decay * u + i. NIR's neurons fire above their threshold, ours at it too;
-    so theirs is lower by :data:`MARGIN` rounding errors.
+    so theirs is the next smaller number.
 
     Arguments
     ---------
@@ -221,15 +222,13 @@ class _Builder:
                 "--plif='{reset: hard}'"
             )
         leak = _array(torch.sigmoid(-layer.w).expand(layer.n_neurons))
-        margin = MARGIN * np.finfo(leak.dtype).eps
+        threshold = np.full_like(leak, layer.v_threshold)
         return self.add(
             name,
             sources,
             self.nir.LIF(
                 **self.constants(leak),
-                v_threshold=np.full_like(
-                    leak, layer.v_threshold * (1 - margin)
-                ),
+                v_threshold=np.nextafter(threshold, np.zeros_like(leak)),
                 v_reset=np.zeros_like(leak),
             ),
         )
@@ -242,7 +241,7 @@ class _Builder:
     def constants(self, leak):
         return {
             "tau": (self.dt / leak).astype(leak.dtype),
-            "r": 1 / leak,
+            "r": (1 + MARGIN * np.finfo(leak.dtype).eps) / leak,
             "v_leak": np.zeros_like(leak),
         }
 
