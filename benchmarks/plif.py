@@ -40,7 +40,7 @@ def build(shape, dtype, device):
 
     def loop(decay_reset=False):
         spikes, _ = plif_scan_reference(
-            current, leak, v_init, counts, 1.0, 5.0, True, decay_reset
+            current, leak, v_init, counts, 1.0, 5.0, True, decay_reset, False
         )
         return (current, leak), spikes
 

@@ -17,7 +17,7 @@ from speechbrain_ptssnn.audio import Levels
 from speechbrain_ptssnn.corpora.checks import check_silence
 from speechbrain_ptssnn.corpora.registry import all_corpora, find_corpus
 from speechbrain_ptssnn.deploy import classify as classification
-from speechbrain_ptssnn.deploy import hub, streaming
+from speechbrain_ptssnn.deploy import hub, nir_export, streaming
 from speechbrain_ptssnn.deploy.onnx_export import (
     export_onnx,
     front_end,
@@ -99,7 +99,11 @@ MODEL: {RUN}/fold_<k>/model
 
 example:
   ptssnn export results/URDU/random/fbank/pts_snn/1/fold_1/model --format=onnx
-The file runs without this package: docs/run_onnx.py""",
+The file runs without this package: docs/run_onnx.py
+NIR takes heads without attention, whose neurons reset to 0 (docs/nir.md):
+  ptssnn train URDU ablations/temporal_shift_only --plif='{{reset: hard}}' \\
+      --backbone=fbank --data_folder=/path/to/URDU
+  ptssnn export MODEL --format=nir""",
     "experiments": """\
 All keys hold for all models, but --lr only for those to which the set gives no
 learning rates.
@@ -390,39 +394,64 @@ def export_command(words):
         "export",
         f"{export_command.__doc__} With onnx: from waveform to posteriors for "
         "fbank and fbank_stream, from features for other front-ends. A causal "
-        "head gets a second file, whose state goes in and out.",
+        "head gets a second file, whose state goes in and out. With nir: the "
+        "head, from saturated frames to spikes, for neuromorphic software.",
     )
     _describe_model(parser)
     parser.add_argument(
         "--format",
-        choices=("onnx",),
+        choices=("onnx", "nir"),
         required=True,
-        help="onnx: for onnxruntime and other programs",
+        help="onnx: for onnxruntime and other programs; nir: for Lava, "
+        "snnTorch and others",
     )
     parser.add_argument(
         "--output",
         metavar="FILE",
         type=expanduser,
-        help="write to FILE (default: MODEL.onnx, with --int8 MODEL_int8.onnx)",
+        help="write to FILE (default: MODEL.onnx or MODEL.nir, with --int8 "
+        "MODEL_int8.onnx)",
     )
     parser.add_argument(
         "--int8",
         action="store_true",
-        help="store weights as int8, each row with a scale of its own",
+        help="onnx: store weights as int8, each row with a scale of its own",
     )
     parser.add_argument(
         "--spikes",
         action="store_true",
-        help="give out each layer's spikes too",
+        help="onnx: give out each layer's spikes too",
+    )
+    parser.add_argument(
+        "--dt",
+        metavar="VALUE",
+        type=float,
+        help="nir: seconds from one step to the next in the program that "
+        f"reads the file (default: {nir_export.DT:g}, as in snnTorch)",
     )
     args = parser.parse_args(words)
     if args.output:
         _check_parent("output", args.output)
     model = bundle_folder(args.model)
     classification.check_arguments(model, [], "export")
-    ending = "_int8.onnx" if args.int8 else ".onnx"
+    is_onnx = args.format == "onnx"
+    for option, is_given, of_onnx in (
+        ("int8", args.int8, True),
+        ("spikes", args.spikes, True),
+        ("dt", args.dt is not None, False),
+    ):
+        if is_given and of_onnx != is_onnx:
+            raise InputError(
+                f"--{option} is not for --format={args.format}; leave it out"
+            )
+    ending = f"{'_int8' * args.int8}.{args.format}"
     output = args.output or f"{model.resolve()}{ending}"
     classifier = classification.open_bundle(model, args.trust)
+    if not is_onnx:
+        dt = nir_export.DT if args.dt is None else args.dt
+        nir_export.export_nir(classifier, output, dt)
+        print(output)
+        return
     for file in export_onnx(classifier, output, args.int8, args.spikes):
         size = file.path.stat().st_size / 1e6
         print(f"{file.path} ({size:.2f} MB): {file.what}")

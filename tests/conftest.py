@@ -149,14 +149,16 @@ def annotate(folder, files):
 
 @pytest.fixture(scope="session")
 def numpy_plif():
-    def plif(current, tau, v_threshold=1.0, decay_reset=False):
+    def plif(current, tau, v_threshold=1.0, decay_reset=False, hard=False):
         """Computes eq. 1 and 2 frame by frame; returns (spikes, membranes
         before the reset).
         """
         u, s = np.zeros(current[:, 0].shape), np.zeros(current[:, 0].shape)
         spikes, membranes = [], []
         for t in range(current.shape[1]):
-            if decay_reset:
+            if hard:
+                u = tau * np.where(s == 1, 0.0, u) + current[:, t]
+            elif decay_reset:
                 u = tau * (u - v_threshold * s) + current[:, t]
             else:
                 u = tau * u + current[:, t] - v_threshold * s

@@ -36,13 +36,16 @@ FREE_KEYS = (
 )
 # Keys that older runs lack in hyperparams.yaml, and the values they had.
 NEW_KEYS = {"max_grad_norm": 5.0, "window": "full", "margin": 0.5}
-# Tags of the objects in hyperparams.yaml that have got new arguments.
-PTS_SNN = "!new:speechbrain_ptssnn.lobes.pts_snn.PTSSNN"
+# Tags of the objects in hyperparams.yaml that have got new arguments, and the
+# values that these had in older runs.
 NEW_ARGUMENTS = {
-    "bias_dropout": 0.0,
-    "attention_norm": True,
-    "causal": False,
-    "bias_period": 1,
+    "!new:speechbrain_ptssnn.lobes.pts_snn.PTSSNN": {
+        "bias_dropout": 0.0,
+        "attention_norm": True,
+        "causal": False,
+        "bias_period": 1,
+    },
+    "!name:speechbrain_ptssnn.nnet.plif.PLIF": {"reset": "subtract"},
 }
 FEATURE_NORM = "!new:speechbrain_ptssnn.nnet.normalization.FeatureNorm"
 
@@ -354,13 +357,8 @@ def fixed_keys(hyperparams):
     {'max_grad_norm': 5.0, 'window': 'full', 'margin': 0.5, 'lr': 0.1}
     """
     keys = with_new_names({**NEW_KEYS, **hyperparams})
-    for key, tag, new in (
-        ("head", PTS_SNN, NEW_ARGUMENTS),
-        ("normalizer", FEATURE_NORM, {"rule": keys.get("normalize")}),
-    ):
-        node = keys.get(key)
-        if isinstance(node, dict) and isinstance(node.get(tag), dict):
-            keys[key] = {tag: {**new, **node[tag]}}
+    rule = {FEATURE_NORM: {"rule": keys.get("normalize")}}
+    keys = _with_new_arguments(keys, {**NEW_ARGUMENTS, **rule})
     fixed = {k: v for k, v in keys.items() if k not in FREE_KEYS}
     return _without(hyperparams.get("backbone"), fixed)
 
@@ -405,6 +403,22 @@ def _renamed(key, value):
             "new name is normalize, which is none, corpus or speaker"
         )
     return "normalize", rules if isinstance(value, list) else rules[0]
+
+
+def _with_new_arguments(node, new):
+    """Adds to tagged objects, wherever they are, the arguments they lack."""
+    if isinstance(node, list):
+        return [_with_new_arguments(each, new) for each in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        tag: {**new.get(tag, {}), **content}
+        if isinstance(content, dict)
+        else content
+        for tag, content in (
+            (key, _with_new_arguments(each, new)) for key, each in node.items()
+        )
+    }
 
 
 def _without(backbone, node):

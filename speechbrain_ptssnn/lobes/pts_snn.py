@@ -108,9 +108,17 @@ class SpikingShiftBlock(torch.nn.Module):
         return tensors
 
     def fuse(self):
-        """In evaluation the current is affine in h. Returns the weight of the
-        unshifted channels, with BatchNorm and the membrane shortcut fused in,
-        the weight of the shifted channels, and the bias.
+        """Fuses BatchNorm and the membrane shortcut into the weights: in
+        evaluation the current is affine in h.
+
+        Returns
+        -------
+        unshifted : torch.Tensor
+            Weight of h, [output_size, input_size].
+        shifted : torch.Tensor
+            Weight of the shifted h; only the shifted channels' columns count.
+        bias : torch.Tensor
+            [output_size].
         """
         scale, offset = self.norm.affine()
         shifted = self.linear.weight * scale.unsqueeze(-1)

@@ -8,6 +8,8 @@ from speechbrain_ptssnn.nnet.masking import frame_counts, frame_mask
 from speechbrain_ptssnn.nnet.plif_scan import plif_scan
 from speechbrain_ptssnn.nnet.surrogate import spike
 
+RESETS = ("subtract", "hard")
+
 
 class PLIF(torch.nn.Module):
     r"""A layer of leaky integrate-and-fire neurons with learnable decays.
@@ -41,12 +43,17 @@ class PLIF(torch.nn.Module):
     per_neuron : bool
         Whether each neuron learns its own decay; with False the layer learns
         one, as in arXiv:2007.05785.
+    reset : str
+        "subtract" subtracts the threshold after a spike, as in eq. 1; "hard"
+        sets the membrane to 0, u[t] = tau * u[t-1] * (1 - s[t-1]) + i[t]. NIR
+        can only say the second (docs/nir.md).
 
     Raises
     ------
     ValueError
-        If decay is not in (0, 1), v_threshold is not above 0, or the current
-        has another size than ``n_neurons``.
+        If decay is not in (0, 1), v_threshold is not above 0, ``reset`` is
+        neither "subtract" nor "hard", or hard with ``decay_reset``, or the
+        current has another size than ``n_neurons``.
 
     Example
     -------
@@ -64,17 +71,28 @@ class PLIF(torch.nn.Module):
         detach_reset=True,
         decay_reset=False,
         per_neuron=True,
+        reset="subtract",
     ):
         super().__init__()
         if not 0 < decay < 1:
             raise ValueError(f"decay must be in (0, 1), got {decay}")
         if v_threshold <= 0:
             raise ValueError(f"v_threshold must be > 0, got {v_threshold}")
+        if reset not in RESETS:
+            raise ValueError(
+                f"reset must be {' or '.join(RESETS)}, got {reset!r}"
+            )
+        if reset == "hard" and decay_reset:
+            raise ValueError(
+                "decay_reset: True needs reset: subtract, as a hard reset "
+                "leaves nothing that could decay"
+            )
         self.n_neurons = n_neurons
         self.v_threshold = v_threshold
         self.alpha = alpha
         self.detach_reset = detach_reset
         self.decay_reset = decay_reset
+        self.reset = reset
         n_decays = n_neurons if per_neuron else 1
         self.w = torch.nn.Parameter(
             torch.full((n_decays,), math.log(decay / (1 - decay)))
@@ -122,6 +140,7 @@ class PLIF(torch.nn.Module):
             alpha=self.alpha,
             detach_reset=self.detach_reset,
             decay_reset=self.decay_reset,
+            hard_reset=self.reset == "hard",
         )
         if state is not None:
             state["membrane"] = membrane

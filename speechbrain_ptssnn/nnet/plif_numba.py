@@ -62,9 +62,12 @@ def _(x, like):
 
 
 @numba.njit(forceinline=True)
-def _step(membrane, leak, current, v_threshold, decay_reset):
+def _step(membrane, leak, current, v_threshold, decay_reset, hard_reset):
     # The same operations as in the reference, without fastmath or fused
     # multiply-add, so that spikes are equal to the last bit.
+    if hard_reset:
+        membrane = ZERO if membrane >= v_threshold else membrane
+        return membrane - membrane * leak + current
     reset = v_threshold if membrane >= v_threshold else ZERO
     if decay_reset:
         membrane = membrane - reset
@@ -105,6 +108,7 @@ def _forward(
     counts,
     v_threshold,
     decay_reset,
+    hard_reset,
     spikes,
     membranes,
 ):
@@ -116,7 +120,12 @@ def _forward(
             i, s = current[row : row + neurons], spikes[b, t]
             for n in range(neurons):
                 u = _step(
-                    membrane[n], leak[n], _widen(i[n]), v_threshold, decay_reset
+                    membrane[n],
+                    leak[n],
+                    _widen(i[n]),
+                    v_threshold,
+                    decay_reset,
+                    hard_reset,
                 )
                 membrane[n] = u
                 s[n] = _narrow(ONE if u >= v_threshold else ZERO, s[n])
@@ -126,10 +135,17 @@ def _forward(
 
 
 @numba.njit
-def _recompute(before, leak, current, v_threshold, decay_reset, membrane):
+def _recompute(
+    before, leak, current, v_threshold, decay_reset, hard_reset, membrane
+):
     for n in range(len(leak)):
         membrane[n] = _step(
-            before[n], leak[n], _widen(current[n]), v_threshold, decay_reset
+            before[n],
+            leak[n],
+            _widen(current[n]),
+            v_threshold,
+            decay_reset,
+            hard_reset,
         )
 
 
@@ -143,8 +159,9 @@ def _step_back(
     leak,
     v_threshold,
     alpha,
-    back,
+    detach_reset,
     decay_reset,
+    hard_reset,
     grad_spikes,
     carry,
     reset,
@@ -157,12 +174,20 @@ def _step_back(
         d = _slope(membrane[n] - v_threshold, alpha)
         d = d * (_widen(grad_spikes[n]) - reset[n]) + carry[n]
         grad_current[n] = _narrow(d, grad_current[n])
-        v = before[n]
-        if decay_reset and v >= v_threshold:
-            v = v - v_threshold
+        v, lost = before[n], v_threshold
+        fired = v >= v_threshold
+        back = d - d * leak[n]
+        carry[n] = back
+        if hard_reset:
+            lost = v
+            if fired:
+                carry[n] = ZERO
+        if (decay_reset or hard_reset) and fired:
+            v = v - lost
         grad_leak[n] -= d * v
-        carry[n] = d - d * leak[n]
-        reset[n] = back * (carry[n] if decay_reset else d)
+        if detach_reset:
+            lost = ZERO
+        reset[n] = lost * (back if decay_reset or hard_reset else d)
 
 
 @_kernel
@@ -175,6 +200,7 @@ def _backward(
     counts,
     v_threshold,
     decay_reset,
+    hard_reset,
     v_init,
     alpha,
     detach_reset,
@@ -193,13 +219,14 @@ def _backward(
     V * (1 - leak) * d[t+1] if the reset is decayed, or 0 if it is detached.
     d[t] is also the gradient of i[t]. Each frame adds -d[t] * u[t-1] to the
     gradient of the leak (u[t-1] - V * s[t-1] if the reset is decayed).
+    A hard reset is a decayed one that takes u[t] itself instead of V; the term
+    with d[t+1] is then 0 where s[t] = 1.
     The initial membrane is u[-1], with g[-1] = 0. At the last frame, the
     gradient of the final membrane replaces (1 - leak) * d[t+1].
     """
     batch, time, neurons = grad_current.shape
     kept = np.empty((time + 1, neurons), np.float32)
     reset = np.empty(neurons, np.float32)
-    back = ZERO if detach_reset else v_threshold
     for b in range(worker, batch, workers):
         carry = grad_membranes[b]
         for n in range(neurons):
@@ -214,6 +241,7 @@ def _backward(
                 current[row : row + neurons],
                 v_threshold,
                 decay_reset,
+                hard_reset,
                 kept[t + 1],
             )
         for t in range(counts[b] - 1, -1, -1):
@@ -224,8 +252,9 @@ def _backward(
                 leak,
                 v_threshold,
                 alpha,
-                back,
+                detach_reset,
                 decay_reset,
+                hard_reset,
                 grad_spikes[row : row + neurons],
                 carry,
                 reset,
@@ -287,7 +316,7 @@ def _empty_like(x):
     return torch.empty(x.shape, dtype=dtype)
 
 
-def _inputs(current, leak, counts, v_threshold, decay_reset):
+def _inputs(current, leak, counts, v_threshold, decay_reset, hard_reset):
     counts = counts.clamp(0, current.shape[1]).long()
     return (
         *_flat(current),
@@ -295,17 +324,20 @@ def _inputs(current, leak, counts, v_threshold, decay_reset):
         _numpy(counts),
         np.float32(v_threshold),
         decay_reset,
+        hard_reset,
     )
 
 
-def forward(current, leak, v_init, counts, v_threshold, decay_reset):
+def forward(
+    current, leak, v_init, counts, v_threshold, decay_reset, hard_reset
+):
     """Returns spikes and final membranes; see :mod:`.plif_scan`."""
     spikes = _empty_like(current)
     membrane = v_init.clone(memory_format=torch.contiguous_format)
     _run(
         _forward,
         current,
-        *_inputs(current, leak, counts, v_threshold, decay_reset),
+        *_inputs(current, leak, counts, v_threshold, decay_reset, hard_reset),
         _numpy(spikes),
         _numpy(membrane),
     )
@@ -323,6 +355,7 @@ def backward(
     alpha,
     detach_reset,
     decay_reset,
+    hard_reset,
 ):
     """Returns the gradients of current, leak and initial membranes."""
     grad_current = _empty_like(current)
@@ -332,7 +365,7 @@ def backward(
     _run(
         _backward,
         current,
-        *_inputs(current, leak, counts, v_threshold, decay_reset),
+        *_inputs(current, leak, counts, v_threshold, decay_reset, hard_reset),
         _numpy(v_init.contiguous()),
         np.float32(alpha),
         detach_reset,

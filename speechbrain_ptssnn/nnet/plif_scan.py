@@ -27,12 +27,14 @@ def plif_scan(
     alpha=5.0,
     detach_reset=True,
     decay_reset=False,
+    hard_reset=False,
 ):
     r"""Returns the spikes of a current, and the final membranes.
 
     u[t] = u[t-1] - leak * u[t-1] + i[t] - v_threshold * s[t-1], or, with
     ``decay_reset``, v = u[t-1] - v_threshold * s[t-1] and
     u[t] = v - leak * v + i[t]; s[t] = 1 where u[t] >= v_threshold (eq. 1, 2).
+    With ``hard_reset``, v = u[t-1] * (1 - s[t-1]).
 
     The state between two frames is the membrane before its reset, from which
     s[t-1] follows. So a sequence can be cut anywhere: if each part starts from
@@ -65,6 +67,9 @@ def plif_scan(
         Whether the reset term gets no gradient.
     decay_reset : bool
         Whether the reset is decayed with the membrane.
+    hard_reset : bool
+        Whether a spike sets the membrane to 0, instead of subtracting the
+        threshold. ``decay_reset`` then changes nothing.
 
     Returns
     -------
@@ -118,6 +123,7 @@ def plif_scan(
         alpha,
         detach_reset,
         decay_reset,
+        hard_reset,
     )
 
 
@@ -130,6 +136,7 @@ def plif_scan_reference(
     alpha,
     detach_reset,
     decay_reset,
+    hard_reset,
 ):
     """Computes :func:`plif_scan` as a plain loop, which is its definition.
 
@@ -142,7 +149,7 @@ def plif_scan_reference(
     >>> current, leak = torch.randn(2, 9, 3), torch.rand(3)
     >>> v_init, counts = torch.zeros(2, 3), torch.tensor([9, 4])
     >>> spikes, _ = plif_scan_reference(
-    ...     current, leak, v_init, counts, 1.0, 5.0, True, False
+    ...     current, leak, v_init, counts, 1.0, 5.0, True, False, False
     ... )
     >>> torch.equal(spikes, plif_scan(current, leak, v_init, counts)[0])
     True
@@ -150,10 +157,11 @@ def plif_scan_reference(
     membrane, s = v_init, spike(v_init - v_threshold, alpha)
     spikes = [torch.zeros_like(current[:, :0])]
     for t, i in enumerate(current.unbind(1)):
-        reset = v_threshold * (s.detach() if detach_reset else s)
+        fired = s.detach() if detach_reset else s
+        reset = (membrane if hard_reset else v_threshold) * fired
         # Multiplies by the leak, 1 - tau, not by tau, as SpikingJelly does, so
         # that spikes agree to the last bit.
-        if decay_reset:
+        if decay_reset or hard_reset:
             u = membrane - reset
             u = u - u * leak + i
         else:
@@ -196,7 +204,8 @@ def _kernels(current):
 _LIBRARY = torch.library.Library("ptssnn", "DEF")
 _OPTIONS = (
     "Tensor current, Tensor leak, Tensor v_init, Tensor counts, "
-    "float v_threshold, float alpha, bool detach_reset, bool decay_reset"
+    "float v_threshold, float alpha, bool detach_reset, bool decay_reset, "
+    "bool hard_reset"
 )
 _LIBRARY.define(f"plif_scan({_OPTIONS}) -> (Tensor, Tensor)")
 _LIBRARY.define(
@@ -207,10 +216,18 @@ _LIBRARY.define(
 
 @torch.library.impl("ptssnn::plif_scan", ("cpu", "cuda"), lib=_LIBRARY)
 def _forward(
-    current, leak, v_init, counts, v_threshold, alpha, detach_reset, decay_reset
+    current,
+    leak,
+    v_init,
+    counts,
+    v_threshold,
+    alpha,
+    detach_reset,
+    decay_reset,
+    hard_reset,
 ):
     return _kernels(current).forward(
-        current, leak, v_init, counts, v_threshold, decay_reset
+        current, leak, v_init, counts, v_threshold, decay_reset, hard_reset
     )
 
 
@@ -241,7 +258,7 @@ def _differentiate(ctx, grad_spikes, grad_membrane):
     gradients = torch.ops.ptssnn.plif_scan_backward(
         grad_spikes, grad_membrane, *ctx.saved_tensors, *ctx.options
     )
-    return *gradients, *[None] * 5
+    return *gradients, *[None] * 6
 
 
 torch.library.register_autograd(

@@ -15,9 +15,20 @@ OPTIONS = {"num_warps": 2, "enable_fp_fusion": False}
 
 
 @triton.jit
-def _step(membrane, leak, current, v_threshold, decay_reset: tl.constexpr):
-    reset = tl.where(membrane >= v_threshold, v_threshold, 0.0)
-    if decay_reset:
+def _step(
+    membrane,
+    leak,
+    current,
+    v_threshold,
+    decay_reset: tl.constexpr,
+    hard_reset: tl.constexpr,
+):
+    fired = membrane >= v_threshold
+    reset = tl.where(fired, v_threshold, 0.0)
+    if hard_reset:
+        membrane = tl.where(fired, 0.0, membrane)
+        membrane = membrane - membrane * leak + current
+    elif decay_reset:
         membrane = membrane - reset
         membrane = membrane - membrane * leak + current
     else:
@@ -58,6 +69,7 @@ def _forward(
     time,
     neurons,
     decay_reset: tl.constexpr,
+    hard_reset: tl.constexpr,
     BLOCK: tl.constexpr,
     FRAMES: tl.constexpr,
 ):
@@ -74,7 +86,7 @@ def _forward(
     while t < time:
         i = _load(i_row, stride_t, t, count, valid, FRAMES)
         for k in tl.static_range(FRAMES):
-            step = _step(u, loss, i[k], v_threshold, decay_reset)
+            step = _step(u, loss, i[k], v_threshold, decay_reset, hard_reset)
             u = tl.where(t + k < count, step, u)
             s = (u >= v_threshold) & (t + k < count)
             tl.store(s_row + k * neurons, s, mask=valid & (t + k < time))
@@ -106,6 +118,7 @@ def _backward(
     neurons,
     detach_reset: tl.constexpr,
     decay_reset: tl.constexpr,
+    hard_reset: tl.constexpr,
     BLOCK: tl.constexpr,
     FRAMES: tl.constexpr,
 ):
@@ -132,7 +145,7 @@ def _backward(
         tl.store(kept_row, u, mask=valid)
         i = _load(i_row, stride_t, t, count, valid, FRAMES)
         for k in tl.static_range(FRAMES):
-            u = _step(u, loss, i[k], v_threshold, decay_reset)
+            u = _step(u, loss, i[k], v_threshold, decay_reset, hard_reset)
         i_row += FRAMES * stride_t
         kept_row += neurons
         t += FRAMES
@@ -154,20 +167,29 @@ def _backward(
         g = _load(g_row, grad_stride_t, t, count, valid, FRAMES)
         us = (tl.load(kept_row, mask=valid, other=0.0),)
         for k in tl.static_range(FRAMES):
-            after = _step(us[k], loss, i[k], v_threshold, decay_reset)
+            after = _step(
+                us[k], loss, i[k], v_threshold, decay_reset, hard_reset
+            )
             us = us + (after,)  # noqa: RUF005
         for k in tl.static_range(FRAMES - 1, -1, -1):
             slope = _slope(us[k + 1] - v_threshold, alpha)
             d = slope * (g[k] - reset) + carry
             active = t + k < count
             before = us[k]
-            if decay_reset:
-                fired = before >= v_threshold
+            fired = before >= v_threshold
+            back = d - d * loss
+            if hard_reset:
+                pull = before * back
+                before = tl.where(fired, 0.0, before)
+                back = tl.where(fired, 0.0, back)
+            elif decay_reset:
+                pull = v_threshold * back
                 before -= tl.where(fired, v_threshold, 0.0)
+            else:
+                pull = v_threshold * d
             d_leak = tl.where(active, d_leak - d * before, d_leak)
-            carry = tl.where(active, d - d * loss, carry)
+            carry = tl.where(active, back, carry)
             if not detach_reset:
-                pull = v_threshold * (carry if decay_reset else d)
                 reset = tl.where(active, pull, reset)
             tl.store(
                 d_row + k * neurons,
@@ -203,7 +225,9 @@ def _inputs(current, leak, v_init, counts, v_threshold):
     )
 
 
-def forward(current, leak, v_init, counts, v_threshold, decay_reset):
+def forward(
+    current, leak, v_init, counts, v_threshold, decay_reset, hard_reset
+):
     """Returns spikes and final membranes; see :mod:`.plif_scan`."""
     spikes = torch.empty(
         current.shape, dtype=current.dtype, device=current.device
@@ -217,6 +241,7 @@ def forward(current, leak, v_init, counts, v_threshold, decay_reset):
         membrane,
         *current.shape[1:],
         decay_reset,
+        hard_reset,
     )
     return spikes, membrane
 
@@ -232,6 +257,7 @@ def backward(
     alpha,
     detach_reset,
     decay_reset,
+    hard_reset,
 ):
     """Returns the gradients of current, leak and initial membranes."""
     batch, time, neurons = current.shape
@@ -257,5 +283,6 @@ def backward(
         neurons,
         detach_reset,
         decay_reset,
+        hard_reset,
     )
     return grad_current, grad_leak.sum(0), grad_init

@@ -233,5 +233,8 @@ def test_defaults_of_the_yaml_are_those_of_the_head():
     assert built.classifier.logit_scale == default.classifier.logit_scale
     plif = built.classifier.hidden
     assert plif.w.shape == default.classifier.hidden.w.shape
-    for name in ("v_threshold", "alpha", "detach_reset", "decay_reset"):
+    for name in (
+        *("v_threshold", "alpha", "detach_reset"),
+        *("decay_reset", "reset"),
+    ):
         assert getattr(plif, name) == getattr(default.classifier.hidden, name)

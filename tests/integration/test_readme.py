@@ -42,5 +42,5 @@ def test_the_examples_run(page, recipe, mini_urdu, monkeypatch, capsys):
 
 def test_the_pages_have_examples():
     assert {page.name for page in PAGES} == {
-        *("README.md", "energy.md", "python.md", "streaming.md"),
+        *("README.md", "energy.md", "nir.md", "python.md", "streaming.md"),
     }

@@ -137,6 +137,20 @@ def test_settings_of_old_runs_are_read_in_the_form_of_today(tmp_path):
     assert run.read_settings()["hyperparams"]["max_grad_norm"] == 1
 
 
+def test_arguments_that_older_runs_lack_have_the_values_of_then():
+    plif, head = (
+        "!name:speechbrain_ptssnn.nnet.plif.PLIF",
+        "!new:speechbrain_ptssnn.lobes.pts_snn.PTSSNN",
+    )
+    old = {plif: {"decay": 0.5}}
+    keys = fixed_keys({"plif": old, "head": {head: {"size": 4, "plif": old}}})
+    new = {plif: {"decay": 0.5, "reset": "subtract"}}
+    assert keys["plif"] == keys["head"][head]["plif"] == new
+    assert keys["head"][head]["causal"] is False
+    hard = {plif: {"reset": "hard"}}
+    assert fixed_keys({"plif": hard})["plif"] == hard
+
+
 def test_a_record_is_beside_the_models(tmp_path):
     folder = model_folder(tmp_path, *MODEL)
     folder.mkdir(parents=True)

@@ -40,6 +40,7 @@ HEADS = {
     "none": (PTSSNN, {**SMALL, "shortcut": "none"}),
     "two-sided": (PTSSNN, {**SMALL, "two_sided_shift": True}),
     "decay_reset": (PTSSNN, {**SMALL, "plif": partial(PLIF, decay_reset=True)}),
+    "hard_reset": (PTSSNN, {**SMALL, "plif": partial(PLIF, reset="hard")}),
     "layer decay": (PTSSNN, {**SMALL, "plif": partial(PLIF, per_neuron=False)}),
     "no prompts": (PTSSNN, {**SMALL, "n_prompts": 0}),
     "no attention": (PTSSNN, {**SMALL, "attention": False}),

@@ -27,6 +27,7 @@ HEADS = {
     "spike shortcut": {"shortcut": "spike"},
     "no shortcut": {"shortcut": "none"},
     "decayed reset": {"plif": partial(PLIF, decay_reset=True)},
+    "hard reset": {"plif": partial(PLIF, reset="hard")},
     "one decay a layer": {"plif": partial(PLIF, per_neuron=False)},
     "no LayerNorm": {"layer_norm": False, "saturation": 0.3},
     "two layers": {"n_layers": 2},

@@ -20,21 +20,29 @@ def random_current(*shape, seed=0):
 # tau = 0.5, V_th = 1; the current is 1, 0.25, 0.5, 1.5, 1.
 # eq. 1:         u = 1, 0.5+0.25-1 = -0.25, 0.375, 1.6875, 0.84375+1-1
 # reset decayed: u = 1, 0.5(1-1)+0.25 = 0.25, 0.625, 1.8125, 0.40625+1
+# hard:          u = 1, 0.25, 0.625, 1.8125, 1
 @pytest.mark.parametrize(
-    ("decay_reset", "expected"),
-    [(False, [1.0, 0.0, 0.0, 1.0, 0.0]), (True, [1.0, 0.0, 0.0, 1.0, 1.0])],
+    ("options", "expected"),
+    [
+        ({}, [1.0, 0.0, 0.0, 1.0, 0.0]),
+        ({"decay_reset": True}, [1.0, 0.0, 0.0, 1.0, 1.0]),
+        ({"reset": "hard"}, [1.0, 0.0, 0.0, 1.0, 1.0]),
+    ],
 )
-def test_spikes_are_those_worked_by_hand(decay_reset, expected):
+def test_spikes_are_those_worked_by_hand(options, expected):
     current = torch.tensor([1.0, 0.25, 0.5, 1.5, 1.0]).reshape(1, 5, 1)
-    spikes = PLIF(1, decay_reset=decay_reset)(current)
+    spikes = PLIF(1, **options)(current)
     assert spikes.flatten().tolist() == expected
 
 
 @pytest.mark.parametrize("v_threshold", [1.0, 0.7])
 @pytest.mark.parametrize("detach_reset", [True, False])
-@pytest.mark.parametrize("decay_reset", [True, False])
+@pytest.mark.parametrize(
+    ("decay_reset", "reset"),
+    [(True, "subtract"), (False, "subtract"), (False, "hard")],
+)
 def test_spikes_and_gradients_equal_a_numpy_loop(
-    decay_reset, detach_reset, v_threshold, numpy_plif
+    decay_reset, reset, detach_reset, v_threshold, numpy_plif
 ):
     alpha = 5.0
     neuron = PLIF(
@@ -43,6 +51,7 @@ def test_spikes_and_gradients_equal_a_numpy_loop(
         alpha=alpha,
         detach_reset=detach_reset,
         decay_reset=decay_reset,
+        reset=reset,
     ).double()
     with torch.no_grad():
         neuron.w.copy_(torch.tensor([-2.0, -0.3, 0.8, 2.5]))
@@ -52,45 +61,63 @@ def test_spikes_and_gradients_equal_a_numpy_loop(
     (spikes * weights).sum().backward()
 
     tau = 1 / (1 + np.exp(-neuron.w.detach().numpy()))
-    s, u = numpy_plif(current.detach().numpy(), tau, v_threshold, decay_reset)
+    hard = reset == "hard"
+    s, u = numpy_plif(
+        current.detach().numpy(), tau, v_threshold, decay_reset, hard
+    )
     assert np.array_equal(spikes.detach().numpy(), s)
 
     fire = 1 / (1 + np.exp(-alpha * (u - v_threshold)))
     slope = alpha * fire * (1 - fire)
-    back_through_reset = 0 if detach_reset else v_threshold
-    back_through_reset = back_through_reset * (tau if decay_reset else 1)
+    lost = u if hard else np.full_like(u, v_threshold)  # by a spike
+    back = tau if decay_reset or hard else 1
     d_current, d_tau, d_u = np.zeros_like(u), 0, np.zeros_like(u[:, 0])
     for t in reversed(range(u.shape[1])):
-        d_s = weights[:, t].numpy() - back_through_reset * d_u
-        d_u = d_s * slope[:, t] + tau * d_u
+        d_s = weights[:, t].numpy()
+        if not detach_reset:
+            d_s = d_s - lost[:, t] * back * d_u
+        kept = 1 - s[:, t] if hard else 1
+        d_u = d_s * slope[:, t] + tau * kept * d_u
         d_current[:, t] = d_u
         if t > 0:
-            decayed = u[:, t - 1] - decay_reset * v_threshold * s[:, t - 1]
+            decayed = u[:, t - 1]
+            if decay_reset or hard:
+                decayed = decayed - lost[:, t - 1] * s[:, t - 1]
             d_tau = d_tau + (d_u * decayed).sum(0)
     np.testing.assert_allclose(current.grad.numpy(), d_current, atol=1e-10)
     d_w = d_tau * tau * (1 - tau)
     np.testing.assert_allclose(neuron.w.grad.numpy(), d_w, atol=1e-10)
 
 
-def spikingjellys(decay, v_threshold=1.0, detach_reset=True):
+def spikingjellys(decay, v_threshold=1.0, detach_reset=True, v_reset=None):
     # Its sigmoid(w) is the leak, 1 / tau = 1 - decay, so its w is -ours.
     return ParametricLIFNode(
         init_tau=1 / (1 - decay),
         decay_input=False,
         v_threshold=v_threshold,
-        v_reset=None,
+        v_reset=v_reset,
         surrogate_function=surrogate.Sigmoid(alpha=5.0),
         detach_reset=detach_reset,
         step_mode="m",
     )
 
 
+resets = pytest.mark.parametrize(
+    ("options", "v_reset"),
+    [({"decay_reset": True}, None), ({"reset": "hard"}, 0.0)],
+    ids=["decayed", "hard"],
+)
+
+
 @pytest.mark.parametrize("v_threshold", [1.0, 0.7])
 @pytest.mark.parametrize("decay", [0.1, 0.3, 0.5, 0.6, 0.95])
+@resets
 @torch.no_grad()
-def test_decayed_reset_is_spikingjelly_bit_for_bit(decay, v_threshold):
-    ours = PLIF(6, decay, v_threshold, decay_reset=True)
-    theirs = spikingjellys(decay, v_threshold)
+def test_these_resets_are_spikingjellys_bit_for_bit(
+    options, v_reset, decay, v_threshold
+):
+    ours = PLIF(6, decay, v_threshold, **options)
+    theirs = spikingjellys(decay, v_threshold, v_reset=v_reset)
     # In steps of 1/16, many membranes end within a rounding error of 1.
     current = (random_current(500, 100, 6) * 16).round() / 16
     spikes = ours(current)
@@ -100,11 +127,14 @@ def test_decayed_reset_is_spikingjelly_bit_for_bit(decay, v_threshold):
 
 @pytest.mark.parametrize("detach_reset", [True, False])
 @pytest.mark.parametrize("decay", [0.1, 0.5, 0.6, 0.95])
-def test_decayed_reset_has_spikingjellys_gradients(decay, detach_reset):
+@resets
+def test_these_resets_have_spikingjellys_gradients(
+    options, v_reset, decay, detach_reset
+):
     gradients = []
     for neuron in (
-        PLIF(6, decay, detach_reset=detach_reset, decay_reset=True),
-        spikingjellys(decay, detach_reset=detach_reset),
+        PLIF(6, decay, detach_reset=detach_reset, **options),
+        spikingjellys(decay, detach_reset=detach_reset, v_reset=v_reset),
     ):
         current = random_current(100, 4, 6).requires_grad_()
         ours = isinstance(neuron, PLIF)
@@ -178,6 +208,8 @@ def test_frames_beyond_the_lengths_never_spike():
         ({"decay": -0.5}, r"decay .*\(0, 1\).* -0.5"),
         ({"v_threshold": 0.0}, r"v_threshold .*> 0.* 0.0"),
         ({"v_threshold": -1.0}, r"v_threshold .*> 0.* -1.0"),
+        ({"reset": "soft"}, "reset must be subtract or hard, got 'soft'"),
+        ({"reset": "hard", "decay_reset": True}, "needs reset: subtract"),
     ],
 )
 def test_arguments_out_of_range_are_named(arguments, message):

@@ -20,8 +20,12 @@ from speechbrain_ptssnn.nnet.plif_scan import plif_scan_reference as loop
 
 DEVICES = ["cpu", *["cuda"] * torch.cuda.is_available()]
 forms = pytest.mark.parametrize(
-    ("detach_reset", "decay_reset"),
-    [(True, False), (True, True), (False, False), (False, True)],
+    ("detach_reset", "resets"),  # resets: decayed, hard
+    [
+        (detach, resets)
+        for detach in (True, False)
+        for resets in ((False, False), (True, False), (False, True))
+    ],
 )
 
 
@@ -41,7 +45,9 @@ def inputs(batch=3, time=40, neurons=70, counts=None, seed=0, device="cpu"):
     ]
 
 
-def results(function, *tensors, dtype=None, options=(1.0, 5.0, True, False)):
+def results(
+    function, *tensors, dtype=None, options=(1.0, 5.0, True, False, False)
+):
     """Spikes, final membrane and the three gradients."""
     *leaves, counts, w_spikes, w_membrane = tensors
     leaves = [x.detach().to(dtype or x.dtype) for x in leaves]
@@ -63,9 +69,9 @@ def assert_close(actual, expected, tolerance=1e-5):
 @pytest.mark.parametrize(("v_threshold", "alpha"), [(1.0, 5.0), (0.7, 3.0)])
 @forms
 def test_spikes_equal_the_loops_and_gradients_those_in_float64(
-    detach_reset, decay_reset, v_threshold, alpha, device
+    detach_reset, resets, v_threshold, alpha, device
 ):
-    options = v_threshold, alpha, detach_reset, decay_reset
+    options = v_threshold, alpha, detach_reset, *resets
     tensors = inputs(counts=[40, 17, 0], device=device)
     actual = results(scan, *tensors, options=options)
     single = results(loop, *tensors, options=options)
@@ -78,8 +84,9 @@ def test_spikes_equal_the_loops_and_gradients_those_in_float64(
 
 
 @forms
-def test_a_sequence_may_be_cut_anywhere(detach_reset, decay_reset):
-    options = {"detach_reset": detach_reset, "decay_reset": decay_reset}
+def test_a_sequence_may_be_cut_anywhere(detach_reset, resets):
+    names = "detach_reset", "decay_reset", "hard_reset"
+    options = dict(zip(names, (detach_reset, *resets), strict=True))
     current, leak, v_init, _, weights, _ = inputs()
     leaves = [x.requires_grad_() for x in (current, leak, v_init)]
     whole, final = scan(*leaves, **options)
@@ -184,9 +191,9 @@ def test_nan_reaches_the_gradient():
 
 @forms
 @pytest.mark.filterwarnings("ignore")
-def test_the_operators_pass_opcheck(detach_reset, decay_reset):
+def test_the_operators_pass_opcheck(detach_reset, resets):
     tensors = inputs(2, 9, 5, counts=[9, 4])
-    options = 1.0, 5.0, detach_reset, decay_reset
+    options = 1.0, 5.0, detach_reset, *resets
     leaves = [x.clone().requires_grad_() for x in tensors[:3]]
     arguments = *leaves, tensors[3], *options
     torch.library.opcheck(torch.ops.ptssnn.plif_scan, arguments)
@@ -317,16 +324,16 @@ def test_triton_kernels_agree_in_tritons_interpreter():
 import torch
 from speechbrain_ptssnn.nnet import plif_numba, plif_triton
 torch.manual_seed(0)
-for seed in range(4):
-    detach, decay = bool(seed & 1), bool(seed & 2)
+for seed in range(6):
+    detach, resets = bool(seed & 1), (seed // 2 == 1, seed // 2 == 2)
     current = torch.randn(19, 2, 66).transpose(0, 1) * 1.2 + 0.3
     leak, v_init = torch.rand(66), torch.randn(2, 66) * 2
     counts = torch.tensor([19, 3])
     state = current, leak, v_init, counts, 0.7
     upstream = torch.randn(2, 19, 66), torch.randn(2, 66)
     numba, triton = (
-        (*module.forward(*state, decay),
-         *module.backward(*upstream, *state, 3.0, detach, decay))
+        (*module.forward(*state, *resets),
+         *module.backward(*upstream, *state, 3.0, detach, *resets))
         for module in (plif_numba, plif_triton)
     )
     assert torch.equal(triton[0], numba[0]), seed
@@ -347,6 +354,7 @@ def test_triton_kernels_compile_for_cuda_without_contraction(kernel):
     constants = {
         "detach_reset": False,
         "decay_reset": False,
+        "hard_reset": False,
         "BLOCK": plif_triton.BLOCK,
         "FRAMES": plif_triton.FRAMES,
     }
