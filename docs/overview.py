@@ -112,15 +112,20 @@ def front_ends(records):
         return ""
     corpora = sorted({condition[:2] for condition in whole})
     backbones = sorted({condition[2] for condition in whole})
+    # Older records lack the heads that the set has got since.
+    names = [row.name for row in max(whole.values(), key=len)]
     rows = [
         [
             f"`{backbone}`",
-            *(_cells(whole.get((*each, backbone), ())) for each in corpora),
+            *(
+                _cells(whole.get((*each, backbone), ()), names)
+                for each in corpora
+            ),
             _total(whole, backbone),
         ]
         for backbone in backbones
     ]
-    heads = " / ".join(row.name for row in next(iter(whole.values())))
+    heads = " / ".join(names)
     header = ["front-end", *map(", ".join, corpora), "mJ, head and all"]
     return "\n".join(
         [
@@ -130,13 +135,15 @@ def front_ends(records):
     )
 
 
-def _cells(rows):
+def _cells(rows, names):
     """The accuracies of a condition's heads, starred as in the overview."""
-    cells = [
-        f"{100 * row.values.WA:.1f}" + (" \\*" if _differs(row) else "")
-        for row in rows
-    ]
-    return " / ".join(cells) or "-"
+    by_name = {row.name: row for row in rows}
+    cells = ["-"] * len(names)
+    for k, name in enumerate(names):
+        if row := by_name.get(name):
+            cells[k] = f"{100 * row.values.WA:.1f}"
+            cells[k] += " \\*" if _differs(row) else ""
+    return " / ".join(cells) if rows else "-"
 
 
 def _total(whole, backbone):

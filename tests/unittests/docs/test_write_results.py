@@ -334,3 +334,8 @@ def test_readme_has_a_line_a_front_end_and_a_column_a_condition():
         "| `whisper` | 50.0 / 25.4 \\* | - | 0.374 |",
     ]
     assert "### Front-ends" not in section([partial])
+    old = with_rows(whole(ROW), set="front_ends", backbone="old")
+    assert lines_of(section([first, old]), "| `") == [
+        "| `fbank` | 50.0 / 25.4 \\* | 0.374 |",
+        "| `old` | 50.0 / - | 0.374 |",
+    ]
