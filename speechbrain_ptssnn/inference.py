@@ -35,7 +35,9 @@ logger = get_logger(__name__)
 
 # A model's name on the hub, and what is downloaded of it.
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
-PATTERNS = ["hyperparams.yaml", "*.safetensors", "*.ckpt", "label_encoder.txt"]
+LOADABLES = ("head", "normalizer", "label_encoder")  # and backbone, if local
+
+LARGEST = 2**20  # bytes of a bundle's YAML
 
 TEMPLATE = """\
 # Written by speechbrain_ptssnn. Load this folder, here or moved elsewhere:
@@ -393,14 +395,16 @@ class EmotionClassifier(EncoderClassifier):
         path = Path(source, "hyperparams.yaml")
         with reading_bundle(path), open(path, encoding="utf-8") as file:
             hparams = load_hyperpyyaml(file, overrides or {})
-        written = hparams["pretrainer"]  # of older bundles, SpeechBrain's own
-        pretrainer = BundlePretrainer(
-            loadables=written.loadables,
-            safetensors=getattr(written, "safetensors", False),
-        )
+            # Of older bundles it is SpeechBrain's own.
+            written = hparams["pretrainer"]
+            pretrainer = BundlePretrainer(
+                loadables=written.loadables,
+                safetensors=getattr(written, "safetensors", False),
+            )
         pretrainer.collect_files(str(source))
         pretrainer.load_collected()
-        return cls(modules=hparams["modules"], hparams=hparams, **options)
+        with reading_bundle(path):
+            return cls(modules=hparams["modules"], hparams=hparams, **options)
 
     def load_audio(self, path, savedir=None):
         """Reads a file.
@@ -460,16 +464,28 @@ def bundle_folder(source):
     >>> bundle_folder("my runs/model").as_posix()
     'my runs/model'
     """
-    if Path(source).exists() or not HUB_ID.fullmatch(str(source)):
-        return Path(source)
+    path = Path(source)
+    # "results/best" in a folder with results is a mistake, not a name there.
+    is_name = HUB_ID.fullmatch(str(source)) and not path.parent.exists()
+    if path.exists() or not is_name:
+        return path
+    patterns = ["hyperparams.yaml"]
+    for is_pushed in (False, True):
+        for name in (*LOADABLES, "backbone"):
+            patterns.append(file_of(name, is_pushed))
     try:
-        return Path(snapshot_download(str(source), allow_patterns=PATTERNS))
+        return Path(snapshot_download(str(source), allow_patterns=patterns))
     except (OSError, HFValidationError, HfHubHTTPError) as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0]
         raise InputError(
             f"{source}: is no folder here, and the hub does not give it "
             f"({reason}); correct the path or the name"
         ) from error
+
+
+def temperature_of(classifier):
+    """What a bundle's rates are divided by for posteriors; 1 in older ones."""
+    return float(getattr(classifier.mods.classifier, "temperature", 1.0))
 
 
 def check_bundle(folder):
@@ -501,6 +517,12 @@ def check_bundle(folder):
             f"{path}: is not that of a bundle, as it has no pretrainer; give "
             "the folder that a training left, .../fold_<k>/model"
         ) from error
+    lacking = {*LOADABLES} - {*names}
+    if lacking:
+        raise InputError(
+            f"{path}: does not load {', '.join(sorted(lacking))}, which would "
+            "be random; copy the bundle again, or train the fold again"
+        )
     for name in names:
         file = folder / file_of(name, safetensors)
         if not file.is_file():
@@ -514,7 +536,14 @@ def check_bundle(folder):
 
 def _read_yaml(path):
     try:
+        if path.stat().st_size > LARGEST:
+            raise YAMLError("it is larger than a megabyte")
         return YAML().load(read_file(path))
+    except RecursionError as error:
+        raise InputError(
+            f"{path}: cannot be read (it is nested too deeply); copy the "
+            "bundle again, or train the fold again"
+        ) from error
     except (OSError, UnicodeDecodeError, YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         reason = getattr(error, "problem", None) or str(error)
@@ -573,7 +602,8 @@ def _load_labels(path, encoder):
     # SpeechBrain's hook says nothing about a file that it cannot read.
     encoder.load(path)
     expected = getattr(encoder, "expected_len", len(encoder))
-    if len(encoder) != expected or not len(encoder):
+    is_whole = sorted(encoder.ind2lab) == list(range(len(encoder)))
+    if len(encoder) != expected or not len(encoder) or not is_whole:
         raise InputError(
             f"{path}: holds {len(encoder)} labels instead of {expected}; copy "
             "the bundle again, or train the fold again"

@@ -134,12 +134,15 @@ class HuggingFace(Pretrained):
                     source, "config.json", revision=revision
                 )
                 self.revision = revision = Path(config).parent.name
-            config = AutoConfig.from_pretrained(source, revision=revision)
+            # Of a stranger's model, no code is run, and nobody is asked.
+            config = AutoConfig.from_pretrained(
+                source, revision=revision, trust_remote_code=False
+            )
             self._check_kind(config)
             if not may_unpickle:
                 self._check_no_pickle()
             extractor = AutoFeatureExtractor.from_pretrained(
-                source, revision=revision
+                source, revision=revision, trust_remote_code=False
             )
             is_whisper = config.model_type == "whisper"
             loader = EncoderOfWhisper if is_whisper else AutoModel
@@ -151,6 +154,7 @@ class HuggingFace(Pretrained):
                 key_mapping=WHISPER_NAMES if is_whisper else None,
                 use_safetensors=None if may_unpickle else True,
                 output_loading_info=True,
+                **({} if is_whisper else {"trust_remote_code": False}),
             )
         # Only what masks spans in pre-training may be missing.
         missing = set(report["missing_keys"]) - {"masked_spec_embed"}
@@ -352,5 +356,5 @@ class HuggingFace(Pretrained):
         if config.model_type == "whisper":
             model = EncoderOfWhisper(config)
         else:
-            model = AutoModel.from_config(config)
+            model = AutoModel.from_config(config, trust_remote_code=False)
         self._adopt(model, extractor.from_dict(settings["extractor"]))

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.inference import temperature_of
 from speechbrain_ptssnn.lobes.baselines import VanillaSNN
 from speechbrain_ptssnn.lobes.pts_snn import PTSSNN
 from speechbrain_ptssnn.nnet.attention import PromptsAlone
@@ -56,7 +57,7 @@ def export_nir(classifier, path, dt=DT):
         "backbone": type(encoder.backbone).__name__,
         "seconds_of_audio_per_step": frames / encoder.backbone.frame_rate,
         "labels": json.dumps([labels[k] for k in range(len(labels))]),
-        "temperature": float(classifier.mods.classifier.temperature),
+        "temperature": temperature_of(classifier),
     }
     partial = Path(f"{path}.part")
     with system_errors(path):
@@ -119,7 +120,7 @@ def nir_graph(head, dt=DT):
             expects, frames = _expects_pooled(head), head.pooling.n_frames
             current = _encode(builder, head)
         elif isinstance(head, VanillaSNN):
-            expects, frames = "features as the model's normalizer gives them", 1
+            expects, frames = _features(head), 1
             current = builder.affine("linear", ["input"], head.linear)
         else:
             raise InputError(
@@ -292,12 +293,23 @@ def _check_pts_snn(head):
 
 def _expects_pooled(head):
     scale = head.saturation.scale
-    x = "x" if head.saturation.norm is None else "LayerNorm(x)"
+    x = "x"
+    if head.saturation.norm is not None:
+        x = "LayerNorm(x), whose weights are in the bundle"
     return (
-        "features of the model's normalizer, averaged over each "
+        f"{_features(head)}, averaged over each "
         f"{head.pooling.n_frames} frames and saturated, tanh({scale:g} * {x}); "
         "speechbrain_ptssnn.deploy.nir_export.graph_input computes them"
     )
+
+
+def _features(head):
+    features = "features of the model's normalizer"
+    if head.mixture.n_layers == 1:
+        return features
+    shares = head.mixture.logits.softmax(0).tolist()
+    weights = ", ".join(f"{share:.6g}" for share in shares)
+    return f"the hidden states among the {features}, mixed by {weights}"
 
 
 def _encode(builder, head):

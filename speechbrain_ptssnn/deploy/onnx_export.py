@@ -22,6 +22,7 @@ from speechbrain_ptssnn.deploy.onnx_layers import (
     stream_rates,
 )
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.inference import temperature_of
 from speechbrain_ptssnn.utils.files import write_bytes
 
 # How other front-ends become ONNX files.
@@ -176,7 +177,7 @@ def _whole(classifier, int8, spikes):
 
 def _outputs(g, classifier, rates):
     shape = ["batch", len(classifier.hparams.label_encoder)]
-    temperature = float(classifier.mods.classifier.temperature)
+    temperature = temperature_of(classifier)
     posteriors = g("Softmax", g("Div", rates, temperature), axis=-1)
     g.output("posteriors", posteriors, shape)
     g.output("rates", rates, shape)
@@ -185,15 +186,15 @@ def _outputs(g, classifier, rates):
 def _metadata(classifier, kind, int8):
     encoder = classifier.mods.embedding_model
     labels = classifier.hparams.label_encoder.ind2lab
-    normalizer = encoder.normalizer
+    norms = getattr(encoder.normalizer, "norms", [encoder.normalizer])
     return {
         "labels": json.dumps([labels[k] for k in range(len(labels))]),
         "input": kind,
         "sample_rate": str(encoder.backbone.sample_rate),
         "channel": str(classifier.audio_normalizer.channel),
-        "normalize": normalizer.rule,
-        "clip_features": str(normalizer.clip),
-        "temperature": str(classifier.mods.classifier.temperature),
+        "normalize": "+".join(norm.rule for norm in norms),
+        "clip_features": "+".join(str(norm.clip) for norm in norms),
+        "temperature": str(temperature_of(classifier)),
         "front_end": front_end(encoder.backbone),
         "head": type(encoder.head).__name__,
         "weights": "int8" if int8 else "float32",

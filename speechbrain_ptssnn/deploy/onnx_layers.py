@@ -8,12 +8,14 @@ dict of values, which the functions read and replace as the layers do.
 import math
 
 import numpy as np
+import torch
 
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.lobes.baselines import LinearProbe, VanillaSNN
 from speechbrain_ptssnn.lobes.pts_snn import PTSSNN
 from speechbrain_ptssnn.nnet.attention import PromptsAlone
 from speechbrain_ptssnn.nnet.plif import PLIF, SingleStepPLIF
+from speechbrain_ptssnn.nnet.stream_norm import StreamNorm
 from speechbrain_ptssnn.nnet.stream_state import flat, nested, part
 
 FLOAT, DOUBLE = 1, 11  # onnx.TensorProto's numbers
@@ -148,12 +150,31 @@ def stream_mel_frames(g, backbone, wav, state):
 
 def normalise(g, normalizer, x):
     """Standardises features as
-    :class:`~speechbrain_ptssnn.nnet.normalization.FeatureNorm` does.
+    :class:`~speechbrain_ptssnn.nnet.normalization.FeatureNorm` does, or
+    several front-ends' as
+    :class:`~speechbrain_ptssnn.nnet.stream_norm.StreamNorm`.
     """
+    if isinstance(normalizer, StreamNorm):
+        return _normalise_streams(g, normalizer, x)
     x = g("Div", g("Sub", x, normalizer.mean), normalizer.std)
     if normalizer.clip == math.inf:
         return x
     return g("Clip", x, -float(normalizer.clip), float(normalizer.clip))
+
+
+def _normalise_streams(g, normalizer, x):
+    parts, first = [], 0
+    for norm, size, is_normalised in zip(
+        normalizer.norms, normalizer.sizes, normalizer.layer_norm, strict=True
+    ):
+        part = g("Slice", x, [first], [first + size], [2])
+        part = normalise(g, norm, part)
+        if is_normalised:
+            weight, bias = torch.ones(size), torch.zeros(size)
+            part = g("LayerNormalization", part, weight, bias, epsilon=1e-5)
+        parts.append(part)
+        first += size
+    return g("Concat", *parts, axis=2)
 
 
 def mix(g, head, x):
@@ -390,6 +411,11 @@ class HeadWriter:
 
         def step(g, states, steps):
             (u,), (current,) = states, steps
+            if layer.reset == "hard":
+                u = g("Where", g("GreaterOrEqual", u, threshold), 0.0, u)
+                u = g("Sub", u, g("Mul", u, leak))
+                u = g("Add", u, current)
+                return [u], [u]
             reset = g(
                 "Where", g("GreaterOrEqual", u, threshold), threshold, 0.0
             )

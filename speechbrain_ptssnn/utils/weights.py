@@ -9,6 +9,14 @@ from safetensors.torch import save_file
 PACKED = "speechbrain_ptssnn"  # the key of the metadata
 
 
+def is_safetensors(path):
+    """Whether a file begins as safetensors do: a header of JSON behind its
+    length.
+    """
+    with open(path, "rb") as file:
+        return file.read(9)[8:] == b"{"
+
+
 def read_weights(path):
     """Reads tensors, and what stands with them.
 
@@ -23,10 +31,7 @@ def read_weights(path):
     dict
         As it was written, nested dicts included.
     """
-    with open(path, "rb") as file:
-        # A header of JSON, behind its length.
-        is_safetensors = file.read(9)[8:] == b"{"
-    if not is_safetensors:
+    if not is_safetensors(path):
         return torch.load(path, map_location="cpu", weights_only=True)
     with safe_open(path, framework="pt") as file:
         names = file.keys()
@@ -46,6 +51,11 @@ def write_safetensors(content, path):
     path : str or Path
         The file.
 
+    Raises
+    ------
+    ValueError
+        If two nested keys have one name, such as "a/b" beside "a" with "b".
+
     Example
     -------
     >>> path = getfixture("tmp_path") / "head.safetensors"
@@ -64,6 +74,8 @@ def _split(content, tensors, prefix):
     for key, value in content.items():
         name = f"{prefix}{key}"
         if torch.is_tensor(value):
+            if name in tensors:
+                raise ValueError(f"two tensors would be called {name!r}")
             tensors[name] = value.detach().clone().contiguous()
             tree.append([key, "tensor", None])
         elif isinstance(value, dict) and _holds_tensors(value):

@@ -17,11 +17,12 @@ from speechbrain_ptssnn.deploy import onnx_graph
 from speechbrain_ptssnn.deploy.classify import classify, open_bundle
 from speechbrain_ptssnn.deploy.onnx_export import export_onnx
 from speechbrain_ptssnn.deploy.onnx_graph import Graph
-from speechbrain_ptssnn.deploy.onnx_layers import HeadWriter
+from speechbrain_ptssnn.deploy.onnx_layers import HeadWriter, normalise
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.lobes.peers.superb import SUPERBHead
 from speechbrain_ptssnn.nnet.adaptive_lif import AdaptiveLIF
 from speechbrain_ptssnn.nnet.monitor import LayerRecorder
+from speechbrain_ptssnn.nnet.stream_norm import StreamNorm
 
 REASON = "the extra [onnx] is missing"
 onnx = pytest.importorskip("onnx", reason=REASON)
@@ -49,6 +50,12 @@ HEADS = {
         PTSSNN,
         20,
         plif=partial(PLIF, decay_reset=True, v_threshold=0.8, decay=0.7),
+    ),
+    "hard reset": partial(
+        PTSSNN, 20, plif=partial(PLIF, reset="hard", v_threshold=0.8)
+    ),
+    "hard reset, causal": partial(
+        PTSSNN, 20, causal=True, plif=partial(PLIF, reset="hard")
     ),
     "one decay": partial(PTSSNN, 20, plif=partial(PLIF, per_neuron=False)),
     "causal": partial(PTSSNN, 20, causal=True),
@@ -120,6 +127,18 @@ def test_every_option_gives_pytorchs_rates_and_spikes(name, make_head):
         assert seen.spikes.keys() == found.keys() - {"rates"}
         for layer, spikes in seen.spikes.items():
             assert np.array_equal(found[layer][1], spikes), layer
+
+
+@torch.no_grad()
+def test_front_ends_side_by_side_are_normalised_each_by_its_rule():
+    norm = StreamNorm([8, 4], ["none", "corpus"], [2.0, 1.5], [True, False])
+    feats = 3 * torch.randn(2, 9, 12)
+    norm.fit(feats)
+    graph = Graph(False)
+    x = graph.input("x", ["batch", "frames", 12])
+    graph.output("y", normalise(graph, norm, x), ["batch", "frames", 12])
+    found = run(graph, {"x": feats.numpy()})
+    np.testing.assert_allclose(found["y"], norm(feats), atol=1e-6)
 
 
 def stream(path):

@@ -4,6 +4,8 @@ import os
 import pickle
 import re
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -62,33 +64,24 @@ def refused(folder, words):
         ("x: !apply:os.system ['mkdir {}']", "wants '!apply:os.system'"),
         ("x: !new:os._Environ {{}}", "wants '!new:os._Environ'"),
         ("x: !name:subprocess.run {{}}", "wants '!name:subprocess.run'"),
-        ("x: !apply:builtins.eval ['1']", "wants '!apply:builtins.eval'"),
         ("x: !include:/etc/passwd", "wants '!include:/etc/passwd'"),
         ("x: !new:sklearn.svm.SVC {{}}", "wants '!new:sklearn.svm.SVC'"),
-        # Attributes of our modules that are not ours, or no layers.
-        (
-            "x: !new:speechbrain_ptssnn.nnet.plif.torch.nn.Linear {{}}",
-            "wants '!new:speechbrain_ptssnn.nnet.plif.torch.nn.Linear'",
-        ),
-        (
-            "x: !new:speechbrain_ptssnn.nnet.fusing.torch {{}}",
-            "wants '!new:speechbrain_ptssnn.nnet.fusing.torch'",
-        ),
-        (
-            "x: !new:speechbrain_ptssnn.features.store.FeatureStore {{}}",
-            "wants '!new:speechbrain_ptssnn.features.store.FeatureStore'",
-        ),
-        (
-            "x: !new:speechbrain_ptssnn.nnet.attention.add_prompts {{}}",
-            "wants '!new:speechbrain_ptssnn.nnet.attention.add_prompts'",
-        ),
         ("x: !ref <sample_rate> ** 9", "computes '<sample_rate> ** 9'"),
         ("x: &a [1, 1]\ny: [*a, *a]", "has the anchor 'a'"),
         ("x: ../../secret", "names the path '../../secret'"),
         ("x: /etc/passwd", "names the path '/etc/passwd'"),
-        ("x: 1000000", "sets x to 1000000"),
-        ("allow_pickle: true", "sets allow_pickle to true"),
+        ("x: 1000000", "sets x to '1000000'"),
+        ("n_blocks: 1000", "sets n_blocks to '1000'"),
+        ("allow_pickle: true", "sets allow_pickle to 'true'"),
+        ("source: results", "names the path 'results'"),
         ("? [1]\n: 2", "a key that is no word"),
+        ("!!python/name:os.mkdir x: 2", "a key that is no word"),
+        ("x: <label_encoder.save>", "sets x to '<label_encoder.save>'"),
+        ("x: !!python/object/apply:os.mkdir ['{}']", "wants 'python/object/"),
+        (
+            "x: !<tag:yaml.org,2002:python/object/apply:os.mkdir> ['{}']",
+            "wants 'python/object/apply:os.mkdir'",
+        ),
     ],
 )
 def test_what_training_does_not_write_is_refused_by_its_line(
@@ -100,13 +93,112 @@ def test_what_training_does_not_write_is_refused_by_its_line(
     refused(folder, f"hyperparams.yaml, line {number}: .*{re.escape(words)}")
 
 
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        # Attributes of our modules that are not ours, or no layers.
+        "speechbrain_ptssnn.nnet.plif.torch.nn.Linear",
+        "speechbrain_ptssnn.nnet.fusing.torch",
+        "speechbrain_ptssnn.nnet.attention.add_prompts",
+        # Ours, in the wrong place.
+        "speechbrain_ptssnn.features.store.FeatureStore",
+        "speechbrain_ptssnn.backbones.HuggingFace",
+        "speechbrain.dataio.encoder.CategoricalEncoder",
+    ],
+)
+def test_a_part_has_layers_of_its_own_kind(wanted, stranger):
+    ours = "!name:speechbrain_ptssnn.nnet.plif.PLIF"
+    refused(stranger(ours, f"!name:{wanted}"), f"wants '!name:{wanted}'")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            "        head: !ref <head>",
+            "        head: !ref <modules>",
+            "loads something else as 'head'",
+        ),
+        ("sample_rate: 16000", "sample_rate: 16000\nx: 1", "has or lacks x"),
+        (
+            "!new:speechbrain_ptssnn.inference.CalibratedLogSoftmax",
+            "!new:speechbrain_ptssnn.inference.PassWaveform",
+            "classifier is '!new:speechbrain_ptssnn.inference.PassWaveform'",
+        ),
+    ],
+)
+def test_other_parts_than_those_that_are_looked_at_are_refused(
+    old, new, words, stranger
+):
+    refused(stranger(old, new), words)
+
+
+def test_a_bundle_that_would_load_no_weights_is_no_bundle(stranger):
+    folder = stranger("        head: !ref <head>\n")
+    with pytest.raises(InputError, match="does not load head"):
+        open_bundle(folder, trust=True)
+
+
+# The loader takes brackets for tuples after its first use only, so only a new
+# process shows what the first one does.
+COLD = """\
+import pathlib, sys
+from speechbrain_ptssnn.deploy.classify import open_bundle
+from speechbrain_ptssnn.errors import InputError
+
+folder = sys.argv[1]
+path = pathlib.Path(folder, "hyperparams.yaml")
+text = path.read_text()
+ran = pathlib.Path(folder).parent / "ran"
+for before, after in (
+    ("", f"x: (!!python/object/apply:os.mkdir ['{ran}'])"),
+    ("%TAG !e! tag:yaml.org,2002:python/object/apply:\\n---\\n",
+     f"x: !e!os.mkdir ['{ran}']"),
+    ("", "x: !!python/int '9999999'"),
+):
+    path.write_text(f"{before}{text}\\n{after}\\n")
+    try:
+        open_bundle(folder)
+    except InputError as error:
+        assert "no training writes" in str(error), error
+    else:
+        raise AssertionError(after)
+    assert not ran.exists(), after
+"""
+
+
+def test_nothing_runs_in_a_new_process(stranger):
+    process = subprocess.run(
+        [sys.executable, "-c", COLD, stranger()],
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr
+
+
 def test_no_pickle_is_run(stranger, tmp_path):
     folder = stranger()
-    with open(folder / "head.ckpt", "wb") as file:
+    path = folder / "head.ckpt"
+    with open(path, "wb") as file:
         pickle.dump(Attack(tmp_path / "ran"), file)
-    refused(folder, "head.ckpt: cannot be loaded")
-    torch.save({"a": Attack(tmp_path / "ran")}, folder / "head.ckpt")
-    refused(folder, "head.ckpt: cannot be loaded")
+    refused(folder, "head.ckpt: is no file of weights")
+    torch.save({"a": Attack(tmp_path / "ran")}, path)
+    refused(folder, "head.ckpt: wants 'posix mkdir'")
+    torch.save({"a": bytearray(100)}, path)  # of any size, without its bytes
+    refused(folder, "head.ckpt: wants '.*bytearray'")
+
+
+def test_labels_are_words(stranger):
+    folder = stranger()
+    path = folder / "label_encoder.ckpt"
+    path.write_text(path.read_text().replace("calm", "a\\x1b]0;b"))
+    refused(folder, "has the label")
+
+
+def test_a_pipe_is_refused(stranger):
+    folder = stranger()
+    os.mkfifo(folder / "backbone.safetensors")
+    refused(folder, "backbone.safetensors: is no ordinary file")
 
 
 def test_a_path_outside_the_folder_is_refused(stranger, bundle):
@@ -115,7 +207,7 @@ def test_a_path_outside_the_folder_is_refused(stranger, bundle):
         "pretrainer: !new:speechbrain_ptssnn.inference.BundlePretrainer\n"
         "    collect_in: elsewhere",
     )
-    refused(folder, "gives the pretrainer 'collect_in'")
+    refused(folder, "'collect_in' in the pretrainer")
     shutil.rmtree(folder)
     folder = stranger()
     (folder / "head.ckpt").unlink()
@@ -125,7 +217,7 @@ def test_a_path_outside_the_folder_is_refused(stranger, bundle):
 
 def test_a_huge_tensor_is_refused(stranger):
     folder = stranger("hidden_size: 512", "hidden_size: 99999")
-    refused(folder, "head.ckpt: holds .* numbers for a head that is built")
+    refused(folder, "head.ckpt: has .* bytes for a head of .* numbers")
     shutil.rmtree(folder)
     folder = stranger()
     path = folder / "head.ckpt"
@@ -159,7 +251,7 @@ def test_a_front_end_that_names_code_is_refused(windowed, tmp_path):
     for changes, words in (
         ({"attn_implementation": "evil/kernel"}, "sets attn_implementation to"),
         ({"auto_map": {"AutoModel": "evil/x--y.Z"}}, "sets auto_map to"),
-        ({"hidden_size": 60000}, "numbers for a front-end that is built with"),
+        ({"hidden_size": 60000}, "bytes for a front-end of"),
     ):
         changed = {**saved["settings"], "config": {**config, **changes}}
         torch.save({**saved, "settings": changed}, path)
@@ -167,7 +259,7 @@ def test_a_front_end_that_names_code_is_refused(windowed, tmp_path):
     extractor = {"feature_extractor_type": "GenerationConfig"}
     changed = {**saved["settings"], "extractor": extractor}
     torch.save({**saved, "settings": changed}, path)
-    refused(folder, "sets feature_extractor_type to GenerationConfig")
+    refused(folder, "sets feature_extractor_type to 'GenerationConfig'")
 
 
 HEADS = [
