@@ -1,5 +1,6 @@
 """Recipes differ by name only, every YAML builds, tables hold the records."""
 
+import json
 import re
 from pathlib import Path
 
@@ -169,6 +170,46 @@ def test_every_ablation_and_peer_is_in_a_set():
 
 def test_readmes_results_are_those_of_the_records():
     results(["--check"])
+
+
+def recorded_values():
+    """All accuracies, differences and p in percent, and energies in mJ."""
+    for path in (ROOT / "docs" / "results").rglob("*.json"):
+        for row in json.loads(path.read_text()).get("rows", ()):
+            values, difference = row["figures"], row["difference"]
+            if values:
+                yield 100 * values["WA"]
+                yield 100 * values["majority"]["WA"]
+                yield 100 * values["speaker_oracle"]["WA"]
+                energy = values["energy"] or {"mJ": 0}
+                front_end = energy.get("front_end_mJ") or 0
+                yield from (energy["mJ"], energy["mJ"] + front_end)
+            if difference:
+                yield 100 * abs(difference["WA"]["value"])
+                yield difference["WA"]["p"]
+
+
+def test_readmes_prose_has_the_values_of_the_records():
+    text = (ROOT / "README.md").read_text()
+    prose = text[text.index("## Results") : text.index("<!-- results")]
+    number = r"(\d+(?:\.\d+)?)"
+    found = re.findall(
+        rf"{number}(?: to {number})?( points| %| mJ)"
+        rf"|p = {number}(?:, {number})?",
+        " ".join(prose.split()),
+    )
+    known = [*recorded_values()]
+    quoted = {"84.25", "61.94"}  # the paper's
+    # Estimates of front-ends alone stand on these pages.
+    pages = [ROOT / "docs" / "energy.md", ROOT / "docs/decisions/front_ends.md"]
+    energies = set(re.findall(number, "".join(p.read_text() for p in pages)))
+    assert len(found) > 20
+    for first, last, unit, *p in found:
+        for each in filter(None, (first, last, *p)):
+            digits = len(each.partition(".")[2])
+            is_recorded = any(f"{value:.{digits}f}" == each for value in known)
+            is_estimate = unit == " mJ" and each in energies
+            assert is_recorded or is_estimate or each in quoted, each
 
 
 def test_the_table_of_heads_counts_their_parameters():
