@@ -337,6 +337,8 @@ def _licences(summary, licence):
         "trained on it.",
     ]
     for name in summary["backbone"].split("+"):
+        if name.startswith("fbank"):
+            continue  # it has no weights
         said = _front_end_licence(name)
         texts.append(f"Front-end `{name}`: {said or 'see its publisher'}.")
     return "## Licences\n\n" + "\n".join(f"- {text}" for text in texts)
