@@ -254,22 +254,13 @@ def classify_command(words):
         type=expanduser,
         help="write to FILE instead of the screen (default: the screen)",
     )
-    parser.add_argument(
-        "--adapt",
-        nargs="+",
-        metavar="FILE|FOLDER",
-        help="recordings of the speaker in several emotions, for a model that "
-        "was trained with --normalize=speaker (default: none)",
-    )
+    _describe_adaptation(parser)
     args = parser.parse_args(words)
     if args.output:
         _check_parent("output", args.output)
     model = bundle_folder(args.model)
     files = classification.check_arguments(model, args.paths)
-    recordings = classification.find_audio(args.adapt or [])
-    classifier = classification.open_bundle(model, args.trust)
-    if recordings:
-        classification.adapt(classifier, recordings)
+    classifier = _open_adapted(model, args)
     is_printed = args.format == "text" and not args.output
     results, bad, levels = [], [], Levels()
     for path in files:
@@ -338,13 +329,7 @@ def stream_command(words):
         default="text",
         help="text, or json: an object in each line (default: %(default)s)",
     )
-    parser.add_argument(
-        "--adapt",
-        nargs="+",
-        metavar="FILE|FOLDER",
-        help="recordings of the speaker in several emotions, for a model that "
-        "was trained with --normalize=speaker (default: none)",
-    )
+    _describe_adaptation(parser)
     args = parser.parse_args(words)
     if not 0.001 <= args.every < math.inf:
         raise InputError(
@@ -366,10 +351,7 @@ def stream_command(words):
             "standard input is a terminal; give a FILE, or send raw samples: "
             "arecord -q -t raw -f S16_LE -c 1 -r 16000 | ptssnn stream MODEL"
         )
-    recordings = classification.find_audio(args.adapt or [])
-    classifier = classification.open_bundle(model, args.trust)
-    if recordings:
-        classification.adapt(classifier, recordings)
+    classifier = _open_adapted(model, args)
     stream = streaming.AudioStream(classifier, args.window)
     if is_raw:
         rate = stream.sample_rate if args.rate is None else args.rate
@@ -769,6 +751,25 @@ def _describe_model(parser):
         help="load the model whatever it holds, even code; without it, only "
         "what training writes (docs/python.md)",
     )
+
+
+def _describe_adaptation(parser):
+    parser.add_argument(
+        "--adapt",
+        nargs="+",
+        metavar="FILE|FOLDER",
+        help="recordings of the speaker in several emotions, for a model that "
+        "was trained with --normalize=speaker (default: none)",
+    )
+
+
+def _open_adapted(model, args):
+    """The bundle, adapted to the speaker of ``--adapt``."""
+    recordings = classification.find_audio(args.adapt or [])
+    classifier = classification.open_bundle(model, args.trust)
+    if recordings:
+        classification.adapt(classifier, recordings)
+    return classifier
 
 
 def _describe_target(parser, head="pts_snn"):

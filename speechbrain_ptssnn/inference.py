@@ -37,7 +37,7 @@ logger = get_logger(__name__)
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 LOADABLES = ("head", "normalizer", "label_encoder")  # and backbone, if local
 
-LARGEST = 2**20  # bytes of a bundle's YAML
+LARGEST_TEXT = 2**20  # bytes of a bundle's YAML, and of its labels
 
 TEMPLATE = """\
 # Written by speechbrain_ptssnn. Load this folder, here or moved elsewhere:
@@ -316,8 +316,9 @@ class BundlePretrainer(Pretrainer):
                     _load_labels(path, part)
                     continue
                 if name in ("head", "normalizer"):
-                    _check_keys(path, part)
-                    part.load_state_dict(read_weights(path), strict=False)
+                    weights = read_weights(path)
+                    _check_keys(path, part, weights)
+                    part.load_state_dict(weights, strict=False)
                     continue
                 one = Pretrainer(loadables={name: part})
                 one.add_paths({name: str(path)})
@@ -469,18 +470,29 @@ def bundle_folder(source):
     is_name = HUB_ID.fullmatch(str(source)) and not path.parent.exists()
     if path.exists() or not is_name:
         return path
-    patterns = ["hyperparams.yaml"]
-    for is_pushed in (False, True):
-        for name in (*LOADABLES, "backbone"):
-            patterns.append(file_of(name, is_pushed))
+    files = [
+        file_of(name, is_pushed)
+        for is_pushed in (False, True)
+        for name in (*LOADABLES, "backbone")
+    ]
     try:
-        return Path(snapshot_download(str(source), allow_patterns=patterns))
+        return Path(
+            snapshot_download(
+                str(source), allow_patterns=["hyperparams.yaml", *files]
+            )
+        )
     except (OSError, HFValidationError, HfHubHTTPError) as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0]
         raise InputError(
             f"{source}: is no folder here, and the hub does not give it "
             f"({reason}); correct the path or the name"
         ) from error
+
+
+def labels_of(classifier):
+    """A bundle's labels, a list in index order."""
+    labels = classifier.hparams.label_encoder.ind2lab
+    return [labels[k] for k in range(len(labels))]
 
 
 def temperature_of(classifier):
@@ -536,7 +548,7 @@ def check_bundle(folder):
 
 def _read_yaml(path):
     try:
-        if path.stat().st_size > LARGEST:
+        if path.stat().st_size > LARGEST_TEXT:
             raise YAMLError("it is larger than a megabyte")
         return YAML().load(read_file(path))
     except RecursionError as error:
@@ -610,9 +622,9 @@ def _load_labels(path, encoder):
         )
 
 
-def _check_keys(path, part):
-    # SpeechBrain only logs what is missing, and leaves it random.
-    missing = part.state_dict().keys() - read_weights(path).keys()
+def _check_keys(path, part, weights):
+    # What is missing would stay random.
+    missing = part.state_dict().keys() - weights.keys()
     if missing:
         raise InputError(
             f"{path}: lacks {len(missing)} weights, e.g. {min(missing)}, so "

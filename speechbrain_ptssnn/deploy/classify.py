@@ -14,6 +14,7 @@ from speechbrain_ptssnn.inference import (
     EmotionClassifier,
     check_bundle,
     file_of,
+    labels_of,
 )
 from speechbrain_ptssnn.utils.long_lists import named
 
@@ -68,7 +69,6 @@ def open_bundle(folder, trust=False):
         file.
     """
     _check_model(Path(folder))
-    check_bundle(folder)
     if not trust:
         check_trusted(folder)
     return EmotionClassifier.from_hparams(folder)
@@ -221,11 +221,26 @@ def classify(classifier, path, levels=None):
         log_posteriors, _, _, text = classifier.classify_batch(wav.unsqueeze(0))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    labels = classifier.hparams.label_encoder.ind2lab
-    posteriors = log_posteriors[0].exp().tolist()
-    return Classified(
-        path, text[0], {labels[k]: p for k, p in enumerate(posteriors)}
-    )
+    return Classified(path, text[0], by_label(classifier, log_posteriors[0]))
+
+
+def by_label(classifier, log_posteriors):
+    """Names the posteriors of an utterance.
+
+    Arguments
+    ---------
+    classifier : EmotionClassifier
+        Whose labels they are.
+    log_posteriors : torch.Tensor
+        [classes].
+
+    Returns
+    -------
+    dict
+        Label to posterior probability, in index order.
+    """
+    posteriors = log_posteriors.exp().tolist()
+    return dict(zip(labels_of(classifier), posteriors, strict=True))
 
 
 def adapt(classifier, files):

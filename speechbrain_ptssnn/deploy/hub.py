@@ -24,7 +24,7 @@ from speechbrain_ptssnn.utils.weights import read_weights, write_safetensors
 
 # Scores of the card's metadata, by their names on the hub.
 METRICS = {"WA": "accuracy", "UA": "recall", "macro_F1": "f1"}
-SEVERAL_SPEAKERS = "random"  # folds whose test knows the voices
+SHARED_VOICES = "random"  # folds whose test knows the voices
 PRETRAINER = (
     "pretrainer: !new:speechbrain_ptssnn.inference.BundlePretrainer\n"
     "    safetensors: True"
@@ -321,7 +321,7 @@ def _limits(summary):
         "feels. It is meant for research; do not use it to judge people, in "
         "hiring, teaching, policing or health.",
     ]
-    if summary["protocol"].startswith(SEVERAL_SPEAKERS):
+    if summary["protocol"].startswith(SHARED_VOICES):
         texts.insert(
             0,
             "The folds share speakers: the values hold for known voices, and "

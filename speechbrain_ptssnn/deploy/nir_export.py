@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.inference import temperature_of
+from speechbrain_ptssnn.inference import labels_of, temperature_of
 from speechbrain_ptssnn.lobes.baselines import VanillaSNN
 from speechbrain_ptssnn.lobes.pts_snn import PTSSNN
 from speechbrain_ptssnn.nnet.attention import PromptsAlone
@@ -51,12 +51,11 @@ def export_nir(classifier, path, dt=DT):
     """
     encoder = classifier.mods.embedding_model
     graph = nir_graph(encoder.head, dt)
-    labels = classifier.hparams.label_encoder.ind2lab
     frames = graph.metadata["frames_per_step"]
     graph.metadata |= {
         "backbone": type(encoder.backbone).__name__,
         "seconds_of_audio_per_step": frames / encoder.backbone.frame_rate,
-        "labels": json.dumps([labels[k] for k in range(len(labels))]),
+        "labels": json.dumps(labels_of(classifier)),
         "temperature": temperature_of(classifier),
     }
     partial = Path(f"{path}.part")

@@ -22,7 +22,7 @@ from speechbrain_ptssnn.deploy.onnx_layers import (
     stream_rates,
 )
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.inference import temperature_of
+from speechbrain_ptssnn.inference import labels_of, temperature_of
 from speechbrain_ptssnn.utils.files import write_bytes
 
 # How other front-ends become ONNX files.
@@ -163,9 +163,8 @@ def _whole(classifier, int8, spikes):
         kind = "waveform"
         came = f"waveform [batch, samples] at {backbone.sample_rate} Hz"
     else:
-        x = g.input("features", ["batch", "frames", backbone.output_size])
         kind = "features"
-        came = f"features [batch, frames, {backbone.output_size}]"
+        x, came = _features(g, backbone)
     write = HeadWriter(g, head)
     rates = write(g, normalise(g, encoder.normalizer, x))
     _outputs(g, classifier, rates)
@@ -173,6 +172,12 @@ def _whole(classifier, int8, spikes):
         for name, value in write.spikes.items():
             g.output(name, value, ["batch", "pooled frames", None])
     return g, kind, f"{came} -> posteriors"
+
+
+def _features(g, backbone):
+    size = backbone.output_size
+    x = g.input("features", ["batch", "frames", size])
+    return x, f"features [batch, frames, {size}]"
 
 
 def _outputs(g, classifier, rates):
@@ -185,10 +190,9 @@ def _outputs(g, classifier, rates):
 
 def _metadata(classifier, kind, int8):
     encoder = classifier.mods.embedding_model
-    labels = classifier.hparams.label_encoder.ind2lab
     norms = getattr(encoder.normalizer, "norms", [encoder.normalizer])
     return {
-        "labels": json.dumps([labels[k] for k in range(len(labels))]),
+        "labels": json.dumps(labels_of(classifier)),
         "input": kind,
         "sample_rate": str(encoder.backbone.sample_rate),
         "channel": str(classifier.audio_normalizer.channel),
@@ -226,8 +230,8 @@ def _stream(classifier, int8):
         tensors["fbank.n_held"] = held["n_held"].numpy()
     else:
         kind = "features"
-        came = f"next features [batch, frames, {backbone.output_size}]"
-        x = g.input("features", ["batch", "frames", backbone.output_size])
+        x, came = _features(g, backbone)
+        came = f"next {came}"
     shapes = {
         name: ["batch", *each.shape[1:]] if each.ndim else []
         for name, each in tensors.items()

@@ -10,7 +10,7 @@ import torch
 from speechbrain_ptssnn.audio import as_float, check_samples, load_audio
 from speechbrain_ptssnn.audio.mono import RATES
 from speechbrain_ptssnn.backbones import Fbank
-from speechbrain_ptssnn.deploy.classify import as_line
+from speechbrain_ptssnn.deploy.classify import as_line, by_label
 from speechbrain_ptssnn.errors import InputError
 
 WINDOW = 3.0  # seconds; training hears as many (crop in the YAML)
@@ -187,9 +187,7 @@ class AudioStream:
     def _heard(self, is_end=False):
         if self._outputs is None:
             return None
-        labels = self.classifier.hparams.label_encoder.ind2lab
-        posteriors = self._outputs[0].exp().tolist()
-        named = {labels[k]: p for k, p in enumerate(posteriors)}
+        named = by_label(self.classifier, self._outputs[0])
         return Heard(
             self._n_samples / self.sample_rate,
             max(named, key=named.get),

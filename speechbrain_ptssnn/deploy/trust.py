@@ -19,6 +19,9 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.inference import (
     HUB_ID,
+    LARGEST_TEXT,
+    LOADABLES,
+    check_bundle,
     file_of,
     load_parts,
     reading_bundle,
@@ -53,7 +56,6 @@ TEMPLATE = {
         "!new:speechbrain.utils.parameter_transfer.Pretrainer",
     ),
 }
-LOADED = ("head", "normalizer", "label_encoder")  # and backbone, if local
 PLAIN = ("str", "int", "float", "bool", "null", "seq", "map")
 STANDARD = "tag:yaml.org,2002:"
 # Largest whole numbers: of any key, and of those that count layers, mels, ...
@@ -61,8 +63,6 @@ LARGEST, MOST = 99_999, 1_000
 COUNTS = re.compile(r"n_(?!samples).*|.*(layers|depth|blocks|mel_bins).*")
 # Of the settings of a front-end, which have lengths in samples too.
 LONGEST, LARGEST_FFT = 1_000_000, 4_096
-# Labels and the YAML are small files, in bytes.
-LARGEST_TEXT = 2**20
 # A model is built whole before the layers that its file lacks are removed.
 LARGER = 50
 # What is never too large: bytes of a file, or numbers of a model.
@@ -93,14 +93,15 @@ def check_trusted(folder):
     Arguments
     ---------
     folder : str or Path
-        The bundle; a whole one, see
-        :func:`~speechbrain_ptssnn.inference.check_bundle`.
+        The bundle.
 
     Raises
     ------
     InputError
-        If something else is found; names the file and the line.
+        If it is no whole bundle, or something else is found; names the file
+        and the line.
     """
+    check_bundle(folder)
     folder = Path(folder)
     _check_paths(folder)
     path = folder / "hyperparams.yaml"
@@ -143,8 +144,6 @@ def _check_yaml(path):
     """Refuses objects, files and sizes that training does not write. Returns
     the names of what is loaded, and whether its weights are safetensors.
     """
-    if path.stat().st_size > LARGEST_TEXT:
-        raise _refused(path, "is larger than a megabyte")
     text = read_file(path)
     if re.search("(?m)^%", text):  # which can give other tags our names
         raise _refused(path, "has a directive")
@@ -283,8 +282,8 @@ def _check_pretrainer(path, node):
     for name, each in loaded.items():
         if _tag(each) != "!ref" or each.value != f"<{name}>":
             raise _refused(where, f"loads something else as {name!r}")
-    if not {*LOADED} <= loaded.keys() <= {*LOADED, "backbone"}:
-        odd = min(loaded.keys() ^ {*LOADED})
+    if not {*LOADABLES} <= loaded.keys() <= {*LOADABLES, "backbone"}:
+        odd = min(loaded.keys() ^ {*LOADABLES})
         raise _refused(where, f"loads or does not load {odd!r}")
     is_pushed = "safetensors" in keys and keys["safetensors"].value == "True"
     return list(loaded), is_pushed
@@ -301,10 +300,10 @@ def _check_labels(path):
             raise _refused(path, f"has the label {label!r:.60}")
 
 
-def _read(path):
-    """Reads weights, if their file holds tensors and is not packed."""
+def _check_weights(path):
+    """Refuses a file that holds more than tensors, or is packed."""
     if is_safetensors(path):
-        return read_weights(path)
+        return
     if not zipfile.is_zipfile(path):
         raise _refused(path, "is no file of weights")
     with zipfile.ZipFile(path) as archive:
@@ -314,7 +313,6 @@ def _read(path):
         for name in archive.namelist():
             if name.endswith(".pkl"):
                 _check_pickle(path, archive.read(name))
-    return read_weights(path)
 
 
 def _check_pickle(path, data):
@@ -326,7 +324,7 @@ def _check_pickle(path, data):
 
 def _check_part(path):
     """Refuses a head or normalizer that is far larger than its file."""
-    _read(path)
+    _check_weights(path)
     with torch.device("meta"):  # which has shapes and no numbers
         (part,) = load_parts(path.parent, [path.stem], weights=False)
     _check_size(path, path.stem, part)
@@ -334,7 +332,8 @@ def _check_part(path):
 
 def _check_backbone(path):
     """Refuses a front-end that names code, or is far larger than its file."""
-    saved = _read(path)
+    _check_weights(path)
+    saved = read_weights(path)
     (backbone,) = load_parts(path.parent, ["backbone"], weights=False)
     if "settings" in saved:
         pairs = [(backbone, saved)]

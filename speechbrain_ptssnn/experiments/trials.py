@@ -9,6 +9,7 @@ rates on its first folds, and trains the others with the best one.
 
 import json
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -205,20 +206,25 @@ def _train(rows, tuning_folds):
         where = f"{name}: row {k} of {len(rows)}"
         # With --fold=2 there is no other fold to choose the rate for.
         is_tuned = len(trials) > 1 and "fold" not in trials[0].arguments.keys
-        try:
-            if tuning_folds and is_tuned:
-                trials = [_best(trials, tuning_folds, where)]
-        except InputError as error:
-            trials = []
-            failures.append(name)
-            print(f"{name} failed: {error}", flush=True)
+        if tuning_folds and is_tuned:
+            with _noted(name, failures):
+                best = _best(trials, tuning_folds, where)
+                _run(best, best.arguments, where)
+            continue
         for trial in trials:
-            try:
+            with _noted(name, failures):
                 _run(trial, trial.arguments, where)
-            except InputError as error:
-                failures.append(name)
-                print(f"{name} failed: {error}", flush=True)
     return list(dict.fromkeys(failures))
+
+
+@contextmanager
+def _noted(name, failures):
+    """Goes on after what a row cannot be trained with, and notes the row."""
+    try:
+        yield
+    except InputError as error:
+        failures.append(name)
+        print(f"{name} failed: {error}", flush=True)
 
 
 def _best(trials, n_folds, where):
