@@ -1,6 +1,5 @@
 """Picks a few test utterances of a run, with their audio and their spikes."""
 
-import base64
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -11,6 +10,7 @@ from speechbrain_ptssnn.audio import load_audio
 from speechbrain_ptssnn.corpora.common import Utterance
 from speechbrain_ptssnn.evaluation.predictions import read_predictions
 from speechbrain_ptssnn.nnet.monitor import LayerRecorder
+from speechbrain_ptssnn.report.html import data_uri
 
 SECONDS = 5  # the report shows and plays at most so much of an utterance
 
@@ -53,28 +53,6 @@ class Example:
         wave = self.wave.clamp(-1, 1).numpy()
         soundfile.write(file, wave, self.sample_rate, "PCM_16", format="WAV")
         return data_uri("audio/wav", file.getvalue())
-
-
-def data_uri(kind, content):
-    """Returns bytes as an address that needs no network.
-
-    Arguments
-    ---------
-    kind : str
-        Their MIME type.
-    content : bytes
-        The content of a file.
-
-    Returns
-    -------
-    str
-
-    Example
-    -------
-    >>> data_uri("text/plain", b"hi")
-    'data:text/plain;base64,aGk='
-    """
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def pick(rows, labels):

@@ -5,11 +5,9 @@ the other runs stand beside it in a table and in the figure of accuracy against
 energy.
 """
 
-from io import BytesIO
 from pathlib import Path
 
 import matplotlib
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from speechbrain_ptssnn.evaluation.predictions import read_predictions
 from speechbrain_ptssnn.evaluation.run_folder import RULES
@@ -27,7 +25,8 @@ from speechbrain_ptssnn.evaluation.trained_run import TrainedRun
 from speechbrain_ptssnn.metrics import reliability
 from speechbrain_ptssnn.report import plots
 from speechbrain_ptssnn.report.curves import read_curves
-from speechbrain_ptssnn.report.examples import SECONDS, data_uri, examples
+from speechbrain_ptssnn.report.examples import SECONDS, examples
+from speechbrain_ptssnn.report.html import picture, render
 from speechbrain_ptssnn.report.mismatch import measure_mismatch
 from speechbrain_ptssnn.utils.files import write_text
 from speechbrain_ptssnn.utils.text_tables import interval, number, percent
@@ -97,7 +96,8 @@ def report(runs):
     named = {f"run {k}": each for k, each in enumerate(runs, 1)}
     files = run.files
     with matplotlib.rc_context(plots.STYLE):
-        return _template().render(
+        return render(
+            "page.html",
             summary=run.summary,
             **_warnings(named),
             **_results(run, files),
@@ -106,18 +106,6 @@ def report(runs):
             **_examples(run),
             configuration=files.hyperparams.read_text(encoding="utf-8"),
         )
-
-
-def _template():
-    environment = Environment(
-        loader=PackageLoader("speechbrain_ptssnn.report", ""),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters["percent"] = percent
-    return environment.get_template("page.html")
 
 
 def _warnings(named):
@@ -135,7 +123,7 @@ def _results(run, files):
     return {
         "score_rows": score_rows(run.summary),
         "interval_note": interval_note(run.summary),
-        "reliability": _picture(plots.reliability_figure(_reliability(run))),
+        "reliability": picture(plots.reliability_figure(_reliability(run))),
         "fold_rows": [
             FOLD_HEADER,
             *(
@@ -203,8 +191,8 @@ def _energy(named):
             named[name].folder for name in energies if name not in chains
         ],
         "frames": sorted({e["scaled"]["frames"] for e in energies.values()}),
-        "energy": _picture(drawn),
-        "chain": chains and _picture(plots.chain_figure(chains)),
+        "energy": picture(drawn),
+        "chain": chains and picture(plots.chain_figure(chains)),
     }
 
 
@@ -238,11 +226,11 @@ def _training_and_firing(run, files):
     ]
     mismatch = measure_mismatch(run)
     return {
-        "learning": _picture(plots.learning_figure(curves)),
-        "firing": mismatch and _picture(plots.firing_figure(curves, mismatch)),
+        "learning": picture(plots.learning_figure(curves)),
+        "firing": mismatch and picture(plots.firing_figure(curves, mismatch)),
         "firing_rows": firing_rows(run.summary),
         "mismatch": [
-            _picture(drawn)
+            picture(drawn)
             for name, found in mismatch.items()
             for drawn in (
                 plots.current_figure(name, found),
@@ -257,19 +245,8 @@ def _examples(run):
     labels = run.summary["labels"]
     return {
         "examples": [
-            (each, _picture(plots.example_figure(each, labels)))
+            (each, picture(plots.example_figure(each, labels)))
             for each in examples(run)
         ],
         "seconds": SECONDS,
     }
-
-
-def _picture(drawn):
-    """Turns a figure into what the template's ``picture`` takes."""
-    figure, alt = drawn
-    file = BytesIO()
-    # The same run gives the same file, so without the date; and no addresses
-    # of vocabularies.
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    figure.savefig(file, format="svg", dpi=200, metadata=nothing)
-    return {"src": data_uri("image/svg+xml", file.getvalue()), "alt": alt}
