@@ -209,7 +209,7 @@ def _check_silence(utterances, store, progressbar):
 
 
 def layers_command(words):
-    """Shows which layer of a pretrained model tells most about the emotion."""
+    """Shows which layer of a pretrained model tells most about the label."""
     parser = _Parser(
         "layers",
         f"{layers_command.__doc__} Trains a linear head on each hidden state, "

@@ -100,8 +100,11 @@ def train(corpus, recipe_folder, arguments):
         with runs[0].opened():
             _run_folds(runs[0], numbers)
         return
-    if any(u.fold for u in utterances) and not isinstance(
-        command.protocol, FoldColumn
+    # Published corpora with folds have them as their default protocol.
+    if (
+        corpus == "Custom"
+        and any(u.fold for u in utterances)
+        and not isinstance(command.protocol, FoldColumn)
     ):
         logger.warning(
             "the corpus has folds of its own, which --protocol=%s does not "

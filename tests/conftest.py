@@ -89,13 +89,31 @@ def paths_of(corpus):
             for k, emotion in enumerate(emotions):
                 speaker = speakers[(s + k) % 6]
                 yield f"{speaker}/{emotion}-{speaker}-{sentence}.wav", k
+    elif corpus == "FSDD":
+        for digit in range(10):
+            for speaker in FSDD_SPEAKERS:
+                for index in (4, 5, 49):
+                    yield f"recordings/{digit}_{speaker}_{index}.wav", digit
+    elif corpus == "SpeechCommands":
+        for k, word in enumerate(SPEECH_COMMANDS):
+            for speaker in ("0165e0e8", "c50f55b8", "ffd2ba2f"):
+                yield f"{word}/{speaker}_nohash_0.wav", k
     else:
         for k, label in enumerate(("Angry", "Happy", "Neutral", "Sad")):
             for n in range(10):
                 yield f"{label}/SM{n + 1}_F{n}_{label[0]}{n}.wav", k
 
 
-FORMAT = {"URDU": (44100, 1), "EMOVO": (48000, 2)}
+FORMAT = {"URDU": (44100, 1), "EMOVO": (48000, 2), "FSDD": (8000, 1)}
+STEP = {"FSDD": 1.3, "SpeechCommands": 1.1}  # from one label's tone to the next
+FSDD_SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
+SPEECH_COMMANDS = (
+    *("backward", "bed", "bird", "cat", "dog", "down", "eight", "five"),
+    *("follow", "forward", "four", "go", "happy", "house", "learn", "left"),
+    *("marvin", "nine", "no", "off", "on", "one", "right", "seven", "sheila"),
+    *("six", "stop", "three", "tree", "two", "up", "visual", "wow", "yes"),
+    "zero",
+)
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +126,8 @@ def mini_corpus(tmp_path_factory):
         rng = np.random.default_rng(0)
         time = np.arange(int(0.3 * rate)) / rate
         for name, emotion in paths_of(corpus):
-            wave = 0.3 * np.sin(2 * np.pi * 150 * 1.5**emotion * time)
+            step = STEP.get(corpus, 1.5)
+            wave = 0.3 * np.sin(2 * np.pi * 150 * step**emotion * time)
             noise = 0.05 * rng.standard_normal((len(time), channels))
             wav = folder / name
             wav.parent.mkdir(parents=True, exist_ok=True)
@@ -116,6 +135,16 @@ def mini_corpus(tmp_path_factory):
         if corpus == "IEMOCAP":
             codes = ("ang", "exc", "neu", "sad")
             annotate(folder, [(n, codes[k]) for n, k in paths_of(corpus)])
+        if corpus == "SpeechCommands":
+            for name, speaker in (
+                ("validation_list.txt", "c50f55b8"),
+                ("testing_list.txt", "ffd2ba2f"),
+            ):
+                listed = [n for n, _ in paths_of(corpus) if speaker in n]
+                (folder / name).write_text("".join(f"{n}\n" for n in listed))
+            noise = folder / "_background_noise_" / "white_noise.wav"
+            noise.parent.mkdir()
+            soundfile.write(noise, rng.normal(0, 0.1, 32000), 16000)
         return folder
 
     return make

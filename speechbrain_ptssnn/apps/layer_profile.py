@@ -1,4 +1,4 @@
-"""Which hidden state of a frozen model tells most about the emotion."""
+"""Which hidden state of a frozen model tells most about the label."""
 
 import json
 import statistics

@@ -71,7 +71,7 @@ def warn_of_one_label(utterances):
     if single:
         logger.warning(
             "normalize=speaker: of %d speakers %d show one label only: %s; "
-            "what their recordings have in common is their emotion, and this "
+            "what their recordings have in common is their label, and this "
             "is what standardising by speaker removes",
             len(labels),
             len(single),

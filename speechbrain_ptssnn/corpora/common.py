@@ -10,6 +10,8 @@ from speechbrain_ptssnn.errors import InputError
 
 logger = get_logger(__name__)
 
+EMOTION = "Speech emotion recognition"
+
 
 @dataclass(frozen=True)
 class Utterance:
@@ -80,6 +82,8 @@ class Corpus:
         labels are set in the run's YAML.
     description : str
         One line about the corpus, for lists.
+    task : str
+        What the labels are, for a model's card.
     """
 
     name: str
@@ -88,6 +92,7 @@ class Corpus:
     protocol: str = "random"
     configure: Callable | None = None
     description: str = ""
+    task: str = EMOTION
 
 
 def classes_of(corpus, label_map):

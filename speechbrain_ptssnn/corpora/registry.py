@@ -17,7 +17,9 @@ NAMES = (
     "Custom",
     "EMODB",
     "EMOVO",
+    "FSDD",
     "IEMOCAP",
+    "SpeechCommands",
     "SynthEmo",
     "URDU",
 )

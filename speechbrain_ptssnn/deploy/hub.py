@@ -9,7 +9,8 @@ from huggingface_hub import EvalResult, HfApi, ModelCardData
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from ruamel.yaml import YAML
 
-from speechbrain_ptssnn.corpora.registry import find_corpus
+from speechbrain_ptssnn.corpora.common import EMOTION
+from speechbrain_ptssnn.corpora.registry import find_corpus, is_known
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.run_folder import RunFolder
 from speechbrain_ptssnn.evaluation.summary_table import (
@@ -24,7 +25,6 @@ from speechbrain_ptssnn.utils.weights import read_weights, write_safetensors
 
 # Scores of the card's metadata, by their names on the hub.
 METRICS = {"WA": "accuracy", "UA": "recall", "macro_F1": "f1"}
-SHARED_VOICES = "random"  # folds whose test knows the voices
 PRETRAINER = (
     "pretrainer: !new:speechbrain_ptssnn.inference.BundlePretrainer\n"
     "    safetensors: True"
@@ -163,17 +163,18 @@ def model_card(model, name, licence="other"):
         _values(summary, own),
         _energy(run),
         _training(run, summary),
-        _limits(summary),
+        _limits(run, summary),
         _licences(summary, licence),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _metadata(name, licence, summary, own):
+    task = _task(summary["corpus"])
     results = [
         EvalResult(
             task_type="audio-classification",
-            task_name="Speech emotion recognition",
+            task_name=task,
             dataset_type=summary["corpus"].lower(),
             dataset_name=summary["corpus"],
             dataset_config=f"{summary['protocol']} folds",
@@ -195,7 +196,7 @@ def _metadata(name, licence, summary, own):
         license=licence,
         pipeline_tag="audio-classification",
         tags=[
-            *("speech-emotion-recognition", "spiking-neural-network"),
+            *(task.lower().replace(" ", "-"), "spiking-neural-network"),
             *("speechbrain", "pts-snn", summary["corpus"].lower()),
         ],
     ).to_yaml()
@@ -204,7 +205,7 @@ def _metadata(name, licence, summary, own):
 def _what(summary, own):
     labels = ", ".join(summary["labels"])
     return (
-        f"Speech emotion recognition: one of {len(summary['labels'])} labels "
+        f"{_task(summary['corpus'])}: one of {len(summary['labels'])} labels "
         f"({labels}) for an utterance. A head of "
         f"{summary['trainable_params']:,} parameters ("
         f"`{summary['model']}`) on the frozen front-end "
@@ -214,6 +215,10 @@ def _what(summary, own):
         "[speechbrain-ptssnn](https://arxiv.org/abs/2602.08240), a SpeechBrain "
         "plugin for PTS-SNN, a spiking neural network."
     )
+
+
+def _task(corpus):
+    return find_corpus(corpus).task if is_known(corpus) else EMOTION
 
 
 def _description(corpus):
@@ -312,22 +317,35 @@ def _training(run, summary):
     )
 
 
-def _limits(summary):
+def _limits(run, summary):
     texts = [
         "The corpus's labels, language, speakers and recording conditions are "
         "all that it knows; on others it can be far worse, and it always "
-        "answers, also for silence or music.",
-        "Emotions that are acted, or named by listeners, are not what a person "
-        "feels. It is meant for research; do not use it to judge people, in "
-        "hiring, teaching, policing or health.",
+        "answers, also for silence or music."
     ]
-    if summary["protocol"].startswith(SHARED_VOICES):
+    if _task(summary["corpus"]) == EMOTION:
+        texts.append(
+            "Emotions that are acted, or named by listeners, are not what a "
+            "person feels. It is meant for research; do not use it to judge "
+            "people, in hiring, teaching, policing or health."
+        )
+    if _knows_voices(run):
         texts.insert(
             0,
             "The folds share speakers: the values hold for known voices, and "
             "new ones are recognised worse.",
         )
     return "## Limits\n\n" + "\n".join(f"- {text}" for text in texts)
+
+
+def _knows_voices(run):
+    """Whether a test speaker, perhaps one without a name, is in training."""
+    manifest = run.read_json(run.manifest)
+    return any(
+        {manifest[name]["speaker"] for name in fold["train"]}
+        & {manifest[name]["speaker"] for name in fold["test"]}
+        for fold in run.read_json(run.folds).values()
+    )
 
 
 def _licences(summary, licence):

@@ -1,4 +1,4 @@
-"""Scores that need no emotion to be heard: majority guess, speaker oracle."""
+"""Scores that need no recording to be heard: majority guess, speaker oracle."""
 
 from collections import Counter, defaultdict
 

@@ -212,7 +212,7 @@ def _chance_remarks(shown):
     widest = max(shown, key=lambda values: len(values.folds_done))
     n = widest.n_speakers
     return [
-        "WA without hearing any emotion: majority "
+        "WA without hearing the recordings: majority "
         f"{percent(widest.majority['WA'])}, speaker oracle "
         f"{percent(widest.speaker_oracle['WA'])}.",
         f"{n} speakers: the smallest possible p is {2 / 2**n:.2g}; not "

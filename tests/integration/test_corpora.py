@@ -1,6 +1,7 @@
 """Each corpus in miniature: reader, folds, training, summary."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from speechbrain_ptssnn.recipe import main
 ROOT = Path(__file__).resolve().parents[2]
 FOUR = {"protocol": "four_classes"}
 SENTENCE = {"protocol": "sentence"}
+SPEAKER = {"protocol": "speaker"}
 
 
 def run_recipe(corpus, data_folder, results, **options):
@@ -46,6 +48,7 @@ def run_recipe(corpus, data_folder, results, **options):
         ("EMOVO", {}, "random", 10, 7, 98, "wav"),
         ("EMOVO", SENTENCE, "sentence", 7, 7, 98, "sentence"),
         ("URDU", {}, "random", 10, 4, 40, "wav"),
+        ("FSDD", SPEAKER, "speaker", 6, 10, 180, "speaker"),
     ],
 )
 def test_a_corpus_is_read_trained_and_summarised(
@@ -109,3 +112,23 @@ def test_emobox_folds_are_trained(mini_corpus, tmp_path):
     assert (summary["folds"], summary["n_utterances"]) == (1, 20)
     folds = json.loads((folder / "folds.json").read_text())
     assert folds["1"]["test"] == sorted(wav.stem for wav in wavs[1::2])
+
+
+@pytest.mark.parametrize(
+    ("corpus", "n_classes", "sizes", "ids"),
+    [
+        ("FSDD", 10, [60, 60, 60], r"\d_[a-z]+_4"),
+        ("SpeechCommands", 35, [35, 35, 35], r"[a-z]+-ffd2ba2f_nohash_0"),
+    ],
+)
+def test_the_authors_split_of_spoken_words_is_trained(
+    corpus, n_classes, sizes, ids, mini_corpus, tmp_path, caplog
+):
+    summary, folder = run_recipe(corpus, mini_corpus(corpus), tmp_path)
+    assert (summary["protocol"], summary["folds"]) == ("authors", 1)
+    assert len(summary["labels"]) == n_classes
+    assert summary["n_utterances"] == sizes[2]
+    fold = json.loads((folder / "folds.json").read_text())["1"]
+    assert [len(fold[part]) for part in ("train", "valid", "test")] == sizes
+    assert all(re.fullmatch(ids, name) for name in fold["test"])
+    assert "emotion" not in (folder / "log.txt").read_text().lower()

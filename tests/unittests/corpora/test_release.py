@@ -23,6 +23,7 @@ SIZES = {
     "EMOVO": 588,
     "URDU": 400,
 }
+ALL = [*SIZES, "FSDD", "SpeechCommands"]
 # EmoBox's spelling of what we call otherwise.
 OURS = {
     "CASIA": {},
@@ -112,7 +113,7 @@ def test_the_readmes_table_counts_speakers_and_labels(corpus, listed):
     assert labels == list(find_corpus(corpus).labels)
 
 
-@pytest.mark.parametrize("corpus", SIZES)
+@pytest.mark.parametrize("corpus", ALL)
 def test_a_part_is_no_release(corpus, mini_corpus):
     folder = mini_corpus(corpus)
     with pytest.raises(
@@ -137,7 +138,7 @@ def test_more_than_was_published_is_another_release(listed, tmp_path):
         release("EMODB").check(tmp_path, [*utterances[1:], other])
 
 
-@pytest.mark.parametrize("corpus", SIZES)
+@pytest.mark.parametrize("corpus", ALL)
 def test_the_folder_around_or_inside_is_told_from_the_release(
     corpus, mini_corpus, tmp_path
 ):
@@ -178,7 +179,7 @@ def test_folders_unpacked_into_themselves_are_told(mini_corpus):
         find_corpus("URDU").read(folder)
 
 
-@pytest.mark.parametrize("corpus", SIZES)
+@pytest.mark.parametrize("corpus", ALL)
 def test_twins_that_macos_leaves_are_not_read(corpus, mini_corpus):
     folder = mini_corpus(corpus)
     before = find_corpus(corpus).read(folder, complete=False)
@@ -200,6 +201,13 @@ def test_twins_that_macos_leaves_are_not_read(corpus, mini_corpus):
         ("EMODB", "wav/03a01Fa (1).wav"),
         ("IEMOCAP", "Ses06F_impro01_F000.wav"),
         ("IEMOCAP", "Ses01F_impro01.wav"),
+        ("FSDD", "recordings/7_jackson_50.wav"),
+        ("FSDD", "recordings/7_jackson_05.wav"),
+        ("FSDD", "recordings/10_jackson_5.wav"),
+        ("FSDD", "recordings/7_someone_5.wav"),
+        ("SpeechCommands", "quick/0165e0e8_nohash_0.wav"),
+        ("SpeechCommands", "yes/0165e0e8.wav"),
+        ("SpeechCommands", "yes/0165e0e8_nohash_0.wav.wav"),
     ],
 )
 def test_names_that_are_not_the_corpus_are_refused(corpus, path):
@@ -207,7 +215,7 @@ def test_names_that_are_not_the_corpus_are_refused(corpus, path):
         release(corpus).utterance(Path(path))
 
 
-@pytest.mark.parametrize("corpus", SIZES)
+@pytest.mark.parametrize("corpus", ALL)
 def test_files_that_end_in_capitals_are_read(corpus, mini_corpus):
     folder = mini_corpus(corpus)
     before = find_corpus(corpus).read(folder, complete=False)

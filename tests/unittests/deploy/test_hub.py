@@ -19,7 +19,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from ruamel.yaml import YAML
 
 from speechbrain_ptssnn import cli, inference
-from speechbrain_ptssnn.deploy.hub import write_model
+from speechbrain_ptssnn.deploy.hub import model_card, write_model
 from speechbrain_ptssnn.deploy.trust import check_trusted
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.inference import EmotionClassifier
@@ -253,6 +253,45 @@ def test_the_card_says_what_the_run_measured(run, tmp_path):
     for title in ("How to use it", "Limits", "Licences", "Training"):
         assert f"## {title}" in text
     assert "## Energy" not in text  # it was not counted
+
+
+@pytest.mark.parametrize(
+    ("corpus", "task"),
+    [
+        ("FSDD", "Spoken digit recognition"),
+        ("SpeechCommands", "Keyword spotting"),
+        ("URDU", "Speech emotion recognition"),
+        ("Cafe", "Speech emotion recognition"),
+    ],
+)
+def test_the_card_names_the_corpuss_task(corpus, task, run):
+    path = run / "summary.json"
+    summary = json.loads(path.read_text())
+    path.write_text(json.dumps({**summary, "corpus": corpus}))
+    card = model_card(run / "fold_1" / "model", "anna/cafe")
+    _, metadata, text = card.split("---\n", 2)
+    data = YAML(typ="safe").load(metadata)
+    (result, _) = data["model-index"][0]["results"]
+    assert result["task"]["name"] == task
+    assert task.lower().replace(" ", "-") in data["tags"]
+    assert f"{task}: one of 2 labels" in text
+    assert ("emotion" in card.lower()) == ("emotion" in task)
+
+
+def test_the_card_says_whether_the_voices_are_known(run):
+    model = run / "fold_1" / "model"
+    assert "The folds share speakers" in model_card(model, "anna/cafe")
+    path = run / "folds.json"
+    rows = json.loads((run / "manifest.json").read_text())
+    one, *others = sorted({row["speaker"] for row in rows.values()})
+    assert others
+    fold = {
+        "train": [name for name in rows if rows[name]["speaker"] != one],
+        "valid": [],
+        "test": [name for name in rows if rows[name]["speaker"] == one],
+    }
+    path.write_text(json.dumps({"1": fold}))
+    assert "The folds share speakers" not in model_card(model, "anna/cafe")
 
 
 def test_what_the_hub_does_not_give_is_named(monkeypatch):

@@ -1,0 +1,7 @@
+#!/usr/bin/env python3
+"""Trains and evaluates on FSDD: see README.md beside this file."""
+
+from speechbrain_ptssnn.recipe import main
+
+if __name__ == "__main__":
+    main("FSDD", __file__)
