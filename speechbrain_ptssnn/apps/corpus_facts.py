@@ -58,7 +58,7 @@ class Heard:
 
 @dataclass(frozen=True)
 class Guess:
-    """What the class's guess from something else gets.
+    """How often the class is guessed right from something else.
 
     Arguments
     ---------
@@ -401,9 +401,8 @@ def _band(measures):
         f"{'' if some else 'All '}{len(limited):,}"
         f"{f' of {len(measures):,}' if some else ''} recordings hold nothing "
         f"above 5 kHz, as a telephone's 8 kHz audio does (stored at {stored} "
-        "Hz): the upper channels of the features are empty"
-        f"{' in these only' if some else ''}, and a model of wide-band speech "
-        "will not fit."
+        "Hz): a front-end that was trained on wide-band speech has not heard "
+        "such audio."
     )
 
 

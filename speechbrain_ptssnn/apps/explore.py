@@ -72,10 +72,12 @@ def explore(arguments, corpus, recipe_folder):
     folder = command.model_folder.parent
     with _warnings() as said:
         utterances, store = command.open_store()
+    problem = "no features were computed"
     try:
         command.fill(store)
     except InputError as error:  # of some files; the others are computed
-        said.append(str(error))
+        problem = str(error)
+        said.append(problem)
     if not if_main_process():
         return None, []
     show = not command.run_opts.noprogressbar
@@ -83,7 +85,8 @@ def explore(arguments, corpus, recipe_folder):
     readable = [u for u in utterances if u.id in heard.measures]
     means = _mean_frames(readable, store, show)
     if not means:
-        raise InputError(said[-1] if said else "no features were computed")
+        raise InputError(problem)
+    said = [text for text in said if text not in heard.unreadable]
     said += _checks(command, readable, heard)
     path = folder / "explore.html"
     folder.mkdir(parents=True, exist_ok=True)
@@ -139,7 +142,8 @@ def _mean_frames(utterances, store, show):
 def _page(command, utterances, heard, means, said):
     readable = [u for u in utterances if u.id in heard.measures]
     shown = [u for u in readable if u.id in means]
-    if len(shown) > MOST_POINTS:
+    is_part = len(shown) > MOST_POINTS
+    if is_part:
         drawn = set(random.Random(SEED).sample(range(len(shown)), MOST_POINTS))
         shown = [u for k, u in enumerate(shown) if k in drawn]
     features = np.stack([means[u.id] for u in shown])
@@ -169,6 +173,7 @@ def _page(command, utterances, heard, means, said):
         n_twins=len(groups),
         **_map(features, shown, keys, command.labels),
         n_shown=len(shown),
+        is_part=is_part,
         n_features=features.shape[1],
         folds=FOLDS,
         **_told(scores, guesses, len(shown)),

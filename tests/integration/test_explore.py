@@ -183,5 +183,8 @@ def test_what_is_refused_before_anything_is_computed(show, cafe, tmp_path):
 def test_a_large_corpus_is_drawn_in_part(show, cafe, monkeypatch):
     monkeypatch.setattr(explore, "MOST_POINTS", 20)
     page = show(cafe(plain_rows()))
-    assert "the mean frame of one utterance (20 utterances" in page.text
+    assert (
+        "the mean frame of one utterance (20 utterances, drawn at random"
+        in page.text
+    )
     assert "of 20 5 " in page.text  # rows of the linear head

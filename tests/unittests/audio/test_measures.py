@@ -97,7 +97,9 @@ def test_real_corpora_show_what_is_known(shared_data):
     digits = list(measured("FSDD/recordings/*_0.wav"))
     assert digits and all(m.is_band_limited for m in digits)
     actors = list(measured("EMOVO/f1/*-b1.wav"))
-    assert abs(np.median([m.correlation for m in actors])) < 0.5
+    assert (
+        abs(np.median([m.correlation for m in actors if m.channels > 1])) < 0.5
+    )
     shows = list(measured("URDU/*/SM5_*1.wav"))
     for each in (actors, shows):
         assert each and not any(m.is_band_limited for m in each)
