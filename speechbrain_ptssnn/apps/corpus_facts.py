@@ -339,8 +339,8 @@ def _guessed(guesses):
             )
         if key in ("speaker", "session"):
             text += (
-                ". In random folds a model may score as high without hearing "
-                f"any emotion: train with --protocol={key} as well"
+                f". In random folds a model may score as high by the {key} "
+                f"alone: train with --protocol={key} as well"
             )
         yield f"{text}."
 
