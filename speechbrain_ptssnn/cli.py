@@ -12,9 +12,10 @@ from pathlib import Path
 
 from speechbrain.utils.distributed import if_main_process
 
-from speechbrain_ptssnn.apps import layer_profile
+from speechbrain_ptssnn.apps import explore, layer_profile
 from speechbrain_ptssnn.audio import Levels
 from speechbrain_ptssnn.corpora.checks import check_silence
+from speechbrain_ptssnn.corpora.databases import is_database
 from speechbrain_ptssnn.corpora.registry import all_corpora, find_corpus
 from speechbrain_ptssnn.deploy import classify as classification
 from speechbrain_ptssnn.deploy import hub, nir_export, streaming
@@ -73,6 +74,13 @@ profile goes on where it was.
 example:
   ptssnn layers URDU --data_folder=/path/to/URDU --backbone=whisper-base \\
       --window=audio --protocol=speaker""",
+    "explore": """\
+It takes all keys of 'ptssnn train'. An interrupted extraction goes on where it
+was. The page is results/<corpus>/<protocol>/<backbone>/explore.html.
+
+examples:
+  ptssnn explore URDU --data_folder=/path/to/URDU --backbone=fbank
+  ptssnn explore cafe/cafe.yaml --backbone=fbank""",
     "classify": f"""\
 MODEL: {RUN}/fold_<k>/model
 
@@ -227,6 +235,28 @@ def layers_command(words):
         arguments, corpus, recipe_folder
     )
     print(f"{layer_profile.table(outcome)}\n\n{path}, and the plot beside it")
+
+
+def explore_command(words):
+    """Shows a corpus before it is trained on, as one HTML page."""
+    parser = _Parser(
+        "explore",
+        f"{explore_command.__doc__} Counts, sound, twins, a map of the "
+        "features, what a linear head tells, and in words what gives the "
+        "class away beside the emotion.",
+    )
+    parser.usage = "ptssnn explore CORPUS|MY.yaml [HEAD] [--key=value ...]"
+    _describe_target(parser)
+    if _asks_for_help(words):
+        _describe_training(parser)
+        parser.print_help()
+        return
+    corpus, recipe_folder, arguments = _target("explore", words)
+    path, warnings = explore.explore(arguments, corpus, recipe_folder)
+    for sentence in warnings:
+        print(f"warning: {sentence}")
+    if path is not None:
+        print(path)
 
 
 def classify_command(words):
@@ -639,6 +669,7 @@ COMMANDS = {
     "train": train_command,
     "extract": extract_command,
     "layers": layers_command,
+    "explore": explore_command,
     "classify": classify_command,
     "stream": stream_command,
     "export": export_command,
@@ -707,8 +738,11 @@ def _target(name, words, head="pts_snn"):
                 f"{names[1]}' into that file"
             )
     else:
-        corpus = find_corpus(names[0]).name
+        is_folder = is_database(names[0])
+        corpus = "Custom" if is_folder else find_corpus(names[0]).name
         file = find_yaml("head", names[1] if len(names) > 1 else head)
+        if is_folder:
+            rest = [*rest, f"--data_folder={names[0]}"]
     arguments = Arguments.parse([str(file), *names[2:], *rest])
     if "corpus" in arguments.keys:
         raise InputError(

@@ -153,7 +153,7 @@ class MonoAudio(AudioNormalizer):
         audio = as_float(audio)
         check_samples(audio)
         channels = audio.reshape(len(audio), -1)
-        return channels[:, self._choose(channels)]
+        return channels[:, self.number(channels)]
 
     def resample(self, audio, sample_rate):
         """Resamples one channel, [time]; the length is rounded up."""
@@ -176,9 +176,10 @@ class MonoAudio(AudioNormalizer):
         result[: len(resampled)] = torch.from_numpy(resampled[:length])
         return result
 
-    def _choose(self, channels):
+    def number(self, channels):
+        """Returns which channel of [time, channels] is taken, from 0 on."""
         if self.channel == "louder":
-            return channels.double().square().sum(0).argmax()
+            return int(channels.double().square().sum(0).argmax())
         if int(self.channel) >= channels.shape[1]:
             raise InputError(
                 f"there is no channel {self.channel}, the audio has "

@@ -1,4 +1,5 @@
-"""Your own corpus: a manifest, which is a table with a row per utterance.
+"""Your own corpus: a manifest, which is a table with a row per utterance, or
+a database in audformat.
 
 The table needs the columns ``path`` and ``label``; docs/own_corpus.md
 lists the others. The run's YAML sets the corpus's name and, in ``label_map``,
@@ -20,6 +21,7 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_ptssnn.audio import audio_seconds
 from speechbrain_ptssnn.corpora.checks import warn_of_similar_names
 from speechbrain_ptssnn.corpora.common import Corpus, Utterance
+from speechbrain_ptssnn.corpora.databases import Database, is_database
 from speechbrain_ptssnn.corpora.manifests import clean_cell, read_manifest
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.utils.long_lists import named
@@ -79,7 +81,7 @@ AUDIO = frozenset(
 )
 
 
-def custom_corpus(name, label_map, columns=None, audio_folder=""):
+def custom_corpus(name, label_map, columns=None, audio_folder="", table=""):
     """Makes a corpus from its label map; the manifest is read later.
 
     Arguments
@@ -94,6 +96,9 @@ def custom_corpus(name, label_map, columns=None, audio_folder=""):
     audio_folder : str
         Where relative paths of the table begin, itself relative to the
         table's folder; "" is the table's folder.
+    table : str
+        Of an audformat database; see
+        :class:`~speechbrain_ptssnn.corpora.databases.Database`.
 
     Returns
     -------
@@ -126,13 +131,22 @@ def custom_corpus(name, label_map, columns=None, audio_folder=""):
             )
     labels = tuple(label_map)
     read = partial(
-        read_custom, labels=labels, columns=columns, audio_folder=audio_folder
+        read_custom,
+        labels=labels,
+        columns=columns,
+        audio_folder=audio_folder,
+        table=table,
     )
     return Corpus(name, labels, read)
 
 
 def read_custom(
-    manifest, complete=True, labels=(), columns=None, audio_folder=""
+    manifest,
+    complete=True,
+    labels=(),
+    columns=None,
+    audio_folder="",
+    table="",
 ):
     """Lists the utterances of a manifest, sorted by id.
 
@@ -140,12 +154,13 @@ def read_custom(
     ---------
     manifest : str or Path
         CSV or JSON, see
-        :func:`~speechbrain_ptssnn.corpora.manifests.read_manifest`.
+        :func:`~speechbrain_ptssnn.corpora.manifests.read_manifest`, or the
+        folder of an audformat database.
     complete : bool
         Whether every label must occur.
     labels : tuple of str
         The labels that may occur.
-    columns, audio_folder : dict, str
+    columns, audio_folder, table : dict, str, str
         As in :func:`custom_corpus`.
 
     Returns
@@ -159,15 +174,27 @@ def read_custom(
         the row.
     """
     given, manifest = manifest, os.path.expanduser(manifest or "")
-    if not os.path.isfile(manifest):
+    if not is_database(manifest) and not os.path.isfile(manifest):
         raise InputError(
             f"--data_folder={given} is not a file: for your own corpus, "
-            "set it to the manifest, a CSV or JSON file with the columns "
-            "path and label; see docs/own_corpus.md"
+            "set it to an audformat database's folder, or to the manifest, a "
+            "CSV or JSON file with the columns path and label; see "
+            "docs/own_corpus.md"
         )
     manifest = Path(manifest)
-    folder = manifest.parent / os.path.expanduser(audio_folder or "")
-    rows = _read_rows(manifest, columns or {})
+    if is_database(manifest):
+        folder = manifest
+        rows = Database(manifest, columns, table).rows()
+    else:
+        if table:
+            raise InputError(
+                f"table is for an audformat database, and {manifest} is none; "
+                "leave it out"
+            )
+        folder = manifest.parent
+        rows = _read_rows(manifest, columns or {})
+    _check_filled(manifest, rows)
+    folder = folder / os.path.expanduser(audio_folder or "")
     _check_labels(manifest, rows, labels, complete)
     paths = _find_files(manifest, folder, rows)
     seconds = _read_headers(manifest, rows, paths)
@@ -196,6 +223,13 @@ def _read_rows(manifest, columns):
         )
         for location, row in rows
     ]
+    unused = sorted({*found} - {*sources.values(), ""})
+    if unused:
+        logger.warning("%s: columns that are not used: %s", manifest, unused)
+    return rows
+
+
+def _check_filled(manifest, rows):
     for name in (*NEEDED, *ALL_OR_NONE):
         empty = [location for location, row in rows if not row.get(name)]
         if empty and (name in NEEDED or len(empty) < len(rows)):
@@ -211,10 +245,6 @@ def _read_rows(manifest, columns):
             "training set, so the accuracy does not hold for new speakers",
             manifest,
         )
-    unused = sorted({*found} - {*sources.values(), ""})
-    if unused:
-        logger.warning("%s: columns that are not used: %s", manifest, unused)
-    return rows
 
 
 def _sources(manifest, found, columns):
@@ -438,10 +468,16 @@ def _check_ids(manifest, rows, utterances):
 
 def _configure(settings):
     name = settings.document["corpus"]
-    return custom_corpus(
-        str(name) if isinstance(name, str | int) else "Custom",
-        *map(settings.value, ("label_map", "columns", "audio_folder")),
+    folder, labels, columns, audio_folder, table = map(
+        settings.value,
+        ("data_folder", "label_map", "columns", "audio_folder", "table"),
     )
+    name = str(name) if isinstance(name, str | int) else ""
+    if is_database(folder):
+        database = Database(folder, columns, table)
+        name, labels = name or database.name, labels or database.labels()
+    name = name or "Custom"
+    return custom_corpus(name, labels, columns, audio_folder, table)
 
 
 CORPUS = Corpus(
@@ -449,5 +485,6 @@ CORPUS = Corpus(
     (),
     read_custom,
     configure=_configure,
-    description="your own corpus: audio files and a manifest in CSV or JSON",
+    description="your own corpus: audio files and a manifest in CSV or JSON, "
+    "or an audformat database",
 )

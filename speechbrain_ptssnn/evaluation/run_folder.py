@@ -23,6 +23,7 @@ FREE_KEYS = (
     "data_folder",
     "columns",
     "audio_folder",
+    "table",
     "results_folder",
     "features_folder",
     "fold",

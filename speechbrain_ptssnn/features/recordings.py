@@ -59,6 +59,24 @@ def recording(path, channel, start=0.0, end=None):
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
         heard = chosen.numpy()
+    return hash_samples(heard, rate)
+
+
+def hash_samples(heard, rate):
+    """Returns the hash of :func:`recording` for samples that were read.
+
+    Arguments
+    ---------
+    heard : numpy.ndarray
+        [time], float32: the chosen channel.
+    rate : int
+        Its sample rate, in Hz.
+
+    Returns
+    -------
+    bytes
+        16 bytes; ``SILENT`` if all samples are equal.
+    """
     # NumPy, because it does not wait for PyTorch's threads on a busy machine.
     if (heard == heard[0]).all():
         return SILENT

@@ -247,7 +247,7 @@ def read_command(arguments, corpus, recipe_folder=None):
     if corpus.configure is not None:
         corpus = corpus.configure(settings)
     else:
-        for key in ("columns", "audio_folder"):
+        for key in ("columns", "audio_folder", "table"):
             if settings.value(key):
                 raise InputError(
                     f"{key} is for the table of your own corpus, and "

@@ -81,6 +81,7 @@ def check(tmp_path, monkeypatch):
     monkeypatch.setattr(cli, "train", lambda c, folder, a: read(a, c, folder))
     monkeypatch.setattr(cli, "start_command", read)
     monkeypatch.setattr(cli.layer_profile, "start_command", read)
+    monkeypatch.setattr(cli.explore, "start_command", read)
     monkeypatch.setattr(cli.classification, "check_arguments", reach)
     monkeypatch.setattr(cli, "bundle_folder", Path)
     monkeypatch.setattr(cli.hub, "push", reach)
