@@ -48,9 +48,7 @@ class Fbank(Backbone):
     torch.Size([101, 40])
     """
 
-    def __init__(
-        self, n_mels=80, sample_rate=16000, top_db=TOP_DB, n_joined=2
-    ):
+    def __init__(self, n_mels=80, sample_rate=16000, top_db=TOP_DB, n_joined=2):
         if n_joined < 1:
             raise ValueError(f"n_joined must be at least 1, got {n_joined}")
         super().__init__(

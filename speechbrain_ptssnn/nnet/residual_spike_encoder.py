@@ -82,7 +82,9 @@ class ResidualSpikeEncoder(torch.nn.Module):
         self.alpha = alpha
         self.local = local
         # The inverse of softplus.
-        w = torch.tensor([step + math.log(-math.expm1(-step)) for step in steps])
+        w = torch.tensor(
+            [step + math.log(-math.expm1(-step)) for step in steps]
+        )
         if learnable:
             self.w = torch.nn.Parameter(w)
         else:

@@ -1,7 +1,6 @@
 """Recurrent leaky integrate-and-fire neurons."""
 
 import torch
-from torch.nn import functional
 
 from speechbrain_ptssnn.nnet.masking import frame_counts
 

@@ -48,7 +48,7 @@ def _step_back(
 
 @kernel
 def _forward(worker, workers, x, steps, counts, spikes, errors):
-    batch, time, streams, _, channels = spikes.shape
+    batch, _, streams, _, channels = spikes.shape
     residual = np.empty(channels, np.float32)
     base = np.empty((streams, channels), np.float32)
     for b in range(worker, batch, workers):
@@ -86,7 +86,7 @@ def _backward(
     of all streams to that of x. With ``local``, spikes get g alone and H loses
     nothing to other streams.
     """
-    batch, time, streams, _, channels = spikes.shape
+    batch, _, streams, _, channels = spikes.shape
     grad_base = np.empty((streams, channels), np.float32)
     for b in range(worker, batch, workers):
         grad_base[:] = ZERO

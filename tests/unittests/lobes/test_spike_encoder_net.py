@@ -105,9 +105,7 @@ def test_settings_that_cannot_be_are_refused(settings, said):
         net(**settings)
 
 
-@pytest.mark.parametrize(
-    "settings", [{"pooling": 3}, {"spiking_input": True}]
-)
+@pytest.mark.parametrize("settings", [{"pooling": 3}, {"spiking_input": True}])
 def test_pts_snn_takes_one_way_to_spikes(settings):
     with pytest.raises(ValueError, match="spike_encoder excludes"):
         PTSSNN(8, spike_encoder=ResidualSpikeEncoder, **settings)

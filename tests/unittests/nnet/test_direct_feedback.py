@@ -63,7 +63,7 @@ def test_two_layers_learn_what_a_loop_over_traces_says():
     x = torch.randn(1, 12, 5, generator=torch.manual_seed(1)).double()
     logits, spikes = forward(x, layers, weights, feedback)
     logits.retain_grad()
-    (logits * torch.tensor([[0.7, -1.1]]).double()).sum().backward()
+    (logits * torch.tensor([[0.7, -1.1]], dtype=torch.float64)).sum().backward()
     error, h = np.array([0.7, -1.1]), x[0].numpy()
     for k, layer in enumerate(layers):
         matrix = getattr(feedback, f"layer_{k}").numpy()

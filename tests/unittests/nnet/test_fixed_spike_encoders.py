@@ -2,7 +2,10 @@
 
 import pytest
 import torch
-from spikingjelly.activation_based.encoding import LatencyEncoder, PoissonEncoder
+from spikingjelly.activation_based.encoding import (
+    LatencyEncoder,
+    PoissonEncoder,
+)
 
 from speechbrain_ptssnn.nnet.fixed_spike_encoders import (
     DeltaEncoder,
