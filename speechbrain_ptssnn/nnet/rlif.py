@@ -57,7 +57,7 @@ class RLIF(torch.nn.Module):
         self,
         n_neurons,
         decay=(0.5, 0.95),
-        recurrent_gain=0.5,
+        recurrent_gain=0.1,
         v_threshold=1.0,
         alpha=5.0,
         detach_reset=True,
