@@ -108,8 +108,8 @@ class SpikeEncoderNet(Head):
         dropout=0.1,
         logit_scale=1.0,
         readout_decay=0.9,
-        target_rate=0.07,
-        penalty_weight=0.1,
+        target_rate=0.08,
+        penalty_weight=0.05,
         learning_rule="bptt",
         n_layers=1,
     ):

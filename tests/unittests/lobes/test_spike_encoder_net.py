@@ -1,9 +1,11 @@
 """The network behind a spike encoder: learning rules, penalty, refusals."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
+from speechbrain import Stage
 
 from speechbrain_ptssnn import PTSSNN, FocalSmoothingLoss
 from speechbrain_ptssnn.deploy.nir_export import nir_graph
@@ -12,6 +14,7 @@ from speechbrain_ptssnn.deploy.onnx_layers import HeadWriter
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.lobes.spike_encoder_net import SpikeEncoderNet
 from speechbrain_ptssnn.nnet.residual_spike_encoder import ResidualSpikeEncoder
+from speechbrain_ptssnn.training.brain import SERBrain
 
 
 def net(**settings):
@@ -70,6 +73,31 @@ def test_the_penalty_is_that_of_spikes_above_the_target():
     assert expected > 0
     torch.testing.assert_close(head.take_penalty(), expected)
     assert head.take_penalty() == 0.0
+
+
+def test_training_adds_the_penalty_and_validation_does_not():
+    head, loss, targets = (
+        net(),
+        FocalSmoothingLoss(),
+        torch.tensor([0, 1, 2, 0]),
+    )
+    brain = SimpleNamespace(
+        head=head,
+        hparams=SimpleNamespace(loss=loss),
+        ids=[],
+        targets=[],
+        outputs=[],
+    )
+    batch = SimpleNamespace(id=["a"], target=targets)
+    outputs = head(features())
+    price = head._penalty
+    assert price > 0
+    for stage, expected in (
+        (Stage.TRAIN, loss(outputs, targets) + price),
+        (Stage.VALID, loss(outputs, targets)),
+    ):
+        found = SERBrain.compute_objectives(brain, outputs, batch, stage)
+        assert torch.equal(found, expected)
 
 
 @pytest.mark.parametrize("rule", ["bptt", "dfa"])
