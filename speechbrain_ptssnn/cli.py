@@ -44,6 +44,7 @@ from speechbrain_ptssnn.utils.distributed import (
 from speechbrain_ptssnn.utils.files import write_text
 from speechbrain_ptssnn.utils.long_lists import named
 from speechbrain_ptssnn.utils.own_files import (
+    HEAD_FOLDERS,
     HPARAMS,
     RECIPES,
     find_yaml,
@@ -883,7 +884,7 @@ def _with_default(text, is_default):
 def _list_heads():
     return [
         (f"{folder}/{name}".lstrip("./"), text)
-        for folder in (".", "ablations", "peers")
+        for folder in HEAD_FOLDERS
         for name, text in list_yaml(HPARAMS / folder)
     ]
 

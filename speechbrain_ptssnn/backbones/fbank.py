@@ -15,7 +15,8 @@ TOP_DB = 80.0  # SpeechBrain's default
 
 
 class Fbank(Backbone):
-    r"""SpeechBrain's ``Fbank``, with two frames of 10 ms joined into one.
+    r"""SpeechBrain's ``Fbank``, with two frames of 10 ms joined into one, or
+    with its own frames of 10 ms.
 
     The features are in dB, so they should be standardised
     (``normalize: corpus`` in the YAML).
@@ -23,25 +24,39 @@ class Fbank(Backbone):
     Arguments
     ---------
     n_mels : int
-        Mel filters; the features have twice as many channels.
+        Mel filters; the features have ``n_joined`` times as many channels.
     sample_rate : int
         Sample rate of the waveforms, in Hz.
     top_db : float or None
         Values further below the largest of the utterance are raised to this
         distance, as SpeechBrain does with 80 dB. None raises none, so that a
         frame does not depend on later ones; see :meth:`stream`.
+    n_joined : int
+        Frames of 10 ms that become one, side by side, 1 or more.
+
+    Raises
+    ------
+    ValueError
+        If ``n_joined`` is below 1.
 
     Example
     -------
     >>> backbone = Fbank()
     >>> backbone(torch.randn(16000)).shape
     torch.Size([50, 160])
+    >>> Fbank(n_mels=40, n_joined=1)(torch.randn(16000)).shape
+    torch.Size([101, 40])
     """
 
-    def __init__(self, n_mels=80, sample_rate=16000, top_db=TOP_DB):
-        super().__init__(sample_rate, frame_rate=50.0, min_samples=400)
-        self.output_size = 2 * n_mels
+    def __init__(self, n_mels=80, sample_rate=16000, top_db=TOP_DB, n_joined=2):
+        if n_joined < 1:
+            raise ValueError(f"n_joined must be at least 1, got {n_joined}")
+        super().__init__(
+            sample_rate, frame_rate=100 / n_joined, min_samples=400
+        )
+        self.output_size = n_joined * n_mels
         self.n_mels = n_mels
+        self.n_joined = n_joined
         self.top_db = top_db
         self.fbank = features.Fbank(n_mels=n_mels, sample_rate=sample_rate)
         distance = math.inf if top_db is None else top_db
@@ -49,9 +64,10 @@ class Fbank(Backbone):
         self.freeze()
 
     def extract(self, wav):
-        """Maps [samples] to [time, 2 * n_mels]."""
+        """Maps [samples] to [time, n_joined * n_mels]."""
         frames = self.fbank(wav.unsqueeze(0)).squeeze(0)
-        return frames[: len(frames) // 2 * 2].reshape(-1, self.output_size)
+        n_whole = len(frames) // self.n_joined * self.n_joined
+        return frames[:n_whole].reshape(-1, self.output_size)
 
     def multiplications(self, n_samples):
         """Returns those of window, FFT, power and mel filters, for each frame
@@ -73,8 +89,13 @@ class Fbank(Backbone):
 
     def fingerprint(self):
         """Returns the settings, which determine the features."""
-        top = "" if self.top_db == TOP_DB else f" top_db={self.top_db}"
-        return f"fbank n_mels={self.n_mels} sample_rate={self.sample_rate}{top}"
+        settings = f"fbank n_mels={self.n_mels} sample_rate={self.sample_rate}"
+        # Only where they differ, so that older stores are found.
+        if self.top_db != TOP_DB:
+            settings += f" top_db={self.top_db}"
+        if self.n_joined != 2:
+            settings += f" n_joined={self.n_joined}"
+        return settings
 
     def stream(self):
         """Returns the same features of audio as it comes.
@@ -97,7 +118,7 @@ class FbankStream:
     Calling it with some samples returns the frames that they complete. They
     equal those of the whole audio, however it is cut, to 1e-5 dB, or to two
     units in the last place of a float32 (1.5e-5 at -96 dB). At 16 kHz a frame
-    of 20 ms is complete 2.5 ms after its end.
+    is complete 2.5 ms after its end.
 
     Arguments
     ---------
@@ -131,8 +152,9 @@ class FbankStream:
         # The same windows; those of a whole audio begin half an FFT before it.
         self._stft = STFT(backbone.sample_rate, n_fft=stft.n_fft, center=False)
         self._silence = torch.zeros(stft.n_fft // 2)
-        self._step = 2 * stft.hop_length
-        self._window = stft.n_fft + stft.hop_length  # of two joined frames
+        self._step = backbone.n_joined * stft.hop_length
+        # Of the joined frames together.
+        self._window = stft.n_fft - stft.hop_length + self._step
         self.reset()
 
     @property

@@ -276,6 +276,11 @@ class _Builder:
 
 
 def _check_pts_snn(head):
+    if head.spike_encoder is not None:
+        raise InputError(
+            "spike_encoder: NIR has no node for "
+            f"{type(head.spike_encoder).__name__}; {REMEDY}"
+        )
     if not isinstance(head.attention, PromptsAlone):
         raise InputError(
             f"attention: NIR has no node for {type(head.attention).__name__}, "

@@ -62,7 +62,7 @@ def power_spectrum(g, stft, wav):
 
 def mel_frames(g, backbone, power):
     """Returns the frames of :class:`~speechbrain_ptssnn.backbones.Fbank`,
-    [batch, frames // 2, channels].
+    [batch, frames, channels].
 
     Arguments
     ---------
@@ -88,9 +88,9 @@ def mel_frames(g, backbone, power):
     if backbone.top_db is not None:
         top = g("ReduceMax", x, [1, 2])
         x = g("Max", x, g("Sub", top, backbone.top_db))
-    n_pairs = g("Div", g.size(x, 1), 2)
-    x = g("Slice", x, [0], g("Mul", n_pairs, 2), [1])
-    shape = g("Concat", [0], n_pairs, [backbone.output_size], axis=0)
+    n_frames = g("Div", g.size(x, 1), backbone.n_joined)
+    x = g("Slice", x, [0], g("Mul", n_frames, backbone.n_joined), [1])
+    shape = g("Concat", [0], n_frames, [backbone.output_size], axis=0)
     return g("Reshape", x, shape)
 
 
@@ -123,7 +123,8 @@ def stream_mel_frames(g, backbone, wav, state):
         [batch, frames, channels].
     """
     stft = backbone.fbank.compute_STFT
-    step, window = 2 * stft.hop_length, stft.n_fft + stft.hop_length
+    step = backbone.n_joined * stft.hop_length
+    window = stft.n_fft - stft.hop_length + step
     n_held = g("Unsqueeze", state["fbank.n_held"], [0])
     is_start = g("Equal", n_held, 0)
     n_held = g("Where", is_start, stft.n_fft // 2, n_held)
@@ -330,6 +331,12 @@ class HeadWriter:
             raise InputError(
                 f"a head of the class {type(head).__name__} cannot be "
                 f"exported to ONNX; only {known} can"
+            )
+        if getattr(head, "spike_encoder", None) is not None:
+            raise InputError(
+                "spike_encoder: a layer of the class "
+                f"{type(head.spike_encoder).__name__} cannot be exported to "
+                "ONNX; train PTSSNN with spike_encoder: null"
             )
         self._write = writers[type(head)]
 

@@ -7,6 +7,7 @@ import re
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -44,6 +45,7 @@ VECTORS = {
 EVENT_RULES = SynOpCounter().rules
 # Element-wise operators that PyTorch does not tag as such.
 ELEMENT_WISE = re.compile("norm|softmax|cumsum|pool|upsample|sampler|plif_scan")
+OWN_OPERATORS = ("plif_scan", "step_forward")  # without products inside
 # Operators that may compute products inside, where they cannot be counted.
 HIDING = re.compile(
     r"mm(_|$)|convol|conv_|attention|transformer|rnn|linear$|matmul|fft|cdist"
@@ -75,6 +77,9 @@ class LayerCount:
         How many elements of the input are not 0, and how many it has.
     is_binary : bool
         Whether all inputs so far held only 0 and 1.
+    is_sums : bool
+        Whether these are a spike encoder's additions and comparisons, which
+        are accumulations for any input.
     element_wise : float
         Element-wise operations. Each operator counts one for each element of
         its largest tensor, whether it is a sum, LayerNorm, tanh or the whole
@@ -90,6 +95,7 @@ class LayerCount:
     nonzero: float = 0
     elements: float = 0
     is_binary: bool = True
+    is_sums: bool = False
     element_wise: float = 0
 
     @property
@@ -99,9 +105,11 @@ class LayerCount:
 
     @property
     def kind(self):
-        """The input's kind, "binary" or "real"; "element-wise" if this is not
-        a product.
+        """The input's kind, "binary" or "real"; "sums" for a spike encoder,
+        "element-wise" for all else that is not a product.
         """
+        if self.is_sums:
+            return "sums"
         if not self.product:
             return "element-wise"
         return "binary" if self.is_binary else "real"
@@ -118,7 +126,9 @@ class OperationCounter(BaseCounter):
     It counts what a head in evaluation computes for each utterance, even where
     the result does not depend on the features. What a head computes from its
     parameters only once (:mod:`~speechbrain_ptssnn.nnet.fusing`) costs
-    nothing.
+    nothing. A spike encoder, a module that says how many ``additions`` (and
+    comparisons) it needs for a frame, is counted by these and not by its
+    operators.
 
     SpikingJelly's ``DispatchCounterMode`` reports every operator and its
     module. SpikingJelly's ``SynOpCounter`` counts the events and PyTorch's
@@ -140,6 +150,7 @@ class OperationCounter(BaseCounter):
         super().__init__()
         self._rows = {}
         self._reached = {}
+        self._encoders = {}
 
     def watch(self, head, feats, lengths=None):
         """Adds the counts of a batch: evaluates each utterance alone, without
@@ -182,8 +193,28 @@ class OperationCounter(BaseCounter):
         head(feats, lengths)  # lets the head fuse its parameters, uncounted
         # Keeps the tensors alive, so that no other gets one's address.
         self._reached = {_address(feats): feats}
-        with DispatchCounterMode([self]):
-            head(feats, lengths)
+        self._encoders = {
+            name: module
+            for name, module in head.named_modules()
+            if hasattr(module, "additions")
+        }
+        hooks = [
+            module.register_forward_hook(partial(self._count_encoder, name))
+            for name, module in self._encoders.items()
+        ]
+        try:
+            with DispatchCounterMode([self]):
+                head(feats, lengths)
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _count_encoder(self, name, encoder, args, _):
+        (x, *_), kind = args, type(encoder).__name__
+        row = self._row(LayerCount(name, product=kind, is_sums=True))
+        row.operations += encoder.additions * x.shape[1]
+        row.events = row.operations
+        row.nonzero = row.elements = row.elements + x.numel()
 
     def counts(self):
         """Returns the sums over everything watched so far.
@@ -214,13 +245,13 @@ class OperationCounter(BaseCounter):
         if name in PRODUCTS:
             self._count_product(name, args, kwargs, out, module)
         elif HIDING.search(name) or not (
-            func.namespace in ("aten", "prims") or name == "plif_scan"
+            func.namespace in ("aten", "prims") or name in OWN_OPERATORS
         ):
             raise InputError(
                 f"{module}: {func} may compute products inside that cannot be "
                 "counted; use Linear, matmul, einsum or convolutions"
             )
-        elif _is_element_wise(func, name):
+        elif _is_element_wise(func, name) and module not in self._encoders:
             row = self._row(LayerCount(module))
             row.element_wise += max(x.numel() for x in (*inputs, *outputs))
         if any(map(self._is_reached, inputs)):

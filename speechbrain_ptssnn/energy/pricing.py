@@ -21,6 +21,8 @@ paper
     input every product consists of MACs (formula 19).
     The paper does not say which product it counts in which way.
 
+By both rules, a spike encoder consists of ACs: its additions and comparisons.
+
 As in the paper, the energy leaves out the biases and all element-wise
 operations (membranes, norms, tanh, softmax, means). It also leaves out reading
 and writing memory.
@@ -64,7 +66,7 @@ def split_operations(rows, rule="strict"):
     has_synapses = rule == "paper" and any(row.kind == "binary" for row in rows)
     pairs = []
     for row in rows:
-        if row.kind == "binary":
+        if row.kind in ("binary", "sums"):
             pairs.append((0, row.events))
         elif has_synapses and row.weights:
             pairs.append((0, row.density * row.operations))

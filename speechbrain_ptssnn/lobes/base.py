@@ -87,6 +87,17 @@ class Head(torch.nn.Module):
         """
         raise NotImplementedError
 
+    def take_penalty(self):
+        """Returns what the last call in training adds to the loss, such as a
+        price of spikes, and forgets it.
+
+        Returns
+        -------
+        torch.Tensor or float
+            Scalar; 0.0 if there is none. A subclass leaves it in ``_penalty``.
+        """
+        return vars(self).pop("_penalty", 0.0)
+
     def stream(self, batch_size=1):
         """Returns a classifier of frames as they come.
 

@@ -237,6 +237,11 @@ class PTSSNN(Head):
         Whether the saturated features become spikes before the first product,
         which then needs accumulations only; see
         :class:`~speechbrain_ptssnn.nnet.spiking_input.SpikingInput`.
+    spike_encoder : callable, optional
+        ``spike_encoder(size)`` makes a layer that turns features into spikes in
+        place of the saturation, such as
+        :class:`~speechbrain_ptssnn.nnet.residual_spike_encoder.ResidualSpikeEncoder`
+        for mel filters; see docs/spike_encoder.md. Own choice.
     attention : bool
         False leaves out the attention (table V): the encoder's spikes are the
         classifier's current. The prompts then see no frame, so every
@@ -260,8 +265,9 @@ class PTSSNN(Head):
     ------
     ValueError
         If ``shortcut``, ``n_prompts``, ``shift_fraction``, ``pooling``,
-        ``bias_dropout``, ``readout`` or ``bias_period`` is not allowed, or
-        ``causal`` and ``two_sided_shift`` are both True.
+        ``bias_dropout``, ``readout`` or ``bias_period`` is not allowed,
+        ``causal`` and ``two_sided_shift`` are both True, or ``spike_encoder``
+        stands beside ``spiking_input`` or ``pooling``.
 
     Example
     -------
@@ -299,8 +305,14 @@ class PTSSNN(Head):
         attention_norm=True,
         causal=False,
         bias_period=1,
+        spike_encoder=None,
     ):
         super().__init__(input_size, n_layers)
+        if spike_encoder is not None and (spiking_input or pooling != 1):
+            raise ValueError(
+                "spike_encoder excludes spiking_input: True and pooling other "
+                "than 1, as it reads each frame and makes the spikes itself"
+            )
         if causal and two_sided_shift:
             raise ValueError(
                 "causal: True and two_sided_shift: True exclude each other, as "
@@ -314,8 +326,14 @@ class PTSSNN(Head):
         self.causal = causal
         self.pooling = FramePooling(pooling)
         feature_size = self.feature_size
-        self.saturation = SoftSaturation(feature_size, saturation, layer_norm)
-        self.spiking_input = None
+        self.spike_encoder = self.saturation = self.spiking_input = None
+        if spike_encoder is not None:
+            self.spike_encoder = spike_encoder(feature_size)
+            feature_size = self.spike_encoder.output_size
+        else:
+            self.saturation = SoftSaturation(
+                feature_size, saturation, layer_norm
+            )
         if spiking_input:
             self.spiking_input = SpikingInput(feature_size, plif=plif)
         self.encoder = TemporalShiftSpikingEncoder(
@@ -378,7 +396,10 @@ class PTSSNN(Head):
         torch.Tensor
             As :meth:`forward`; in a stream, over all frames so far.
         """
-        x = self.saturation(x)
+        if self.spike_encoder is not None:
+            x = self.spike_encoder(x, lengths)
+        else:
+            x = self.saturation(x)
         if self.spiking_input is not None:
             x = self.spiking_input(x, lengths, **part(state, "spiking_input"))
         encoded = self.encoder(x, lengths, **part(state, "encoder"))

@@ -33,7 +33,8 @@ class HeadStream:
     Raises
     ------
     InputError
-        If the head is not causal, or its neurons are not PLIF neurons.
+        If the head is not causal, its neurons are not PLIF neurons, or it has
+        a spike encoder.
 
     Example
     -------
@@ -52,6 +53,11 @@ class HeadStream:
             raise InputError(
                 f"this {name} is not causal, so it cannot classify a stream; "
                 "train PTSSNN with causal: True (ablations/causal)"
+            )
+        if head.spike_encoder is not None:
+            raise InputError(
+                "a spike encoder cannot go on with a stream's next frames; "
+                "train PTSSNN with spike_encoder: null (ablations/causal)"
             )
         neurons = [each.plif for each in head.encoder.blocks]
         neurons.append(head.classifier.hidden)

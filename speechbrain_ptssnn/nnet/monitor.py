@@ -9,11 +9,15 @@ from speechbrain_ptssnn.nnet.calibration import (
     BiasOverTime,
     HomeostaticBiasGenerator,
 )
+from speechbrain_ptssnn.nnet.fixed_spike_encoders import FixedSpikeEncoder
 from speechbrain_ptssnn.nnet.masking import frame_counts
 from speechbrain_ptssnn.nnet.plif import PLIF, SingleStepPLIF
+from speechbrain_ptssnn.nnet.residual_spike_encoder import ResidualSpikeEncoder
+from speechbrain_ptssnn.nnet.rlif import RLIF
 
 BIASES = HomeostaticBiasGenerator | BiasOverTime
-SPIKING = PLIF | SingleStepPLIF | AdaptiveLIF
+NEURONS = PLIF | SingleStepPLIF | AdaptiveLIF | RLIF
+SPIKING = NEURONS | ResidualSpikeEncoder | FixedSpikeEncoder
 SILENT, SATURATED = 0.01, 0.9  # a neuron's firing rate: below, above
 COLLAPSED = 0.5  # of a layer's neurons
 
@@ -121,7 +125,7 @@ class FiringRates(LayerMonitor):
 
 
 class LayerRecorder(LayerMonitor):
-    r"""Keeps the input and output of each spiking layer's last call.
+    r"""Keeps the input and output of the last call of each layer of neurons.
 
     ``currents`` and ``spikes`` map a layer's name to [time, neurons]. ``bias``
     is the bias voltage, [channels], that of each frame, [time, channels], in a
@@ -142,7 +146,7 @@ class LayerRecorder(LayerMonitor):
     """
 
     def __init__(self, head):
-        super().__init__(head, SPIKING | BIASES)
+        super().__init__(head, NEURONS | BIASES)
         self.currents, self.spikes, self.bias = {}, {}, None
 
     def record(self, name, layer, args, output):

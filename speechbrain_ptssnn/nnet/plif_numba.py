@@ -27,8 +27,21 @@ FARTHEST = np.float32(80)
 MIN_ELEMENTS = 2**18
 
 
-def _kernel(function):
-    """Compiles at the first call and caches the result for later processes."""
+def kernel(function):
+    """Compiles a function at its first call and caches the result for later
+    processes.
+
+    Arguments
+    ---------
+    function : callable
+        ``function(worker, workers, ...)`` processes every ``workers``-th
+        utterance of a batch, from number ``worker``.
+
+    Returns
+    -------
+    callable
+        It releases Python's lock.
+    """
     try:
         return numba.njit(nogil=True, cache=True)(function)
     except RuntimeError:  # no cache folder can be written
@@ -76,7 +89,7 @@ def _step(membrane, leak, current, v_threshold, decay_reset, hard_reset):
 
 
 @numba.njit(forceinline=True, fastmath={"contract"}, error_model="numpy")
-def _slope(x, alpha):
+def slope(x, alpha):
     """Returns the derivative of sigmoid(alpha * x), relative error below 1e-5.
 
     It is alpha * e / (1 + e)^2 with e = exp(-alpha * abs(x)), which cannot
@@ -98,7 +111,7 @@ def _slope(x, alpha):
     return alpha * e / ((ONE + e) * (ONE + e))
 
 
-@_kernel
+@kernel
 def _forward(
     worker,
     workers,
@@ -171,7 +184,7 @@ def _step_back(
     # From the last neuron to the first, as frames go backward too: the
     # processor prefetches memory that is read in one direction.
     for n in range(len(leak) - 1, -1, -1):
-        d = _slope(membrane[n] - v_threshold, alpha)
+        d = slope(membrane[n] - v_threshold, alpha)
         d = d * (_widen(grad_spikes[n]) - reset[n]) + carry[n]
         grad_current[n] = _narrow(d, grad_current[n])
         v, lost = before[n], v_threshold
@@ -190,7 +203,7 @@ def _step_back(
         reset[n] = lost * (back if decay_reset or hard_reset else d)
 
 
-@_kernel
+@kernel
 def _backward(
     worker,
     workers,
@@ -262,7 +275,7 @@ def _backward(
                 grad_leak[b],
             )
         for n in range(neurons):
-            carry[n] -= _slope(kept[0, n] - v_threshold, alpha) * reset[n]
+            carry[n] -= slope(kept[0, n] - v_threshold, alpha) * reset[n]
         for t in range(counts[b], time):
             for n in range(neurons):
                 grad_current[b, t, n] = 0
@@ -278,7 +291,10 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
-def _run(kernel, current, *arguments):
+def run(kernel, current, *arguments):
+    """Calls ``kernel(worker, workers, *arguments)`` in as many threads as a
+    tensor of this size is worth.
+    """
     shares = min(len(current), 1 + current.numel() // MIN_ELEMENTS)
     workers = max(1, min(torch.get_num_threads(), shares))
     others = [
@@ -334,7 +350,7 @@ def forward(
     """Returns spikes and final membranes; see :mod:`.plif_scan`."""
     spikes = _empty_like(current)
     membrane = v_init.clone(memory_format=torch.contiguous_format)
-    _run(
+    run(
         _forward,
         current,
         *_inputs(current, leak, counts, v_threshold, decay_reset, hard_reset),
@@ -362,7 +378,7 @@ def backward(
     grad_init = grad_membrane.clone(memory_format=torch.contiguous_format)
     # One sum per utterance: the result does not depend on the threads.
     grad_leak = torch.empty(grad_init.shape)
-    _run(
+    run(
         _backward,
         current,
         *_inputs(current, leak, counts, v_threshold, decay_reset, hard_reset),

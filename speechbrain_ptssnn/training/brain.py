@@ -54,12 +54,16 @@ class SERBrain(sb.Brain):
         return self.modules.head(feats, lengths)
 
     def compute_objectives(self, outputs, batch, stage):
-        """The loss; outside training the outputs are kept for the metrics."""
-        if stage != sb.Stage.TRAIN:
-            self.ids += batch.id
-            self.targets += batch.target.tolist()
-            self.outputs.append(outputs.float().cpu())
-        return self.hparams.loss(outputs, batch.target)
+        """The loss, in training with the head's penalty; outside training the
+        outputs are kept for the metrics.
+        """
+        loss = self.hparams.loss(outputs, batch.target)
+        if stage == sb.Stage.TRAIN:
+            return loss + self.head.take_penalty()
+        self.ids += batch.id
+        self.targets += batch.target.tolist()
+        self.outputs.append(outputs.float().cpu())
+        return loss
 
     def init_optimizers(self):
         """The optimizer, and the schedule, which is a function of the epoch."""

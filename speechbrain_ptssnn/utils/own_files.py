@@ -15,8 +15,9 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 HPARAMS = (_PACKAGE / "hparams").resolve()
 RECIPES = (_PACKAGE / "recipes").resolve()
 # Where the files of a kind lie. Protocols lie in their corpus's folder.
+HEAD_FOLDERS = (".", "ablations", "peers", "spike_encoder")
 FOLDERS = {
-    "head": (HPARAMS, HPARAMS / "ablations", HPARAMS / "peers"),
+    "head": tuple(HPARAMS / folder for folder in HEAD_FOLDERS),
     "backbone": (HPARAMS / "backbones",),
     "set": (HPARAMS / "sets",),
     "protocol": (),

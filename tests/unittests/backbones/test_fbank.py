@@ -50,6 +50,29 @@ def test_frames_are_those_of_the_whole_however_it_is_cut(longest, rate):
         assert_same(frames, expected)
 
 
+def test_frames_of_10_ms_are_those_that_are_joined():
+    single, joined = Fbank(n_joined=1), Fbank()
+    audio = sound(16_000)
+    frames = single(audio)
+    assert frames.shape == (101, 80)
+    assert torch.equal(frames[:100].reshape(50, 160), joined(audio))
+    assert (single.frame_rate, joined.frame_rate) == (100, 50)
+    assert single.fingerprint() != joined.fingerprint()
+    assert "n_joined" not in joined.fingerprint()  # so that stores are found
+
+
+@pytest.mark.parametrize("n_joined", [1, 3])
+def test_other_frames_stream_too(n_joined):
+    backbone, audio = Fbank(top_db=None, n_joined=n_joined), sound()
+    frames = run(backbone.stream(), audio, 700)
+    assert_same(frames, backbone(audio))
+
+
+def test_frames_of_no_time_are_refused():
+    with pytest.raises(ValueError, match="n_joined must be at least 1, got 0"):
+        Fbank(n_joined=0)
+
+
 @pytest.mark.parametrize("samples", [400, 479, 480, 560, 639, 640, 800, 960])
 def test_short_audio_has_as_many_frames(samples):
     backbone, audio = Fbank(top_db=None), sound(samples)

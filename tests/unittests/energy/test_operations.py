@@ -10,7 +10,14 @@ from torchvision.ops import DeformConv2d
 
 from speechbrain_ptssnn import PLIF, PTSSNN, LinearProbe, VanillaSNN
 from speechbrain_ptssnn.energy.operations import at_length, count_operations
+from speechbrain_ptssnn.energy.pricing import split_operations
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.lobes.spike_encoder_net import SpikeEncoderNet
+from speechbrain_ptssnn.nnet.fixed_spike_encoders import (
+    DeltaEncoder,
+    LatencyCodes,
+    RateEncoder,
+)
 from speechbrain_ptssnn.nnet.monitor import FiringRates
 
 
@@ -128,6 +135,66 @@ def test_the_head_in_evaluation_counted_by_hand():
     assert rows[2].events == hidden.sum() * 8
     assert rows[4].events == encoded.sum() * 12
     assert rows[11].events == firing.spikes["classifier.hidden"].sum() * 2
+
+
+def spiking_net(**settings):
+    """2 mel values, 3 neurons, 2 classes. From rest, a coarse up makes the
+    first neuron fire, whose spike makes the second fire in the next frame.
+    """
+    head = SpikeEncoderNet(2, 2, size=3, n_hidden=1, **settings).eval()
+    layer = head.hidden[0]
+    with torch.no_grad():
+        for weight in (layer.linear.weight, layer.neurons.weight):
+            weight.zero_()
+        layer.linear.weight[0, 0] = 1.5
+        layer.neurons.weight[1, 0] = 1.5
+    return head
+
+
+def test_a_spike_encoder_and_recurrent_neurons_counted_by_hand():
+    # 5 frames; the first value rises by two coarse steps, in frames 2 and 3.
+    feats = torch.tensor([[[0, 0], [2.0, 0], [2.0, 0], [2.0, 0], [2.0, 0]]])
+    head = spiking_net()
+    with FiringRates(head) as firing, torch.no_grad():
+        head(feats)
+    assert firing.spikes["encoder"].tolist()[:2] == [2, 0]
+    assert firing.spikes["hidden.0.neurons"].tolist() == [2, 2, 0]
+    rows = [row for row in count_operations(head, feats) if row.product]
+    fine = int(firing.spikes["encoder"].sum()) - 2
+    assert [(r.name, r.kind, r.operations, r.events) for r in rows] == [
+        # 5 frames x 2 channels x 2 streams x (2 sums, 2 comparisons)
+        ("encoder", "sums", 80, 80),
+        # 5 frames x 8 channels x 3 neurons; each spike meets 3 weights
+        ("hidden.0.linear", "binary", 120, 3 * (2 + fine)),
+        # 4 frames hear the one before: 3 x 3 weights, of which the diagonal
+        # is the reset; all 4 spikes are heard.
+        ("hidden.0.neurons", "binary", 36, 12),
+        ("linear", "binary", 30, 8),  # 5 x 3 x 2; 4 spikes meet 2 weights
+    ]
+    assert rows[1].density == (2 + fine) / 40
+    assert rows[3].density == 4 / 15
+    # All ACs, by both rules.
+    for rule in ("strict", "paper"):
+        pairs = split_operations(rows, rule)
+        assert pairs == [(0, row.events) for row in rows]
+    names = {r.name for r in count_operations(head, feats) if r.element_wise}
+    assert "encoder" not in names
+    assert "hidden.0.neurons" in names
+
+
+@pytest.mark.parametrize(
+    ("encoder", "sums"),
+    [(DeltaEncoder, 3), (RateEncoder, 1), (LatencyCodes, 1), (None, None)],
+)
+def test_the_sums_of_fixed_encoders(encoder, sums):
+    head = spiking_net(encoder=encoder)
+    rows = count_operations(head, torch.randn(1, 7, 2))
+    first, second, *_ = [row for row in rows if row.product]
+    if encoder is None:
+        assert (first.kind, first.operations) == ("real", 7 * 2 * 3)
+        return
+    assert (first.kind, first.operations) == ("sums", 7 * 2 * sums)
+    assert second.kind == "binary"
 
 
 @pytest.mark.parametrize("chunk", [1, 3])
