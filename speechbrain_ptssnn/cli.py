@@ -18,7 +18,7 @@ from speechbrain_ptssnn.corpora.checks import check_silence
 from speechbrain_ptssnn.corpora.registry import all_corpora, find_corpus
 from speechbrain_ptssnn.deploy import classify as classification
 from speechbrain_ptssnn.deploy import hub, nir_export, streaming
-from speechbrain_ptssnn.deploy.many_files import Prepared, classify_into_csv
+from speechbrain_ptssnn.deploy.many_files import Bundle, classify_into_csv
 from speechbrain_ptssnn.deploy.onnx_export import (
     export_onnx,
     front_end,
@@ -279,33 +279,29 @@ def classify_command(words):
     _describe_answers(parser)
     _describe_adaptation(parser)
     args = parser.parse_args(words)
-    for option, is_given, of_csv in (
-        ("jobs", args.jobs != 1, True),
-        ("noprogressbar", args.noprogressbar, True),
-        ("format", args.format is not None, False),
-    ):
-        if is_given and of_csv != bool(args.csv):
-            raise InputError(
-                f"--{option} is not for {'a' if args.csv else 'no'} --csv; "
-                "leave it out"
-            )
+    if args.csv and args.format:
+        raise InputError("--format is for the screen; leave it out with --csv")
+    if not args.csv and (args.jobs != 1 or args.noprogressbar):
+        raise InputError("--jobs and --noprogressbar need --csv=FILE; add it")
     if args.jobs < 1:
         raise InputError(f"--jobs must be at least 1, got {args.jobs}")
     if args.csv:
         _check_parent("csv", args.csv)
     skipped = {}
     model = bundle_folder(args.model)
-    files = classification.check_arguments(model, args.paths, skipped=skipped)
-    prepared = _prepare(model, args)
+    files = classification.check_arguments(
+        model, args.paths, "classify", skipped
+    )
+    bundle = _bundle(model, args)
     if args.csv:
-        _classify_into_csv(prepared, files, skipped, args)
+        _classify_into_csv(bundle, files, skipped, args)
     else:
-        _classify_on_screen(prepared.open(), files, args.format)
+        _classify_on_screen(bundle.open(), files, args.format)
 
 
-def _classify_into_csv(prepared, files, skipped, args):
+def _classify_into_csv(bundle, files, skipped, args):
     outcome = classify_into_csv(
-        prepared,
+        bundle,
         files,
         args.csv,
         args.model,
@@ -418,7 +414,7 @@ def stream_command(words):
             "standard input is a terminal; give a FILE, or send raw samples: "
             "arecord -q -t raw -f S16_LE -c 1 -r 16000 | ptssnn stream MODEL"
         )
-    classifier = _prepare(model, args).open()
+    classifier = _bundle(model, args).open()
     stream = streaming.AudioStream(classifier, args.window)
     if is_raw:
         rate = stream.sample_rate if args.rate is None else args.rate
@@ -847,12 +843,12 @@ def _describe_answers(parser):
     )
 
 
-def _prepare(model, args):
-    """How a command opens its bundle."""
+def _bundle(model, args):
+    """The bundle, as a command's options ask for it."""
     label_map = args.label_map
     if label_map is not None:
         label_map = parse_yaml("--label_map", label_map)
-    return Prepared(
+    return Bundle(
         model,
         args.trust,
         label_map,

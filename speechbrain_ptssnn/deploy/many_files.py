@@ -32,13 +32,13 @@ from speechbrain_ptssnn.utils.processor import threads_per_job
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """How a bundle is opened.
+class Bundle:
+    """A bundle, and how it is opened.
 
     Arguments
     ---------
-    bundle : Path
-        Its folder.
+    folder : Path
+        Where it is.
     trust : bool
         As in :func:`~speechbrain_ptssnn.deploy.classify.open_bundle`.
     label_map : dict or None
@@ -49,7 +49,7 @@ class Prepared:
         The speaker's, for a speaker-adapted model.
     """
 
-    bundle: Path
+    folder: Path
     trust: bool = False
     label_map: dict | None = None
     unsure: float | None = None
@@ -69,7 +69,7 @@ class Prepared:
             :func:`~speechbrain_ptssnn.deploy.classify.adapt`.
         """
         classifier = open_bundle(
-            self.bundle, self.trust, self.label_map, self.unsure
+            self.folder, self.trust, self.label_map, self.unsure
         )
         if self.recordings:
             adapt(classifier, self.recordings)
@@ -88,13 +88,13 @@ class Prepared:
         InputError
             If ``label_map`` or ``unsure`` does not fit the bundle.
         """
-        labels = read_labels(self.bundle)
+        labels = read_labels(self.folder)
         names = [
             file_of(name, is_pushed)
             for name in (*LOADABLES, "backbone")
             for is_pushed in (False, True)
         ]
-        files = [self.bundle / name for name in ("hyperparams.yaml", *names)]
+        files = [self.folder / name for name in ("hyperparams.yaml", *names)]
         return {
             "model_sha256": _digest(path for path in files if path.is_file()),
             "label_map": self.label_map,
@@ -167,7 +167,7 @@ class Outcome:
 
 
 def classify_into_csv(
-    prepared, files, path, model, skipped=None, jobs=1, progressbar=True
+    bundle, files, path, model, skipped=None, jobs=1, progressbar=True
 ):
     """Classifies files into a CSV, one row a file, sorted by path.
 
@@ -177,8 +177,8 @@ def classify_into_csv(
 
     Arguments
     ---------
-    prepared : Prepared
-        The model.
+    bundle : Bundle
+        The trained model.
     files : list of str
         Audio files, of :func:`~speechbrain_ptssnn.deploy.classify.find_audio`.
     path : str or Path
@@ -205,9 +205,9 @@ def classify_into_csv(
         is writing it; if the model cannot be loaded; if the disk is full.
     """
     files, skipped = list(dict.fromkeys(files)), skipped or {}
-    settings = prepared.settings()
+    settings = bundle.settings()
     labels = settings["labels"]
-    prepare = partial(_prepare, prepared, threads_per_job(jobs))
+    prepare = partial(_prepare, bundle, threads_per_job(jobs))
     with AnswerTable(path, labels, settings, model) as table:
         left = [
             each for each in files if not table.has(each, *size_and_time(each))
@@ -238,10 +238,10 @@ def classify_into_csv(
         return _outcome(table, files, n_before, skipped)
 
 
-def _prepare(prepared, threads):
+def _prepare(bundle, threads):
     """What each process does first; returns how it classifies a file."""
     torch.set_num_threads(threads)
-    return partial(_cells, prepared.open())
+    return partial(_cells, bundle.open())
 
 
 def _cells(classifier, path):

@@ -257,8 +257,8 @@ def test_groups_and_unsure_answers_agree_on_screen_and_in_the_csv(
     [
         (["--csv=no/x.csv"], "--csv=no/x.csv: there is no such folder"),
         (["--csv=x.csv", "--jobs=0"], "--jobs must be at least 1, got 0"),
-        (["--csv=x.csv", "--format=json"], "--format is not for a --csv"),
-        (["--jobs=2"], "--jobs is not for no --csv"),
+        (["--csv=x.csv", "--format=json"], "--format is for the screen"),
+        (["--jobs=2"], "--jobs and --noprogressbar need --csv=FILE"),
         (["--csv=x.csv", "--label_map={a: b"], "cannot be read as YAML"),
         (["--csv=x.csv", "--label_map=calm"], "label_map must be like"),
         (["--csv=x.csv", "--unsure=2"], "at most 1, got 2"),
