@@ -19,6 +19,7 @@ from speechbrain_ptssnn.corpora.databases import is_database
 from speechbrain_ptssnn.corpora.registry import all_corpora, find_corpus
 from speechbrain_ptssnn.deploy import classify as classification
 from speechbrain_ptssnn.deploy import hub, nir_export, streaming
+from speechbrain_ptssnn.deploy.many_files import Bundle, classify_into_csv
 from speechbrain_ptssnn.deploy.onnx_export import (
     export_onnx,
     front_end,
@@ -51,6 +52,7 @@ from speechbrain_ptssnn.utils.own_files import (
     list_yaml,
 )
 from speechbrain_ptssnn.utils.suggestions import suggestion
+from speechbrain_ptssnn.utils.yaml_files import parse_yaml
 
 RUN = "results/<corpus>/<protocol>/<backbone>/<head>/<seed>"
 # The last lines of each command's help.
@@ -85,8 +87,15 @@ examples:
     "classify": f"""\
 MODEL: {RUN}/fold_<k>/model
 
-example:
-  ptssnn classify results/URDU/random/fbank/pts_snn/1/fold_1/model new.wav""",
+With --csv, the same command goes on after an interruption, and classifies what
+is new or was changed (docs/classify.md).
+
+examples:
+  ptssnn classify results/URDU/random/fbank/pts_snn/1/fold_1/model new.wav
+  ptssnn classify results/URDU/random/fbank/pts_snn/1/fold_1/model calls \\
+      --csv=calls.csv --jobs=4 --unsure=0.6
+  ptssnn classify results/URDU/random/fbank/pts_snn/1/fold_1/model new.wav \\
+      --label_map='{{Angry: bad, Sad: bad, Happy: good, Neutral: null}}'""",
     "push": f"""\
 MODEL: {RUN}/fold_<k>/model
 
@@ -272,27 +281,83 @@ def classify_command(words):
         "subfolders",
     )
     parser.add_argument(
-        "--format",
-        choices=classification.FORMATS,
-        default="text",
-        help="text: one line per file; csv: the columns path, label and "
-        "p_<class>, one for each class; json: a list of objects (default: "
-        "%(default)s)",
-    )
-    parser.add_argument(
-        "--output",
+        "--csv",
         metavar="FILE",
         type=expanduser,
-        help="write to FILE instead of the screen (default: the screen)",
+        help="write a table of all files to FILE instead of printing them; the "
+        "row of a file that cannot be classified says why (default: none is "
+        "written)",
     )
+    parser.add_argument(
+        "--jobs",
+        metavar="VALUE",
+        type=int,
+        default=1,
+        help="with --csv: processes at once, each with the model in memory "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--noprogressbar",
+        action="store_true",
+        help="with --csv: show no progress bar",
+    )
+    parser.add_argument(
+        "--format",
+        choices=classification.FORMATS,
+        help="without --csv: text, a line for each file, or json, a list of "
+        f"objects (default: {classification.FORMATS[0]})",
+    )
+    _describe_answers(parser)
     _describe_adaptation(parser)
     args = parser.parse_args(words)
-    if args.output:
-        _check_parent("output", args.output)
+    if args.csv and args.format:
+        raise InputError("--format is for the screen; leave it out with --csv")
+    if not args.csv and (args.jobs != 1 or args.noprogressbar):
+        raise InputError("--jobs and --noprogressbar need --csv=FILE; add it")
+    if args.jobs < 1:
+        raise InputError(f"--jobs must be at least 1, got {args.jobs}")
+    if args.csv:
+        _check_parent("csv", args.csv)
+    skipped = {}
     model = bundle_folder(args.model)
-    files = classification.check_arguments(model, args.paths)
-    classifier = _open_adapted(model, args)
-    is_printed = args.format == "text" and not args.output
+    files = classification.check_arguments(
+        model, args.paths, "classify", skipped
+    )
+    bundle = _bundle(model, args)
+    if args.csv:
+        _classify_into_csv(bundle, files, skipped, args)
+    else:
+        _classify_on_screen(bundle.open(), files, args.format)
+
+
+def _classify_into_csv(bundle, files, skipped, args):
+    outcome = classify_into_csv(
+        bundle,
+        files,
+        args.csv,
+        args.model,
+        skipped,
+        args.jobs,
+        not args.noprogressbar,
+    )
+    print(outcome.summary())
+    if outcome.odd:
+        print(
+            f"warning: {len(outcome.odd)} of {outcome.n_files} recordings are "
+            "silent or too loud: "
+            f"{named(outcome.odd, 'odd recordings', args.csv)}",
+            file=sys.stderr,
+        )
+    if outcome.bad:
+        raise InputError(
+            f"{len(outcome.bad)} of {outcome.n_files} files could not be "
+            "classified, the same command tries them again: "
+            f"{named(outcome.bad, 'files not classified', args.csv)}"
+        )
+
+
+def _classify_on_screen(classifier, files, layout):
+    is_text = layout != "json"
     results, bad, levels = [], [], Levels()
     for path in files:
         try:
@@ -300,13 +365,10 @@ def classify_command(words):
         except InputError as error:
             bad.append(str(error))
             continue
-        if is_printed:
+        if is_text:
             print(classification.as_text(results[-1:]), end="", flush=True)
-    text = classification.as_text(results, args.format)
-    if args.output:
-        write_text(args.output, text)
-    elif not is_printed:
-        print(text, end="")
+    if not is_text:
+        print(classification.as_text(results, layout), end="")
     for sentence in levels.warnings():
         print(f"warning: {sentence}", file=sys.stderr)
     if bad:
@@ -360,6 +422,7 @@ def stream_command(words):
         default="text",
         help="text, or json: an object in each line (default: %(default)s)",
     )
+    _describe_answers(parser)
     _describe_adaptation(parser)
     args = parser.parse_args(words)
     if not 0.001 <= args.every < math.inf:
@@ -382,7 +445,7 @@ def stream_command(words):
             "standard input is a terminal; give a FILE, or send raw samples: "
             "arecord -q -t raw -f S16_LE -c 1 -r 16000 | ptssnn stream MODEL"
         )
-    classifier = _open_adapted(model, args)
+    classifier = _bundle(model, args).open()
     stream = streaming.AudioStream(classifier, args.window)
     if is_raw:
         rate = stream.sample_rate if args.rate is None else args.rate
@@ -798,13 +861,35 @@ def _describe_adaptation(parser):
     )
 
 
-def _open_adapted(model, args):
-    """The bundle, adapted to the speaker of ``--adapt``."""
-    recordings = classification.find_audio(args.adapt or [])
-    classifier = classification.open_bundle(model, args.trust)
-    if recordings:
-        classification.adapt(classifier, recordings)
-    return classifier
+def _describe_answers(parser):
+    parser.add_argument(
+        "--label_map",
+        metavar="VALUE",
+        help="answer in groups of classes, '{class: group, ...}'; null leaves "
+        "a class out. A group's posterior is the sum of its classes' (default: "
+        "the classes)",
+    )
+    parser.add_argument(
+        "--unsure",
+        metavar="VALUE",
+        type=float,
+        help="an answer whose posterior is below VALUE is 'unsure'; a run's "
+        "report says how many answers that leaves (default: never)",
+    )
+
+
+def _bundle(model, args):
+    """The bundle, as a command's options ask for it."""
+    label_map = args.label_map
+    if label_map is not None:
+        label_map = parse_yaml("--label_map", label_map)
+    return Bundle(
+        model,
+        args.trust,
+        label_map,
+        args.unsure,
+        classification.find_audio(args.adapt or []),
+    )
 
 
 def _describe_target(parser, head="pts_snn"):

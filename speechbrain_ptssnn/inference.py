@@ -29,6 +29,7 @@ from speechbrain_ptssnn.audio import (
 )
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.utils.files import read_file, write_text
+from speechbrain_ptssnn.utils.label_map import check_label_map
 from speechbrain_ptssnn.utils.weights import read_weights
 
 logger = get_logger(__name__)
@@ -36,6 +37,8 @@ logger = get_logger(__name__)
 # A model's name on the hub, and what is downloaded of it.
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 LOADABLES = ("head", "normalizer", "label_encoder")  # and backbone, if local
+
+UNSURE = "unsure"  # the label of an answer below the threshold
 
 LARGEST_TEXT = 2**20  # bytes of a bundle's YAML, and of its labels
 
@@ -114,6 +117,50 @@ class CalibratedLogSoftmax(torch.nn.Module):
     def forward(self, x):
         """Takes and returns [..., classes]."""
         return (x / self.temperature).log_softmax(-1)
+
+
+class GroupedLogPosteriors(torch.nn.Module):
+    r"""Log posteriors of groups of classes.
+
+    The posterior of a group is the sum of its classes' posteriors, divided by
+    the sum over all groups, which is below 1 if a class is in none.
+
+    Arguments
+    ---------
+    log_posteriors : torch.nn.Module
+        Gives the log posteriors of the classes.
+    groups : sequence of sequence of int
+        The classes of each group.
+
+    Example
+    -------
+    >>> classes = torch.tensor([0.5, 0.3, 0.2]).log()
+    >>> GroupedLogPosteriors(CalibratedLogSoftmax(), [[0, 1], [2]])(
+    ...     classes
+    ... ).exp()
+    tensor([0.8000, 0.2000])
+    >>> GroupedLogPosteriors(CalibratedLogSoftmax(), [[0], [1]])(classes).exp()
+    tensor([0.6250, 0.3750])
+    """
+
+    def __init__(self, log_posteriors, groups):
+        super().__init__()
+        self.log_posteriors = log_posteriors
+        self.groups = groups
+
+    @property
+    def temperature(self):
+        """No temperature gives these posteriors, so exports are refused."""
+        raise InputError(
+            "a model that was loaded with a label_map cannot be exported; "
+            "load it without"
+        )
+
+    def forward(self, x):
+        """Takes [..., classes], returns [..., groups]."""
+        logs = self.log_posteriors(x)
+        sums = [logs[..., group].logsumexp(-1) for group in self.groups]
+        return torch.stack(sums, -1).log_softmax(-1)
 
 
 class UtteranceEncoder(torch.nn.Module):
@@ -355,7 +402,8 @@ class EmotionClassifier(EncoderClassifier):
     r"""SpeechBrain's ``EncoderClassifier``, except for what goes wrong
     unnoticed. It reads audio as the training did, and refuses files that end
     early. It takes a ``Path``, NumPy arrays and integer samples. It warns of
-    silence. Its errors are sentences.
+    silence. Its errors are sentences. And it can answer in groups of classes,
+    or that it is unsure.
 
     Example
     -------
@@ -364,8 +412,18 @@ class EmotionClassifier(EncoderClassifier):
     speechbrain_ptssnn.errors.InputError: results/no such run: is no folder...
     """
 
+    unsure = 0.0
+
     @classmethod
-    def from_hparams(cls, source, overrides=None, savedir=None, **options):
+    def from_hparams(
+        cls,
+        source,
+        overrides=None,
+        savedir=None,
+        label_map=None,
+        unsure=None,
+        **options,
+    ):
         """Loads a bundle.
 
         Arguments
@@ -378,6 +436,13 @@ class EmotionClassifier(EncoderClassifier):
             Replaces values of the bundle's YAML.
         savedir : str or Path, optional
             Not used: the files are read where they are.
+        label_map : dict, optional
+            From each class to a group, or to None to leave the class out. The
+            groups then take the classes' place: the posterior of a group is
+            the sum of its classes', divided by the sum over all groups.
+        unsure : float, optional
+            An answer whose posterior is below this gets the label "unsure";
+            above 0, at most 1. Index, score and posteriors do not change.
         **options
             For ``Pretrained``, such as ``run_opts={"device": "cuda"}``.
 
@@ -389,7 +454,8 @@ class EmotionClassifier(EncoderClassifier):
         ------
         InputError
             If the folder is no whole bundle; names the file at fault. If the
-            hub has no such model or cannot be reached.
+            hub has no such model or cannot be reached. If the label map does
+            not fit the model's classes, or ``unsure`` is not in its range.
         """
         source = bundle_folder(source)
         check_bundle(source)
@@ -405,7 +471,47 @@ class EmotionClassifier(EncoderClassifier):
         pretrainer.collect_files(str(source))
         pretrainer.load_collected()
         with reading_bundle(path):
-            return cls(modules=hparams["modules"], hparams=hparams, **options)
+            made = cls(modules=hparams["modules"], hparams=hparams, **options)
+        groups = check_answers(labels_of(made), label_map, unsure)
+        if label_map:
+            made._group(groups, label_map)
+        made.unsure = unsure or 0.0
+        return made
+
+    def _group(self, groups, label_map):
+        labels, encoder = labels_of(self), CategoricalEncoder()
+        encoder.expect_len(len(groups))
+        for group in groups:
+            encoder.add_label(group)
+        self.hparams.label_encoder = encoder
+        members = [
+            [k for k, label in enumerate(labels) if label_map[label] == group]
+            for group in groups
+        ]
+        self.mods.classifier = GroupedLogPosteriors(
+            self.mods.classifier, members
+        )
+
+    def classify_batch(self, wavs, wav_lens=None):
+        """As SpeechBrain's, with groups and "unsure" where they are asked
+        for.
+        """
+        return self._answer(*super().classify_batch(wavs, wav_lens))
+
+    def classify_file(self, path, **options):
+        """As SpeechBrain's, with groups and "unsure" where they are asked
+        for.
+        """
+        return self._answer(*super().classify_file(path, **options))
+
+    def _answer(self, log_posteriors, scores, indices, labels):
+        labels = [
+            label_above(self, label, posterior)
+            for label, posterior in zip(
+                labels, scores.exp().tolist(), strict=True
+            )
+        ]
+        return log_posteriors, scores, indices, labels
 
     def load_audio(self, path, savedir=None):
         """Reads a file.
@@ -493,6 +599,82 @@ def labels_of(classifier):
     """A bundle's labels, a list in index order."""
     labels = classifier.hparams.label_encoder.ind2lab
     return [labels[k] for k in range(len(labels))]
+
+
+def label_above(classifier, label, posterior):
+    """The label of an answer, or "unsure" if its posterior is below the
+    classifier's threshold.
+    """
+    return UNSURE if posterior < classifier.unsure else label
+
+
+def read_labels(folder):
+    """Reads a bundle's labels alone.
+
+    Arguments
+    ---------
+    folder : Path
+        The bundle, of :func:`check_bundle`.
+
+    Returns
+    -------
+    list of str
+        In index order.
+
+    Raises
+    ------
+    InputError
+        If their file cannot be read.
+    """
+    paths = [folder / file_of("label_encoder", each) for each in (False, True)]
+    path = next(path for path in paths if path.is_file())
+    encoder = CategoricalEncoder()
+    with reading_bundle(path):
+        _load_labels(path, encoder)
+    return [encoder.ind2lab[k] for k in range(len(encoder))]
+
+
+def check_answers(labels, label_map=None, unsure=None):
+    """Checks what answers are asked for.
+
+    Arguments
+    ---------
+    labels : list of str
+        The model's classes.
+    label_map, unsure : dict, float
+        As in :meth:`EmotionClassifier.from_hparams`.
+
+    Returns
+    -------
+    list of str
+        The labels that answers are chosen from, in the order of their
+        posteriors.
+
+    Raises
+    ------
+    InputError
+        If the map does not name each class and no other; if ``unsure`` is
+        not above 0 and at most 1, or is the name of a class too.
+
+    Example
+    -------
+    >>> check_answers(["mad", "calm"], {"mad": "bad", "calm": "good"}, 0.6)
+    ['bad', 'good']
+    """
+    if label_map:
+        labels = list(check_label_map(label_map, labels, "the model"))
+    if unsure is None:
+        return labels
+    if not 0 < unsure <= 1:
+        raise InputError(
+            f"unsure must be a posterior, above 0 and at most 1, got {unsure:g}"
+        )
+    if UNSURE in labels:
+        raise InputError(
+            f"the class {UNSURE!r} would be mixed up with answers below the "
+            "threshold; give it another name with label_map"
+        )
+    return labels
 
 
 def temperature_of(classifier):

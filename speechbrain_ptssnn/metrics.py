@@ -1,4 +1,6 @@
-"""Accuracy, F1 and calibration error, as in speech emotion recognition."""
+"""Accuracy, F1, calibration error and the risk of unsure answers, as in speech
+emotion recognition.
+"""
 
 import numpy as np
 from sklearn.metrics import accuracy_score, recall_score
@@ -203,6 +205,87 @@ def reliability(posteriors, hits, n_bins=15):
         for values in (largest, np.asarray(hits, float))
     ]
     return counts[filled], *means
+
+
+def risk_coverage(posteriors, hits):
+    """Returns how many answers are left, and how many of them are wrong, if
+    those below a threshold are withheld.
+
+    An utterance is answered if its largest posterior is at least the
+    threshold. Coverage is the share of utterances that are answered; selective
+    risk is the share of wrong ones among these answers, and 1 minus the
+    selective accuracy. There is one point for each value that the largest
+    posterior takes, so the order of utterances does not matter.
+    Source: El-Yaniv and Wiener, 2010, JMLR 11:1605; with the largest
+    posterior as confidence, Geifman and El-Yaniv, 2017, arXiv:1705.08500.
+
+    Arguments
+    ---------
+    posteriors, hits
+        As in :func:`expected_calibration_error`.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Thresholds, falling; coverage, rising to 1; and selective risk. All
+        are in [0, 1].
+
+    Example
+    -------
+    >>> thresholds, coverage, risk = risk_coverage(
+    ...     [[0.9, 0.1], [0.3, 0.7], [0.6, 0.4], [0.4, 0.6]],
+    ...     [True, False, True, True],
+    ... )
+    >>> thresholds.tolist(), coverage.tolist(), risk.tolist()
+    ([0.9, 0.7, 0.6], [0.25, 0.5, 1.0], [0.0, 0.5, 0.25])
+    """
+    thresholds, counts, wrong = _by_threshold(posteriors, hits)
+    answered = counts.cumsum()
+    return thresholds, answered / answered[-1], wrong.cumsum() / answered
+
+
+def area_under_risk_coverage(posteriors, hits):
+    """Returns the area under the risk-coverage curve (AURC): the mean, over
+    all utterances, of the selective risk at the threshold that just answers
+    the utterance.
+
+    If the posteriors know nothing of the errors, 1 - WA is to be expected.
+    Source: Geifman, Uziel and El-Yaniv, 2019, arXiv:1805.08206.
+    Own choice: utterances of one posterior are answered together, since no
+    threshold tells them apart.
+
+    Arguments
+    ---------
+    posteriors, hits
+        As in :func:`expected_calibration_error`.
+
+    Returns
+    -------
+    float
+        In [0, 1]; 0 if nothing is wrong.
+
+    Example
+    -------
+    >>> area_under_risk_coverage(
+    ...     [[0.9, 0.1], [0.3, 0.7], [0.6, 0.4], [0.4, 0.6]],
+    ...     [True, False, True, True],
+    ... )
+    0.25
+    """
+    _, counts, wrong = _by_threshold(posteriors, hits)
+    risk = wrong.cumsum() / counts.cumsum()
+    return float((counts * risk).sum() / counts.sum())
+
+
+def _by_threshold(posteriors, hits):
+    """The values of the largest posterior, falling, and how many utterances
+    and how many wrong ones have each.
+    """
+    thresholds, groups, counts = np.unique(
+        np.max(posteriors, -1), return_inverse=True, return_counts=True
+    )
+    wrong = np.bincount(groups, 1 - np.asarray(hits, float))
+    return thresholds[::-1], counts[::-1], wrong[::-1]
 
 
 def _hits(confusion):

@@ -42,12 +42,14 @@ from speechbrain_ptssnn.training.launchers import (
     local_launcher,
     ray_launcher,
     run_tasks,
-    threads_per_job,
 )
 from speechbrain_ptssnn.training.run import Run
 from speechbrain_ptssnn.training.train_fold import check_step, run_fold
 from speechbrain_ptssnn.utils.distributed import on_main, one_sentence_errors
-from speechbrain_ptssnn.utils.processor import has_fast_bf16
+from speechbrain_ptssnn.utils.processor import (
+    has_fast_bf16,
+    threads_per_job,
+)
 
 logger = get_logger(__name__)
 

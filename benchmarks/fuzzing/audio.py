@@ -9,7 +9,7 @@ import soundfile
 import torch
 
 from fuzzing.cases import case
-from fuzzing.engine import Find, stored_features, tone
+from fuzzing.engine import Find, classified, stored_features, tone
 from fuzzing.pools import NOT_AUDIO, RATES
 from speechbrain_ptssnn.audio import MonoAudio
 from speechbrain_ptssnn.backbones import Fbank
@@ -114,15 +114,12 @@ def check_audio(w, path, expected=None, frames=None, must=None):
         ):
             raise Find("accepted with other features than the file's")
     answer = w.run(
-        "classify", w.template.bundle, *_files(w, path), "--format=csv"
+        "classify", w.template.bundle, *_files(w, path), "--format=json"
     )
     said = answer.judge()
-    lines = {
-        line.split(",")[0].rpartition("/")[2]: line
-        for line in answer.out.strip().splitlines()[1:]
-    }
-    for name, line in w.template.classified.items():
-        if name[0] != path.stem and lines.get(name) != line:
+    found = classified(answer.out)
+    for name, expected in w.template.classified.items():
+        if name[0] != path.stem and found.get(name) != expected:
             raise Find(f"the prediction of {name} changed or is missing")
     if said != end:
         raise Find(

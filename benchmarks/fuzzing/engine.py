@@ -5,6 +5,7 @@ a forked command takes tenths of a second.
 """
 
 import io
+import json
 import logging
 import os
 import pickle
@@ -354,7 +355,7 @@ class Template(Workspace):
     features : dict
         Id to array.
     classified : dict
-        Name of the file to the line that ``classify`` gives.
+        Name of the file to what ``classify`` says.
     """
 
     def __init__(self, path):
@@ -367,7 +368,7 @@ class Template(Workspace):
         self.seconds = outcome.seconds
         self.predictions = self.predictions()
         self.features = self.ask(stored_features, path / "cafe/cafe.csv")
-        outcome = self.run("classify", self.bundle, "cafe", "--format=csv")
+        outcome = self.run("classify", self.bundle, "cafe", "--format=json")
         self.classified = classified(outcome.out)
 
     @property
@@ -420,9 +421,10 @@ def stored_features(manifest, folder="features"):
 
 
 def classified(text):
-    """The lines of ``classify --format=csv``, by the file's name."""
-    lines = text.strip().splitlines()[1:]
-    return {Path(line.split(",")[0]).name: line for line in lines}
+    """What ``classify --format=json`` says, by the file's name."""
+    return {
+        Path(each.pop("path")).name: each for each in json.loads(text or "[]")
+    }
 
 
 @contextmanager

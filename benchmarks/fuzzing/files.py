@@ -146,8 +146,8 @@ def obstructed_reading(rng, w):
             ],
         ),
         (
-            ["classify", f"{fold}/model", "cafe", "--output=out/a.txt"],
-            ["out", "out/a.txt"],
+            ["classify", f"{fold}/model", "cafe", "--csv=out/a.csv"],
+            ["out", *(f"out/a.csv{end}" for end in ("", ".part", ".json"))],
         ),
         (
             ["compare", run, run, "--json=out/a.json"],

@@ -1,12 +1,12 @@
 """What a corpus is made of: utterances, labels and a reader."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from speechbrain.utils.logger import get_logger
 
-from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.utils.label_map import check_label_map
 
 logger = get_logger(__name__)
 
@@ -125,29 +125,7 @@ def classes_of(corpus, label_map):
     """
     if not label_map:
         return corpus.labels
-    if not isinstance(label_map, Mapping):
-        raise InputError(
-            "label_map must be like '{label: class}', written where it stands"
-        )
-    for text in (*label_map, *label_map.values()):
-        if text is not None and not isinstance(text, str):
-            raise InputError(f"label_map: write {text!r} in quotes")
-    odd = sorted(set(label_map) ^ set(corpus.labels), key=str)
-    if odd:
-        raise InputError(
-            f"label_map must name each label of {corpus.name}, "
-            f"{list(corpus.labels)}, and no other; see {odd}"
-        )
-    if "" in label_map.values():
-        raise InputError(
-            "label_map: a class is empty; write null to leave a label out"
-        )
-    classes = tuple(dict.fromkeys(filter(None, label_map.values())))
-    if len(classes) < 2:
-        raise InputError(
-            f"label_map leaves {len(classes)} classes; 2 are needed"
-        )
-    return classes
+    return check_label_map(label_map, corpus.labels, corpus.name)
 
 
 def map_labels(utterances, label_map):

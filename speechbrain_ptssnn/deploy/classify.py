@@ -1,10 +1,9 @@
 """Audio files classified with a trained bundle, one after the other."""
 
-import csv
 import json
+import os
 import shlex
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 
 from speechbrain_ptssnn.audio import load_audio
@@ -14,6 +13,7 @@ from speechbrain_ptssnn.inference import (
     EmotionClassifier,
     check_bundle,
     file_of,
+    label_above,
     labels_of,
 )
 from speechbrain_ptssnn.utils.long_lists import named
@@ -23,7 +23,9 @@ SUFFIXES = (
     *(".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus"),
     *(".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64"),
 )
-FORMATS = ("text", "csv", "json")
+FORMATS = ("text", "json")
+# What torch and NumPy say, in errors of several classes.
+NO_MEMORY = ("allocate memory", "out of memory", "Unable to allocate")
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Classified:
     path : str
         The file.
     label : str
-        The most likely class.
+        The most likely class, or "unsure".
     posteriors : dict
         Class to posterior probability, in index order.
     """
@@ -45,7 +47,7 @@ class Classified:
     posteriors: dict
 
 
-def open_bundle(folder, trust=False):
+def open_bundle(folder, trust=False, label_map=None, unsure=None):
     """Loads a bundle.
 
     Arguments
@@ -56,6 +58,9 @@ def open_bundle(folder, trust=False):
         Whether it may build any object and run any code; else only what
         training writes is loaded, see
         :func:`~speechbrain_ptssnn.deploy.trust.check_trusted`.
+    label_map, unsure : dict, float
+        As in
+        :meth:`~speechbrain_ptssnn.inference.EmotionClassifier.from_hparams`.
 
     Returns
     -------
@@ -66,15 +71,17 @@ def open_bundle(folder, trust=False):
     InputError
         If the folder is no bundle; says where one is. If a file of it is
         missing or damaged, or holds what training does not write; names the
-        file.
+        file. If ``label_map`` or ``unsure`` does not fit.
     """
     _check_model(Path(folder))
     if not trust:
         check_trusted(folder)
-    return EmotionClassifier.from_hparams(folder)
+    return EmotionClassifier.from_hparams(
+        folder, label_map=label_map, unsure=unsure
+    )
 
 
-def check_arguments(model, paths, command="classify"):
+def check_arguments(model, paths, command="classify", skipped=None):
     """Looks at both arguments before anything is loaded.
 
     Arguments
@@ -86,6 +93,8 @@ def check_arguments(model, paths, command="classify"):
         What should be audio files, and folders of them.
     command : str
         The command whose arguments they are.
+    skipped : dict, optional
+        As in :func:`find_audio`.
 
     Returns
     -------
@@ -108,7 +117,7 @@ def check_arguments(model, paths, command="classify"):
             f"{shlex.quote(swapped[0])} {shlex.quote(str(model))}"
         ) from error
     check_bundle(model)
-    return find_audio(paths)
+    return find_audio(paths, skipped)
 
 
 def _is_bundle(folder):
@@ -145,13 +154,17 @@ def _check_model(folder):
         raise InputError(f"{folder}: is not a trained model's folder; {where}")
 
 
-def find_audio(paths):
+def find_audio(paths, skipped=None):
     """Lists files as they are, and the audio files in folders, sorted.
+
+    Links to folders are not followed, so a loop of links has an end.
 
     Arguments
     ---------
     paths : list of str
         Files and folders.
+    skipped : dict, optional
+        What else is in the folders is noted here: path to reason.
 
     Returns
     -------
@@ -161,14 +174,18 @@ def find_audio(paths):
     ------
     InputError
         If a path does not exist, or a folder holds no audio file.
+    OSError
+        If a folder cannot be read.
 
     Example
     -------
-    >>> folder = getfixture("tmp_path")
+    >>> folder, skipped = getfixture("tmp_path"), {}
     >>> for name in ("b.wav", "a.FLAC", "notes.txt"):
     ...     (folder / name).touch()
-    >>> [Path(path).name for path in find_audio([folder])]
+    >>> [Path(path).name for path in find_audio([folder], skipped)]
     ['a.FLAC', 'b.wav']
+    >>> list(skipped.values())
+    ['no ending of an audio file']
     """
     missing = [path for path in paths if not Path(path).exists()]
     if missing:
@@ -176,16 +193,12 @@ def find_audio(paths):
             f"{named(missing, 'missing files')}: there is no such file; "
             "correct the path"
         )
-    files = []
+    files, skipped = [], {} if skipped is None else skipped
     for path in map(Path, paths):
         if not path.is_dir():
             files.append(str(path))
             continue
-        found = sorted(
-            str(each)
-            for each in path.rglob("*")
-            if each.suffix.lower() in SUFFIXES and not each.name.startswith(".")
-        )
+        found = sorted(_search(path, skipped))
         if not found:
             raise InputError(
                 f"{path}: holds no audio file, which end with "
@@ -193,6 +206,29 @@ def find_audio(paths):
             )
         files += found
     return files
+
+
+def _search(top, skipped):
+    """Yields the audio files of a folder, and notes what else it holds."""
+
+    def fail(error):
+        if error.filename == str(top):
+            raise error
+        skipped[error.filename] = f"cannot be entered ({error.strerror})"
+
+    for parent, folders, names in os.walk(top, onerror=fail):
+        for name in folders:
+            path = os.path.join(parent, name)
+            if os.path.islink(path):
+                skipped[path] = "a link to a folder"
+        for name in names:
+            path = os.path.join(parent, name)
+            if name.startswith("."):
+                skipped[path] = "a hidden file"
+            elif Path(name).suffix.lower() not in SUFFIXES:
+                skipped[path] = "no ending of an audio file"
+            else:
+                yield path
 
 
 def classify(classifier, path, levels=None):
@@ -214,14 +250,54 @@ def classify(classifier, path, levels=None):
     Raises
     ------
     InputError
-        If the file cannot be read, or is too short.
+        If the file cannot be read, is too short, changes while it is read, or
+        is too long for the memory.
     """
-    wav = load_audio(path, classifier.audio_normalizer, levels=levels)
+    before = size_and_time(path)
     try:
-        log_posteriors, _, _, text = classifier.classify_batch(wav.unsqueeze(0))
+        wav = load_audio(path, classifier.audio_normalizer, levels=levels)
+        if size_and_time(path) != before:
+            raise InputError(
+                f"{path}: was changed while it was read; classify it again "
+                "when it is whole"
+            )
+        log_posteriors, _, _, text = _classify_whole(classifier, wav, path)
+    except (MemoryError, RuntimeError) as error:
+        if not any(words in str(error) for words in NO_MEMORY):
+            raise
+        raise InputError(
+            f"{path}: is too long to be classified as a whole (the memory was "
+            "used up); cut it into utterances"
+        ) from error
+    return Classified(path, text[0], by_label(classifier, log_posteriors[0]))
+
+
+def _classify_whole(classifier, wav, path):
+    try:
+        return classifier.classify_batch(wav.unsqueeze(0))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    return Classified(path, text[0], by_label(classifier, log_posteriors[0]))
+
+
+def size_and_time(path):
+    """Tells whether a file was changed, without reading it.
+
+    Arguments
+    ---------
+    path : str
+        The file.
+
+    Returns
+    -------
+    tuple
+        Its size in bytes and the time of its last change in nanoseconds, as
+        the file system has it; None for both if there is no such file.
+    """
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None, None
+    return status.st_size, status.st_mtime_ns
 
 
 def by_label(classifier, log_posteriors):
@@ -241,6 +317,25 @@ def by_label(classifier, log_posteriors):
     """
     posteriors = log_posteriors.exp().tolist()
     return dict(zip(labels_of(classifier), posteriors, strict=True))
+
+
+def label_of(classifier, posteriors):
+    """The label of an utterance.
+
+    Arguments
+    ---------
+    classifier : EmotionClassifier
+        Whose labels they are.
+    posteriors : dict
+        Of :func:`by_label`.
+
+    Returns
+    -------
+    str
+        The most likely class, or "unsure".
+    """
+    best = max(posteriors, key=posteriors.get)
+    return label_above(classifier, best, posteriors[best])
 
 
 def adapt(classifier, files):
@@ -273,8 +368,7 @@ def as_text(results, layout="text"):
     results : list of Classified
         One a file.
     layout : str
-        "text": a line a file; "csv": columns path, label and one ``p_<class>``
-        a class; "json": a list of objects.
+        "text": a line a file; "json": a list of objects.
 
     Returns
     -------
@@ -285,21 +379,10 @@ def as_text(results, layout="text"):
     >>> results = [Classified("a.wav", "calm", {"calm": 0.75, "mad": 0.25})]
     >>> as_text(results)
     'a.wav: calm (calm 0.750, mad 0.250)\n'
-    >>> as_text(results, "csv")
-    'path,label,p_calm,p_mad\na.wav,calm,0.750000,0.250000\n'
     """
     if layout == "json":
         rows = [vars(each) for each in results]
         return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
-    if layout == "csv":
-        stream = StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        labels = list(results[0].posteriors) if results else []
-        writer.writerow(["path", "label", *(f"p_{label}" for label in labels)])
-        for each in results:
-            values = (f"{p:.6f}" for p in each.posteriors.values())
-            writer.writerow([each.path, each.label, *values])
-        return stream.getvalue()
     return "".join(
         as_line(each.path, each.label, each.posteriors) for each in results
     )

@@ -10,7 +10,7 @@ import torch
 from speechbrain_ptssnn.audio import as_float, check_samples, load_audio
 from speechbrain_ptssnn.audio.mono import RATES
 from speechbrain_ptssnn.backbones import Fbank
-from speechbrain_ptssnn.deploy.classify import as_line, by_label
+from speechbrain_ptssnn.deploy.classify import as_line, by_label, label_of
 from speechbrain_ptssnn.errors import InputError
 
 WINDOW = 3.0  # seconds; training hears as many (crop in the YAML)
@@ -36,7 +36,7 @@ class Heard:
     seconds : float
         How much audio came.
     label : str
-        The most likely class.
+        The most likely class, or "unsure".
     posteriors : dict
         Class to posterior probability, in index order.
     window : float or None
@@ -190,7 +190,7 @@ class AudioStream:
         named = by_label(self.classifier, self._outputs[0])
         return Heard(
             self._n_samples / self.sample_rate,
-            max(named, key=named.get),
+            label_of(self.classifier, named),
             named,
             self.window,
             is_end,

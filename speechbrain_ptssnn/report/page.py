@@ -22,7 +22,11 @@ from speechbrain_ptssnn.evaluation.summary_table import (
     score_rows,
 )
 from speechbrain_ptssnn.evaluation.trained_run import TrainedRun
-from speechbrain_ptssnn.metrics import reliability
+from speechbrain_ptssnn.metrics import (
+    area_under_risk_coverage,
+    reliability,
+    risk_coverage,
+)
 from speechbrain_ptssnn.report import plots
 from speechbrain_ptssnn.report.curves import read_curves
 from speechbrain_ptssnn.report.examples import SECONDS, examples
@@ -37,6 +41,8 @@ RUN_HEADER = [
     *("head's mJ, strict", "head's mJ, paper's rule", "front-end's mJ"),
     *("total mJ, strict", "total mJ, paper's rule"),
 ]
+COVERAGE_HEADER = ["posterior at least", "answers", "share", "correct"]
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 FOLD_HEADER = [
     *("fold", "utterances", "speakers", "WA", "UA"),
     *("majority WA", "speaker oracle WA", "epoch"),
@@ -119,11 +125,17 @@ def _warnings(named):
 
 
 def _results(run, files):
-    """The tables of the section "Results"."""
+    """The tables and figures of the section "Results"."""
+    calibrated, uncalibrated, hits = _posteriors(run)
+    curves = {
+        "with temperature": reliability(calibrated, hits),
+        "without": reliability(uncalibrated, hits),
+    }
     return {
         "score_rows": score_rows(run.summary),
         "interval_note": interval_note(run.summary),
-        "reliability": picture(plots.reliability_figure(_reliability(run))),
+        "reliability": picture(plots.reliability_figure(curves)),
+        **_coverage(calibrated, hits),
         "fold_rows": [
             FOLD_HEADER,
             *(
@@ -136,8 +148,10 @@ def _results(run, files):
     }
 
 
-def _reliability(run):
-    """The curves of all test utterances, with and without temperature."""
+def _posteriors(run):
+    """The posteriors of all test utterances, with and without temperature, and
+    whether each is classified correctly.
+    """
     labels, files = run.summary["labels"], run.files
     hits, calibrated, uncalibrated = [], [], []
     for k in run.summary["folds_done"]:
@@ -146,9 +160,28 @@ def _reliability(run):
         hits += [row["label"] == row["prediction"] for row in rows]
         calibrated += posteriors_of(rows, labels)
         uncalibrated += uncalibrated_posteriors(rows, labels, temperature)
+    return calibrated, uncalibrated, hits
+
+
+def _coverage(posteriors, hits):
+    """The table and the figure of the answers that a threshold leaves."""
+    curve = risk_coverage(posteriors, hits)
+    thresholds, coverage, risk = curve
+    rows = [["all", str(len(hits)), percent(1), percent(1 - risk[-1])]]
+    marked = {}
+    for threshold in THRESHOLDS:
+        n_points = int((thresholds >= threshold).sum())
+        cells = ["0", percent(0), percent(None)]
+        if n_points:
+            share, correct = coverage[n_points - 1], 1 - risk[n_points - 1]
+            marked[threshold] = share, correct
+            n_answers = round(share * len(hits))
+            cells = [str(n_answers), percent(share), percent(correct)]
+        rows.append([f"{threshold:g}", *cells])
+    area = area_under_risk_coverage(posteriors, hits)
     return {
-        "with temperature": reliability(calibrated, hits),
-        "without": reliability(uncalibrated, hits),
+        "coverage": picture(plots.risk_coverage_figure(curve, area, marked)),
+        "coverage_rows": [COVERAGE_HEADER, *rows],
     }
 
 

@@ -447,6 +447,57 @@ def reliability_figure(curves):
     return figure, f"Reliability diagram. {'; '.join(words)}."
 
 
+def risk_coverage_figure(curve, area, marked):
+    """Draws the accuracy of the answers that a threshold leaves, by their
+    share.
+
+    Arguments
+    ---------
+    curve : tuple of numpy.ndarray
+        Of :func:`~speechbrain_ptssnn.metrics.risk_coverage`.
+    area : float
+        The area under it, AURC.
+    marked : dict
+        Threshold to (coverage, selective accuracy), to be marked.
+
+    Returns
+    -------
+    tuple
+        (Figure, str): the figure and its alternative text.
+    """
+    _, coverage, risk = curve
+    figure, axes = _axes(2.9)
+    axes.axhline(1 - risk[-1], color=LIGHT, zorder=0)
+    axes.text(0.01, 1 - risk[-1], "all answers", color=GREY, va="bottom")
+    axes.step(coverage, 1 - risk, color=BLUE, where="pre")
+    words = []
+    # Neighbours may lie close together, so every second number is below.
+    for (threshold, point), height in zip(
+        marked.items(), cycle((5, -13)), strict=False
+    ):
+        axes.plot(*point, color=VERMILLION, marker="s", linestyle="none")
+        axes.annotate(
+            f"{threshold:g}",
+            point,
+            (0, height),
+            textcoords="offset points",
+            ha="center",
+        )
+        share, accuracy = map(percent, point)
+        words.append(f"at least {threshold:g}: {share}, correct {accuracy}")
+    axes.set_xlim(0, 1.02)
+    axes.set_ylim(0, 1.09)
+    axes.set_xlabel("share of utterances that are answered (coverage)")
+    axes.set_ylabel("share of answers that is correct")
+    axes.set_title(f"AURC {area:.3f}")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1))
+    return figure, (
+        f"Accuracy by coverage, AURC {area:.3f}. {'; '.join(words)}; all "
+        f"answers: correct {percent(1 - risk[-1])}."
+    )
+
+
 def chain_figure(chains):
     """Draws the energy of head, front-end and both, a group of bars a run.
 

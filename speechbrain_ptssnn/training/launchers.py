@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-import torch
 from tqdm import tqdm
 
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.run_folder import FoldFolder
 from speechbrain_ptssnn.utils.files import read_json
+from speechbrain_ptssnn.utils.processor import threads_per_job
 
 # This environment variable marks the process of a task.
 MARK = "SPEECHBRAIN_PTSSNN_TASK"
@@ -115,15 +115,6 @@ def run_task(task, stdin=subprocess.PIPE):
     if status < 0:
         raise ChildProcessError(f"it was killed by signal {-status}")
     return status
-
-
-def threads_per_job(jobs):
-    """Divides the CPU threads by ``jobs``; at least 1.
-
-    By ``jobs``, not by the number of unfinished tasks, so that a resumed run
-    has the same threads and the same results.
-    """
-    return max(1, torch.get_num_threads() // jobs)
 
 
 def run_tasks(tasks, launcher, show=True):

@@ -5,7 +5,7 @@ import tempfile
 NAMED = 3
 
 
-def named(items, what):
+def named(items, what, listed_in=None):
     """Names the items of a list for an error or a warning.
 
     Up to three items are named. Of more, the first three are named, and all
@@ -18,6 +18,8 @@ def named(items, what):
         What the message is about, in the order of the file.
     what : str
         What the items are, in the plural; it begins the file's name.
+    listed_in : str, optional
+        Where all items are listed already; then no file is written.
 
     Returns
     -------
@@ -39,6 +41,8 @@ def named(items, what):
     if len(items) <= NAMED:
         return text
     text += f"; and {len(items) - NAMED} more"
+    if listed_in:
+        return f"{text}, all listed in {listed_in}"
     try:
         with tempfile.NamedTemporaryFile(
             "w",

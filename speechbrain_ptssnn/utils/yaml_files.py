@@ -46,6 +46,39 @@ def read_yaml(path):
     return _with_maps(document, {})
 
 
+def parse_yaml(option, text):
+    """Reads the value of a command's option as YAML.
+
+    Arguments
+    ---------
+    option : str
+        Its name, for errors.
+    text : str
+        The value.
+
+    Returns
+    -------
+    object
+        Of plain Python.
+
+    Raises
+    ------
+    InputError
+        If it is no YAML.
+
+    Example
+    -------
+    >>> parse_yaml("--label_map", "{mad: bad, calm: null}")
+    {'mad': 'bad', 'calm': None}
+    """
+    try:
+        return plain(YAML().load(text))
+    except (YAMLError, RecursionError) as error:
+        raise InputError(
+            f"{option}={text}: cannot be read as YAML ({yaml_problem(error)})"
+        ) from error
+
+
 def _with_maps(node, done):
     """Gives objects that have no arguments, such as ``!new:Class``, an empty
     map of them, so that all objects are alike.

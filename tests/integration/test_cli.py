@@ -68,7 +68,7 @@ def test_classify_writes_csv_and_json_that_agree(
     main(["classify", str(bundle), wav, "--format=json"])
     (as_json,) = json.loads(capsys.readouterr().out)
     path = recipe.path / "out.csv"
-    main(["classify", str(bundle), wav, "--format=csv", f"--output={path}"])
+    main(["classify", str(bundle), wav, f"--csv={path}"])
     (as_csv,) = csv.DictReader(StringIO(path.read_text()))
     assert as_json["path"] == as_csv["path"] == wav
     assert as_json["label"] == as_csv["label"]

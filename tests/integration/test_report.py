@@ -118,9 +118,10 @@ def test_values_are_the_summarys(written):
 
 def test_figures_have_words_and_nothing_is_fetched(written):
     page = written.page
-    # Energy, learning, firing, two for each layer, the utterances.
+    # Reliability, coverage, energy, learning, firing, two for each layer, the
+    # utterances.
     n_layers = len(written.summary["firing_rates"])
-    assert len(page.images) == 4 + 2 * n_layers + len(page.sounds)
+    assert len(page.images) == 5 + 2 * n_layers + len(page.sounds)
     assert 2 <= len(page.sounds) <= 3
     assert all(len(image["alt"]) > 40 for image in page.images)
     assert all(each.startswith("data:") for each in page.addresses)

@@ -7,9 +7,15 @@ import soundfile
 import torch
 from speechbrain.inference import EncoderClassifier
 
-from speechbrain_ptssnn.deploy.classify import open_bundle
+from speechbrain_ptssnn.deploy.classify import by_label, open_bundle
+from speechbrain_ptssnn.deploy.onnx_export import export_onnx
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.inference import EmotionClassifier, save_bundle
+from speechbrain_ptssnn.inference import (
+    EmotionClassifier,
+    GroupedLogPosteriors,
+    read_labels,
+    save_bundle,
+)
 
 OLD = Path(__file__).parents[1] / (
     "specimens/run/Cafe/two_folds/tiny_fbank/pts_snn/1/fold_1/model"
@@ -173,3 +179,84 @@ def test_files_are_read_as_in_training(tmp_path, caplog):
     soundfile.write(two, np.zeros(8000), 16000)
     classifier.classify_file(str(two))
     assert "a.wav: is digital silence" in caplog.text
+
+
+# 0.5, 0.3 and 0.2; of a group the sum, without the last class divided by 0.8.
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        ([[0], [1], [2]], [0.5, 0.3, 0.2]),
+        ([[0, 2], [1]], [0.7, 0.3]),
+        ([[1], [0]], [0.375, 0.625]),
+    ],
+)
+def test_posteriors_of_groups_are_those_worked_by_hand(groups, expected):
+    grouped = GroupedLogPosteriors(torch.nn.Identity(), groups)
+    logs = torch.tensor([[[0.5, 0.3, 0.2]]]).log()
+    assert grouped(logs).exp().tolist()[0][0] == pytest.approx(expected)
+
+
+def test_groups_of_hardly_possible_classes_have_finite_posteriors():
+    grouped = GroupedLogPosteriors(torch.nn.Identity(), [[1], [2]])
+    logs = torch.tensor([0.0, -300.0, -301.0])  # exp(-300) is 0 in float32
+    expected = [1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1))]
+    assert grouped(logs).exp().tolist() == pytest.approx(expected)
+
+
+def test_answers_in_groups_and_unsure_answers(bundle, tmp_path):
+    folder = bundle("one", 1)
+    plain = open_bundle(folder)
+    before = by_label(plain, plain.classify_batch(WAVE)[0][0])
+    assert [*before] == read_labels(folder) == ["calm", "angry"]
+    label_map = {"angry": "bad", "calm": "good"}
+    largest = max(before.values())
+    wav = tmp_path / "a.wav"
+    soundfile.write(wav, WAVE.numpy(), 16000, subtype="FLOAT")
+    for unsure, is_unsure in (
+        (None, False),
+        (largest - 1e-4, False),
+        (largest + 1e-4, True),
+    ):
+        classifier = EmotionClassifier.from_hparams(
+            folder, label_map=label_map, unsure=unsure
+        )
+        for logs, score, index, label in (
+            classifier.classify_batch(WAVE),
+            classifier.classify_file(wav),
+        ):
+            after = by_label(classifier, logs[0])
+            assert [*after] == ["bad", "good"]
+            for name, group in label_map.items():
+                assert after[group] == pytest.approx(before[name])
+            best = max(after, key=after.get)
+            assert label == ["unsure" if is_unsure else best]
+            assert [*after][index] == best
+            assert score.exp().item() == pytest.approx(largest)
+    with pytest.raises(InputError, match="label_map cannot be exported"):
+        export_onnx(classifier, tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"label_map": {"clam": "a", "angry": "b"}},
+            r"'clam' \(did you mean 'calm'\?\) and lacks \['calm'\]",
+        ),
+        ({"label_map": {"calm": "a", "angry": None}}, "leaves 1 classes"),
+        ({"label_map": {"calm": "a", "angry": ""}}, "a class is empty"),
+        ({"label_map": {"calm": 1, "angry": 2}}, "write 1 in quotes"),
+        ({"label_map": ["calm"]}, "must be like"),
+        ({"unsure": 0.0}, "above 0 and at most 1, got 0"),
+        ({"unsure": 1.5}, "above 0 and at most 1, got 1.5"),
+        ({"unsure": float("nan")}, "above 0 and at most 1, got nan"),
+        (
+            {"label_map": {"calm": "unsure", "angry": "b"}, "unsure": 0.5},
+            "'unsure' would be mixed up",
+        ),
+    ],
+)
+def test_answers_that_cannot_be_given_are_refused(options, message):
+    with pytest.raises(InputError, match=message) as error:
+        open_bundle(OLD, **options)
+    assert "\n" not in str(error.value)

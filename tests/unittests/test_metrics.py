@@ -15,9 +15,11 @@ from sklearn.metrics import (
 
 from speechbrain_ptssnn import unweighted_accuracy, weighted_accuracy
 from speechbrain_ptssnn.metrics import (
+    area_under_risk_coverage,
     class_recalls,
     confusion_scores,
     expected_calibration_error,
+    risk_coverage,
     speaker_confusions,
 )
 
@@ -133,3 +135,50 @@ def test_calibration_error_is_that_of_scikit_learns_curve(seed):
     expected = np.average(abs(right - said), weights=counts[counts > 0])
     error = expected_calibration_error(posteriors, hits)
     assert error == pytest.approx(expected)
+
+
+# The largest posteriors are 0.9, 0.8, 0.8, 0.6 and 0.5; those of 0.8 are one
+# right and one wrong, 0.6 is wrong. So 1 of 5 is answered at 0.9, with risk 0;
+# 3 of 5 at 0.8, with risk 1/3; 4 of 5 at 0.6, with risk 2/4; all at 0.5, with
+# risk 2/5. AURC = (0 + 1/3 + 1/3 + 1/2 + 2/5) / 5 = 47/150.
+POSTERIORS = [[0.8, 0.2], [0.5, 0.5], [0.1, 0.9], [0.6, 0.4], [0.2, 0.8]]
+HITS = [True, True, True, False, False]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_risk_coverage_curve_is_that_worked_by_hand(seed):
+    order = np.random.default_rng(seed).permutation(5)
+    answers = np.array(POSTERIORS)[order], np.array(HITS)[order]
+    thresholds, coverage, risk = risk_coverage(*answers)
+    assert thresholds.tolist() == [0.9, 0.8, 0.6, 0.5]
+    assert coverage.tolist() == pytest.approx([1 / 5, 3 / 5, 4 / 5, 1])
+    assert risk.tolist() == pytest.approx([0, 1 / 3, 1 / 2, 2 / 5])
+    assert area_under_risk_coverage(*answers) == pytest.approx(47 / 150)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_risk_and_coverage_are_what_is_left_above_each_threshold(seed):
+    rng = np.random.default_rng(seed)
+    posteriors = rng.dirichlet([0.5] * 4, 60).round(1)  # many ties
+    hits = rng.random(60) < posteriors.max(1)
+    risks = {}
+    for threshold, coverage, risk in zip(
+        *risk_coverage(posteriors, hits), strict=True
+    ):
+        is_answered = posteriors.max(1) >= threshold
+        assert coverage == pytest.approx(is_answered.mean())
+        assert risk == pytest.approx(1 - hits[is_answered].mean())
+        risks[threshold] = risk
+    area = np.mean([risks[each] for each in posteriors.max(1)])
+    assert area_under_risk_coverage(posteriors, hits) == pytest.approx(area)
+
+
+def test_the_area_knows_the_best_and_the_worst_order():
+    confidence = np.linspace(0.5, 0.95, 10)
+    posteriors = np.stack([confidence, 1 - confidence], 1)
+    assert area_under_risk_coverage(posteriors, [True] * 10) == 0
+    assert area_under_risk_coverage(posteriors, [False] * 10) == 1
+    hits = np.arange(10) >= 2  # the two least certain are wrong
+    assert area_under_risk_coverage(posteriors, hits) == pytest.approx(
+        (1 / 9 + 2 / 10) / 10
+    )

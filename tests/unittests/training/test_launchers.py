@@ -4,7 +4,6 @@ import json
 import time
 
 import pytest
-import torch
 
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.run_folder import FoldFolder
@@ -14,7 +13,6 @@ from speechbrain_ptssnn.training.launchers import (
     ray_launcher,
     run_task,
     run_tasks,
-    threads_per_job,
 )
 
 DONE = """\
@@ -90,8 +88,3 @@ def test_a_cluster_that_is_not_there_is_named(address):
         ray_launcher(2, address, n_gpus=0),
     ):
         pass
-
-
-def test_threads_are_shared_out(monkeypatch):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
-    assert [threads_per_job(n) for n in (1, 2, 5, 9)] == [5, 2, 1, 1]

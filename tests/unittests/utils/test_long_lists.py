@@ -32,3 +32,9 @@ def test_of_a_long_list_three_are_named_and_all_are_in_a_file(folder):
 def test_a_list_that_cannot_be_written_hides_no_error(folder, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(folder / "none"))
     assert named(NAMES, "bad files").endswith("; and 1 more")
+
+
+def test_a_list_that_is_somewhere_already_needs_no_file(folder):
+    text = named(NAMES, "bad files", "out.csv")
+    assert text.endswith("; and 1 more, all listed in out.csv")
+    assert not list(folder.iterdir())
