@@ -12,7 +12,7 @@ from pathlib import Path
 
 from speechbrain.utils.distributed import if_main_process
 
-from speechbrain_ptssnn.apps import layer_profile
+from speechbrain_ptssnn.apps import demo, layer_profile
 from speechbrain_ptssnn.audio import Levels
 from speechbrain_ptssnn.corpora.checks import check_silence
 from speechbrain_ptssnn.corpora.registry import all_corpora, find_corpus
@@ -128,6 +128,14 @@ RUN: {RUN}
 example:
   ptssnn report results/URDU/random/fbank/pts_snn/1 \\
       results/URDU/random/fbank/linear_probe/1""",
+    "demo": f"""\
+MODEL: {RUN}/fold_<k>/model
+
+examples:
+  ptssnn demo
+  ptssnn demo results/URDU/random/fbank/pts_snn/1/fold_1/model \\
+      results/URDU/random/fbank/linear_probe/1/fold_1/model
+  ptssnn demo anna/urdu --to_folder=space""",
     "list": """\
 example:
   ptssnn list backbones heads""",
@@ -610,6 +618,74 @@ def report_command(words):
     print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
+def demo_command(words):
+    """Opens a page on this machine to hear models, with a microphone too."""
+    parser = _Parser(
+        "demo",
+        f"{demo_command.__doc__} Nothing leaves the machine; Ctrl-C ends the "
+        "page.",
+    )
+    parser.add_argument(
+        "models",
+        nargs="*",
+        metavar="MODEL",
+        help="folders model/ of folds, or models' names on the Hugging Face "
+        "hub; several stand side by side (default: the model that 'make demo' "
+        "leaves, which is trained first if it is not there)",
+    )
+    _describe_trust(parser)
+    parser.add_argument(
+        "--port",
+        metavar="VALUE",
+        type=int,
+        help="the page's port (default: 7860, or the next free one)",
+    )
+    parser.add_argument(
+        "--max_seconds",
+        metavar="VALUE",
+        type=float,
+        default=demo.MAX_SECONDS,
+        help="length of a recording, at most (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max_mb",
+        metavar="VALUE",
+        type=float,
+        default=demo.MAX_MB,
+        help="megabytes of a recording, at most (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--to_folder",
+        metavar="FOLDER",
+        type=expanduser,
+        help="write the page and its models to this new folder, to run as a "
+        "Hugging Face Space (default: open the page)",
+    )
+    args = parser.parse_args(words)
+    limits = demo.Limits(args.max_seconds, args.max_mb)
+    demo.gradio_package()
+    models = args.models or [_demo_model()]
+    if args.to_folder:
+        demo.write_space(models, args.to_folder, limits, args.trust)
+        print(f"{args.to_folder}: written; python {args.to_folder}/app.py")
+    else:
+        demo.serve(models, args.port, limits, trust=args.trust)
+
+
+def _demo_model():
+    """The model that 'make demo' leaves; trains it if it is not there."""
+    model = Path(demo.DEFAULT_MODEL)
+    if model.is_dir():
+        print(f"{model}: this model is shown, as none was named")
+    else:
+        print(
+            f"{model}: is not there, so it is trained now, on synthetic "
+            "speech; that takes a minute or two"
+        )
+        train(*_target("train", demo.DEFAULT_TRAINING))
+    return model
+
+
 def list_command(words):
     """Lists corpora, protocols, backbones, heads and sets."""
     parser = _Parser("list", list_command.__doc__)
@@ -647,6 +723,7 @@ COMMANDS = {
     "compare": compare_command,
     "energy": energy_command,
     "report": report_command,
+    "demo": demo_command,
     "list": list_command,
 }
 
@@ -745,6 +822,10 @@ def _describe_model(parser):
         help="a fold's folder model/, which training has written, or a model's "
         "name on the Hugging Face hub, such as user/name",
     )
+    _describe_trust(parser)
+
+
+def _describe_trust(parser):
     parser.add_argument(
         "--trust",
         action="store_true",
