@@ -12,7 +12,14 @@ from pathlib import Path
 
 from speechbrain.utils.distributed import if_main_process
 
-from speechbrain_ptssnn.apps import demo, layer_profile
+from speechbrain_ptssnn.apps import demo, layer_profile, timeline_files
+from speechbrain_ptssnn.apps.timeline import (
+    HOP,
+    SHORTEST_HOP,
+    SMOOTHING,
+    Settings,
+    timeline,
+)
 from speechbrain_ptssnn.audio import Levels
 from speechbrain_ptssnn.corpora.checks import check_silence
 from speechbrain_ptssnn.corpora.registry import all_corpora, find_corpus
@@ -94,6 +101,16 @@ examples:
   ptssnn stream results/URDU/random/fbank_stream/causal/1/fold_1/model -
 From a microphone:
   arecord -q -t raw -f S16_LE -c 1 -r 16000 | ptssnn stream MODEL""",
+    "timeline": f"""\
+MODEL: {RUN}/fold_<k>/model
+
+Files that are there already are left as they are, so after an interruption the
+same command goes on with the recordings that are not done (docs/timeline.md).
+
+examples:
+  ptssnn timeline results/URDU/random/fbank/pts_snn/1/fold_1/model talk.wav
+  ptssnn timeline results/URDU/random/fbank/pts_snn/1/fold_1/model calls \\
+      --channels=split --format=html,textgrid --output_folder=timelines""",
     "export": f"""\
 MODEL: {RUN}/fold_<k>/model
 
@@ -376,6 +393,124 @@ def stream_command(words):
     except KeyboardInterrupt:  # ends the recording, not the command
         print(file=sys.stderr)
     print(streaming.as_text(stream.finish(), args.format), end="")
+
+
+def timeline_command(words):
+    """Says which emotion is heard when, in recordings of any length."""
+    parser = _Parser(
+        "timeline",
+        f"{timeline_command.__doc__} Speech is found, then classified in "
+        "windows that overlap, or by a causal model as it comes. A page to look "
+        "at and listen to, and files for spreadsheets, Praat, Audacity and "
+        "diarization.",
+    )
+    _describe_model(parser)
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar="RECORDING|FOLDER",
+        help="audio files, and folders, which are searched with their "
+        "subfolders",
+    )
+    parser.add_argument(
+        "--format",
+        metavar="VALUE",
+        default=timeline_files.DEFAULT,
+        help="what is written, with commas between: "
+        f"{', '.join(timeline_files.FORMATS)} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--output_folder",
+        metavar="FOLDER",
+        type=expanduser,
+        help="where the files <name>_timeline.* are written; it is made if it "
+        "is not there (default: beside each recording)",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="write files that are there already anew; without it, they are "
+        "left as they are",
+    )
+    parser.add_argument(
+        "--window",
+        metavar="VALUE",
+        type=float,
+        help="seconds that are classified at once; not for a causal model "
+        f"(default: {streaming.WINDOW:g})",
+    )
+    parser.add_argument(
+        "--hop",
+        metavar="VALUE",
+        type=float,
+        default=HOP,
+        help="seconds from one window to the next, at most, and length of a "
+        f"step of the timeline, at least {SHORTEST_HOP:g} (default: "
+        "%(default)s)",
+    )
+    parser.add_argument(
+        "--smoothing",
+        metavar="VALUE",
+        type=float,
+        help="seconds of the median over the steps, 0 for none; not for a "
+        f"causal model (default: {SMOOTHING:g})",
+    )
+    parser.add_argument(
+        "--channels",
+        metavar="VALUE",
+        default="model",
+        help="model: the channel that the model's rule takes, the louder one "
+        "unless it was trained otherwise; split: each is a track of its own, as "
+        "the two sides of a telephone call; 0, 1, ...: that one (default: "
+        "%(default)s)",
+    )
+    parser.add_argument(
+        "--noprogressbar", action="store_true", help="show no progress"
+    )
+    _describe_adaptation(parser)
+    args = parser.parse_args(words)
+    settings = Settings(args.window, args.hop, args.smoothing, args.channels)
+    formats = timeline_files.check_formats(args.format)
+    model = bundle_folder(args.model)
+    recordings = classification.check_arguments(model, args.paths, "timeline")
+    plan = timeline_files.plan_files(recordings, formats, args.output_folder)
+    classifier = _open_adapted(model, args)
+    bad = []
+    for recording, files in plan.items():
+        there = [path for path in files.values() if path.exists()]
+        if there and not args.overwrite:
+            print(
+                f"{', '.join(map(str, there))}: there already, left as it is; "
+                "--overwrite writes it anew"
+            )
+            files = {
+                name: path for name, path in files.items() if path not in there
+            }
+        if not files:
+            continue
+        try:
+            made = timeline(
+                classifier, recording, settings, not args.noprogressbar
+            )
+        except InputError as error:
+            bad.append(str(error))
+            continue
+        for sentence in made.notes:
+            print(f"note: {sentence}", file=sys.stderr)
+        written = timeline_files.write_files(made, files)
+        names = ", ".join(map(str, written))
+        print(f"{timeline_files.summary(made)}: {names}", flush=True)
+        if made.problem:
+            bad.append(
+                f"{recording}: {made.problem}; what stands before is in {names}"
+            )
+        if made.until is not None:
+            raise KeyboardInterrupt
+    if bad:
+        raise InputError(
+            f"{len(bad)} of {len(plan)} recordings could not be read, or not "
+            f"to their end: {named(bad, 'recordings not read')}"
+        )
 
 
 def export_command(words):
@@ -717,6 +852,7 @@ COMMANDS = {
     "layers": layers_command,
     "classify": classify_command,
     "stream": stream_command,
+    "timeline": timeline_command,
     "export": export_command,
     "push": push_command,
     "experiments": experiments_command,

@@ -4,6 +4,7 @@ Gradio serves it. The page, its fonts and scripts come from this machine, and
 it asks no other host for anything: a header forbids that to the browser.
 """
 
+import logging
 import os
 import signal
 import tempfile
@@ -17,7 +18,10 @@ from pathlib import Path
 import matplotlib
 import soundfile
 
+from speechbrain_ptssnn.apps.timeline import timeline
+from speechbrain_ptssnn.apps.timeline_page import EMBEDDED, as_html
 from speechbrain_ptssnn.audio import Levels, audio_seconds, load_audio
+from speechbrain_ptssnn.audio.speech import vad_package
 from speechbrain_ptssnn.corpora.synthemo import (
     SAMPLE_RATE,
     SENTENCES,
@@ -31,6 +35,7 @@ from speechbrain_ptssnn.deploy.hub import (
     run_of,
     write_safe_bundle,
 )
+from speechbrain_ptssnn.deploy.streaming import WINDOW
 from speechbrain_ptssnn.energy.measure import measure_utterance
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.inference import (
@@ -107,7 +112,7 @@ class Limits:
     Raises
     ------
     InputError
-        If one is not above 0.
+        If one is not above 0, or the length is above half an hour.
 
     Example
     -------
@@ -126,6 +131,11 @@ class Limits:
         ):
             if not value > 0:
                 raise InputError(f"--{name} must be above 0, got {value:g}")
+        if self.seconds > EMBEDDED:
+            raise InputError(
+                f"--max_seconds must be {EMBEDDED} at most, got "
+                f"{self.seconds:g}; 'ptssnn timeline' takes longer recordings"
+            )
 
     def check(self, path):
         """Refuses a recording that is too long or too large.
@@ -324,7 +334,13 @@ def _heard(model, path):
         "drawn": drawn,
         "seconds": SECONDS,
         "energy_rows": energy_rows(energy),
+        "timeline": _timeline(classifier, path) if seconds > WINDOW else "",
     }
+
+
+def _timeline(classifier, path):
+    """The page of 'ptssnn timeline', to stand inside this one."""
+    return as_html(timeline(classifier, path), Path(path).parent)
 
 
 def energy_rows(outcome):
@@ -434,6 +450,7 @@ def serve(models, port=None, limits=None, host=HOST, trust=False):
     if port is not None and not 0 < port < 2**16:
         raise InputError(f"--port must be from 1 to 65535, got {port}")
     gradio_package()
+    vad_package()
     opened = [open_model(source, trust) for source in models]
     with opened_page(opened, port, limits, host) as address:
         print(f"{address} shows the page; Ctrl-C ends it", flush=True)
@@ -443,7 +460,9 @@ def serve(models, port=None, limits=None, host=HOST, trust=False):
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
-            print("\nended; the recordings are deleted")
+            # Another Ctrl-C must not keep the recordings from being deleted.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+    print("\nended; the recordings are deleted")
 
 
 SPACE_CARD = """\
@@ -539,6 +558,8 @@ def gradio_package():
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    # After a training it would tell of Gradio's request to its own server.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         import gradio
     except ImportError as error:
