@@ -20,11 +20,30 @@ MICROPHONE = (
 
 
 @contextmanager
-def chromium(*flags):
-    """Starts the browser, or skips the test where it cannot be started.
+def driver():
+    """Starts Playwright, or skips the test where there is no browser.
+
+    Yields
+    ------
+    playwright.sync_api.Playwright
+    """
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="the extra [test] is missing: playwright"
+    )
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
+    with playwright.sync_playwright() as started:
+        yield started
+
+
+@contextmanager
+def chromium(driver, *flags):
+    """Starts the browser.
 
     Arguments
     ---------
+    driver : playwright.sync_api.Playwright
+        Of :func:`driver`.
     *flags : str
         Added to ``FLAGS``.
 
@@ -32,17 +51,11 @@ def chromium(*flags):
     ------
     playwright.sync_api.Browser
     """
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="the extra [test] is missing: playwright"
+    browser = driver.chromium.launch(
+        executable_path=CHROMIUM, args=[*FLAGS, *flags]
     )
-    if not Path(CHROMIUM).exists():
-        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=CHROMIUM, args=[*FLAGS, *flags]
-        )
-        yield browser
-        browser.close()
+    yield browser
+    browser.close()
 
 
 @contextmanager

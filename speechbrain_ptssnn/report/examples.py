@@ -101,7 +101,8 @@ def hear(name, wave, sample_rate, head, feats, labels, temperature):
     ... )
     >>> heard.seconds, round(sum(heard.posteriors.values()), 6)
     (1.0, 1.0)
-    >>> {name: tuple(s.shape) for name, s in heard.watched.spikes.items()}
+    >>> tuple(heard.watched.spikes["classifier.output"].shape)
+    (9, 2)
     """
     with LayerRecorder(head) as watched:
         outputs = head(feats)[0]
