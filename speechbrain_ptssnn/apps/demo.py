@@ -673,18 +673,22 @@ def build_page(gradio, models, limits, host, folder):
         file = gradio.UploadButton("Choose a file", type="filepath")
         examples = speak_examples(folder)
         if examples:
-            gradio.Examples(
-                [[file] for file in examples.values()],
-                audio,
-                example_labels=list(examples),
-                label="Or a synthetic voice, as it is meant to sound",
-            )
+            plain("<p>Or take a synthetic voice, as it is meant to sound:</p>")
+        with gradio.Row(elem_id="examples"):
+            for words, wav in examples.items():
+                # Not gradio.Examples: delete_cache deletes its files.
+                gradio.Button(words, size="sm", min_width=120).click(
+                    partial(str, wav), None, audio, api_visibility="private"
+                )
         message = plain(message)
         with gradio.Row(elem_id="models"):
             outputs = [message, *map(plain, sections)]
         plain(render("demo_limits.html", __package__))
         file.upload(
-            partial(accept, limits), file, [audio, message], api_name=False
+            partial(accept, limits),
+            file,
+            [audio, message],
+            api_visibility="private",
         )
 
         def classify(path):
@@ -693,7 +697,7 @@ def build_page(gradio, models, limits, host, folder):
             return [gradio.skip() if path is None else said, *found]
 
         audio.change(classify, audio, outputs, api_name="classify")
-        audio.clear(lambda: "", None, message, api_name=False)
+        audio.clear(lambda: "", None, message, api_visibility="private")
     return page
 
 
