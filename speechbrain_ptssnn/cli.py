@@ -400,9 +400,9 @@ def timeline_command(words):
     parser = _Parser(
         "timeline",
         f"{timeline_command.__doc__} Speech is found, then classified in "
-        "windows that overlap, or by a causal model as it comes. A page to look "
-        "at and listen to, and files for spreadsheets, Praat, Audacity and "
-        "diarization.",
+        "windows that overlap, or by a causal model as it comes. Writes a page "
+        "to look at and listen to, and files for spreadsheets, Praat, Audacity "
+        "and diarization.",
     )
     _describe_model(parser)
     parser.add_argument(
@@ -460,8 +460,8 @@ def timeline_command(words):
         metavar="VALUE",
         default="model",
         help="model: the channel that the model's rule takes, the louder one "
-        "unless it was trained otherwise; split: each is a track of its own, as "
-        "the two sides of a telephone call; 0, 1, ...: that one (default: "
+        "unless it was trained otherwise; split: a track of each, as of the "
+        "two sides of a telephone call; 0, 1, ...: that one (default: "
         "%(default)s)",
     )
     parser.add_argument(

@@ -49,10 +49,10 @@ class SpeechFinder:
         """Takes the next samples, [time], at 16 kHz, float32."""
         self._n_samples += len(samples)
         held = np.concatenate([self._held, samples])
-        n_frames = len(held) // FRAME
-        for frame in torch.from_numpy(held[: n_frames * FRAME]).split(FRAME):
+        n = len(held) // FRAME * FRAME
+        for frame in torch.from_numpy(held[:n].reshape(-1, FRAME)):
             self._probabilities.append(self._model(frame, SAMPLE_RATE).item())
-        self._held = held[n_frames * FRAME :]
+        self._held = held[n:]
 
     def finish(self):
         """Says where the speech is, after the last samples.
