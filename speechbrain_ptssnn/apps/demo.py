@@ -364,7 +364,7 @@ def energy_rows(outcome):
     ...     "total": {"strict": {"mJ": 0.0239}},
     ... })
     >>> rows[-1]
-    ['together', '5,000,000', '1,000,000', '0.0239']
+    ['together', '0.0239', '5,000,000', '1,000,000']
     """
     head, front_end = outcome["strict"], outcome["backbone"]
     rows = (
@@ -378,9 +378,9 @@ def energy_rows(outcome):
         ),
     )
     return [
-        ["", "MACs", "ACs", "mJ"],
+        ["", "mJ", "MACs", "ACs"],
         *(
-            [name, f"{macs:,.0f}", f"{acs:,.0f}", number(mJ, ".3g")]
+            [name, number(mJ, ".3g"), f"{macs:,.0f}", f"{acs:,.0f}"]
             for name, macs, acs, mJ in rows
         ),
     ]
@@ -648,6 +648,7 @@ def build_page(gradio, models, limits, host, folder):
     with gradio.Blocks(
         title="Speech emotion recognition",
         analytics_enabled=False,
+        fill_width=True,  # of what demo_head.html allows
         delete_cache=(KEPT, KEPT),
     ) as page:
         plain(
@@ -677,7 +678,7 @@ def build_page(gradio, models, limits, host, folder):
         with gradio.Row(elem_id="examples"):
             for words, wav in examples.items():
                 # Not gradio.Examples: delete_cache deletes its files.
-                gradio.Button(words, size="sm", min_width=120).click(
+                gradio.Button(words, size="md", min_width=0).click(
                     partial(str, wav), None, audio, api_visibility="private"
                 )
         message = plain(message)

@@ -82,7 +82,7 @@ def test_the_energy_is_counted_on_this_recording(model, wav):
     feats = encoder.features(wave)[None]
     head = total_energy(count_operations(encoder.head, feats))
     macs = backbone_operations(encoder.backbone, len(wave) / RATE)
-    row = r" [\d,]+ [\d,]+ ([\d.e-]+)"
+    row = r" ([\d.e-]+) [\d,]+ [\d,]+"
     found = re.search(
         rf"head{row} front-end{row} together{row}", text_of(section)
     )
