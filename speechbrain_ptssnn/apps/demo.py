@@ -649,7 +649,7 @@ def build_page(gradio, models, limits, host, folder):
         title="Speech emotion recognition",
         analytics_enabled=False,
         fill_width=True,  # of what demo_head.html allows
-        delete_cache=(KEPT, KEPT),
+        delete_cache=(KEPT // 10, KEPT),
     ) as page:
         plain(
             render(
