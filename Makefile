@@ -10,6 +10,8 @@ demo: .venv/installed
 	$(BIN)/ptssnn train SynthEmo --backbone=fbank --number_of_epochs=10
 	$(BIN)/ptssnn classify $(DEMO)/fold_1/model \
 		data/SynthEmo/f1/f1_de_02_angry.wav
+	@echo 'To try it with your own voice (docs/demo.md):'
+	@echo "  source .venv/bin/activate; pip install -e '.[demo]'; ptssnn demo"
 
 test: .venv/installed-test
 	$(BIN)/ruff check .

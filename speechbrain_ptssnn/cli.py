@@ -12,7 +12,19 @@ from pathlib import Path
 
 from speechbrain.utils.distributed import if_main_process
 
-from speechbrain_ptssnn.apps import explore, layer_profile
+from speechbrain_ptssnn.apps import (
+    demo,
+    explore,
+    layer_profile,
+    timeline_files,
+)
+from speechbrain_ptssnn.apps.timeline import (
+    HOP,
+    SHORTEST_HOP,
+    SMOOTHING,
+    Settings,
+    timeline,
+)
 from speechbrain_ptssnn.audio import Levels
 from speechbrain_ptssnn.corpora.checks import check_silence
 from speechbrain_ptssnn.corpora.databases import is_database
@@ -112,6 +124,16 @@ examples:
   ptssnn stream results/URDU/random/fbank_stream/causal/1/fold_1/model -
 From a microphone:
   arecord -q -t raw -f S16_LE -c 1 -r 16000 | ptssnn stream MODEL""",
+    "timeline": f"""\
+MODEL: {RUN}/fold_<k>/model
+
+Files that are there already are left as they are, so after an interruption the
+same command goes on with the recordings that are not done (docs/timeline.md).
+
+examples:
+  ptssnn timeline results/URDU/random/fbank/pts_snn/1/fold_1/model talk.wav
+  ptssnn timeline results/URDU/random/fbank/pts_snn/1/fold_1/model calls \\
+      --channels=split --format=html,textgrid --output_folder=timelines""",
     "export": f"""\
 MODEL: {RUN}/fold_<k>/model
 
@@ -146,6 +168,14 @@ RUN: {RUN}
 example:
   ptssnn report results/URDU/random/fbank/pts_snn/1 \\
       results/URDU/random/fbank/linear_probe/1""",
+    "demo": f"""\
+MODEL: {RUN}/fold_<k>/model
+
+examples:
+  ptssnn demo
+  ptssnn demo results/URDU/random/fbank/pts_snn/1/fold_1/model \\
+      results/URDU/random/fbank/linear_probe/1/fold_1/model
+  ptssnn demo anna/urdu --to_folder=space""",
     "list": """\
 example:
   ptssnn list backbones heads""",
@@ -464,6 +494,124 @@ def stream_command(words):
     print(streaming.as_text(stream.finish(), args.format), end="")
 
 
+def timeline_command(words):
+    """Says which emotion is heard when, in recordings of any length."""
+    parser = _Parser(
+        "timeline",
+        f"{timeline_command.__doc__} Speech is found, then classified in "
+        "windows that overlap, or by a causal model as it comes. Writes a page "
+        "to look at and listen to, and files for spreadsheets, Praat, Audacity "
+        "and diarization.",
+    )
+    _describe_model(parser)
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar="RECORDING|FOLDER",
+        help="audio files, and folders, which are searched with their "
+        "subfolders",
+    )
+    parser.add_argument(
+        "--format",
+        metavar="VALUE",
+        default=timeline_files.DEFAULT,
+        help="what is written, with commas between: "
+        f"{', '.join(timeline_files.FORMATS)} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--output_folder",
+        metavar="FOLDER",
+        type=expanduser,
+        help="where the files <name>_timeline.* are written; it is made if it "
+        "is not there (default: beside each recording)",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="write files that are there already anew; without it, they are "
+        "left as they are",
+    )
+    parser.add_argument(
+        "--window",
+        metavar="VALUE",
+        type=float,
+        help="seconds that are classified at once; not for a causal model "
+        f"(default: {streaming.WINDOW:g})",
+    )
+    parser.add_argument(
+        "--hop",
+        metavar="VALUE",
+        type=float,
+        default=HOP,
+        help="seconds from one window to the next, at most, and length of a "
+        f"step of the timeline, at least {SHORTEST_HOP:g} (default: "
+        "%(default)s)",
+    )
+    parser.add_argument(
+        "--smoothing",
+        metavar="VALUE",
+        type=float,
+        help="seconds of the median over the steps, 0 for none; not for a "
+        f"causal model (default: {SMOOTHING:g})",
+    )
+    parser.add_argument(
+        "--channels",
+        metavar="VALUE",
+        default="model",
+        help="model: the channel that the model's rule takes, the louder one "
+        "unless it was trained otherwise; split: a track of each, as of the "
+        "two sides of a telephone call; 0, 1, ...: that one (default: "
+        "%(default)s)",
+    )
+    parser.add_argument(
+        "--noprogressbar", action="store_true", help="show no progress"
+    )
+    _describe_adaptation(parser)
+    args = parser.parse_args(words)
+    settings = Settings(args.window, args.hop, args.smoothing, args.channels)
+    formats = timeline_files.check_formats(args.format)
+    model = bundle_folder(args.model)
+    recordings = classification.check_arguments(model, args.paths, "timeline")
+    plan = timeline_files.plan_files(recordings, formats, args.output_folder)
+    classifier = _open_adapted(model, args)
+    bad = []
+    for recording, files in plan.items():
+        there = [path for path in files.values() if path.exists()]
+        if there and not args.overwrite:
+            print(
+                f"{', '.join(map(str, there))}: there already, left as it is; "
+                "--overwrite writes it anew"
+            )
+            files = {
+                name: path for name, path in files.items() if path not in there
+            }
+        if not files:
+            continue
+        try:
+            made = timeline(
+                classifier, recording, settings, not args.noprogressbar
+            )
+        except InputError as error:
+            bad.append(str(error))
+            continue
+        for sentence in made.notes:
+            print(f"note: {sentence}", file=sys.stderr)
+        written = timeline_files.write_files(made, files)
+        names = ", ".join(map(str, written))
+        print(f"{timeline_files.summary(made)}: {names}", flush=True)
+        if made.problem:
+            bad.append(
+                f"{recording}: {made.problem}; what stands before is in {names}"
+            )
+        if made.until is not None:
+            raise KeyboardInterrupt
+    if bad:
+        raise InputError(
+            f"{len(bad)} of {len(plan)} recordings could not be read, or not "
+            f"to their end: {named(bad, 'recordings not read')}"
+        )
+
+
 def export_command(words):
     """Writes a trained model in a format that other programs run."""
     parser = _Parser(
@@ -704,6 +852,74 @@ def report_command(words):
     print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
+def demo_command(words):
+    """Opens a page on this machine to hear models, with a microphone too."""
+    parser = _Parser(
+        "demo",
+        f"{demo_command.__doc__} Nothing leaves the machine; Ctrl-C ends the "
+        "page.",
+    )
+    parser.add_argument(
+        "models",
+        nargs="*",
+        metavar="MODEL",
+        help="folders model/ of folds, or models' names on the Hugging Face "
+        "hub; several stand side by side (default: the model that 'make demo' "
+        "leaves, which is trained first if it is not there)",
+    )
+    _describe_trust(parser)
+    parser.add_argument(
+        "--port",
+        metavar="VALUE",
+        type=int,
+        help="the page's port (default: 7860, or the next free one)",
+    )
+    parser.add_argument(
+        "--max_seconds",
+        metavar="VALUE",
+        type=float,
+        default=demo.MAX_SECONDS,
+        help="length of a recording, at most (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max_mb",
+        metavar="VALUE",
+        type=float,
+        default=demo.MAX_MB,
+        help="megabytes of a recording, at most (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--to_folder",
+        metavar="FOLDER",
+        type=expanduser,
+        help="write the page and its models to this new folder, to run as a "
+        "Hugging Face Space (default: open the page)",
+    )
+    args = parser.parse_args(words)
+    limits = demo.Limits(args.max_seconds, args.max_mb)
+    demo.gradio_package()
+    models = args.models or [_demo_model()]
+    if args.to_folder:
+        demo.write_space(models, args.to_folder, limits, args.trust)
+        print(f"{args.to_folder}: written; python {args.to_folder}/app.py")
+    else:
+        demo.serve(models, args.port, limits, trust=args.trust)
+
+
+def _demo_model():
+    """The model that 'make demo' leaves; trains it if it is not there."""
+    model = Path(demo.DEFAULT_MODEL)
+    if model.is_dir():
+        print(f"{model}: this model is shown, as none was named")
+    else:
+        print(
+            f"{model}: is not there, so it is trained now, on synthetic "
+            "speech; that takes a minute or two"
+        )
+        train(*_target("train", demo.DEFAULT_TRAINING))
+    return model
+
+
 def list_command(words):
     """Lists corpora, protocols, backbones, heads and sets."""
     parser = _Parser("list", list_command.__doc__)
@@ -736,12 +952,14 @@ COMMANDS = {
     "explore": explore_command,
     "classify": classify_command,
     "stream": stream_command,
+    "timeline": timeline_command,
     "export": export_command,
     "push": push_command,
     "experiments": experiments_command,
     "compare": compare_command,
     "energy": energy_command,
     "report": report_command,
+    "demo": demo_command,
     "list": list_command,
 }
 
@@ -843,6 +1061,10 @@ def _describe_model(parser):
         help="a fold's folder model/, which training has written, or a model's "
         "name on the Hugging Face hub, such as user/name",
     )
+    _describe_trust(parser)
+
+
+def _describe_trust(parser):
     parser.add_argument(
         "--trust",
         action="store_true",

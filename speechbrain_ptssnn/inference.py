@@ -235,6 +235,26 @@ class UtteranceEncoder(torch.nn.Module):
         """Whether the model is speaker-adapted, but not to a speaker yet."""
         return self.normalizer.by_speaker and not self._is_adapted
 
+    def features(self, wav):
+        """Computes the head's input.
+
+        Arguments
+        ---------
+        wav : torch.Tensor
+            [samples], at the backbone's sample rate, from -1 to 1.
+
+        Returns
+        -------
+        torch.Tensor
+            Normalized features, [time, channels].
+
+        Raises
+        ------
+        InputError
+            If the waveform is too short, not finite or far beyond 1.
+        """
+        return self.normalizer(self._features(wav))
+
     def _features(self, wav):
         check_samples(wav)
         self.backbone.to_precision(self.precision)
@@ -274,7 +294,7 @@ class UtteranceEncoder(torch.nn.Module):
         features = []
         for k, n in enumerate(counts):
             with _waveform(k, len(wavs)):
-                features.append(self.normalizer(self._features(wavs[k, :n])))
+                features.append(self.features(wavs[k, :n]))
         frames = torch.tensor([len(f) for f in features], device=wavs.device)
         padded = pad_sequence(features, batch_first=True)
         rates = self.head(padded, frames / padded.shape[1])

@@ -1,7 +1,9 @@
 """One reader for training and prediction; it refuses what ends early."""
 
+import mmap
 import os
 import stat
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,12 +37,17 @@ class Header:
     tolerance : int
         By how many samples ``frames`` may be too large, where it is an
         estimate.
+    problem : str or None
+        The end of a sentence that begins with the file's name, if it is cut
+        short or damaged; ``frames`` are then those before the damage, as far
+        as that is known.
     """
 
     frames: int
     sample_rate: int
     channels: int
     tolerance: int
+    problem: str | None = None
 
 
 def audio_seconds(path, sample_rate=None, channels=None):
@@ -67,7 +74,7 @@ def audio_seconds(path, sample_rate=None, channels=None):
         If the file is missing, empty, cut short, no audio, or not in the
         expected format.
     """
-    header = _read_header(path)
+    header = read_header(path)
     if sample_rate not in (None, header.sample_rate):
         raise InputError(
             f"{path}: sample rate is {header.sample_rate} Hz, but this corpus "
@@ -113,7 +120,7 @@ def read_samples(path, start=0.0, end=None):
     >>> samples.tolist() == [0.5] * 4000, rate
     (True, 16000)
     """
-    header = _read_header(path)
+    header = read_header(path)
     rate = header.sample_rate
     first = round(start * rate)
     last = header.frames if end is None else round(end * rate)
@@ -123,7 +130,7 @@ def read_samples(path, start=0.0, end=None):
             f"{header.frames / rate} s; correct start and end"
         )
     try:
-        with _Forward(os.fsencode(path)) as file:
+        with Forward(os.fsencode(path)) as file:
             skipped = first
             # DWVW says that it can seek, but cannot.
             if (
@@ -137,7 +144,7 @@ def read_samples(path, start=0.0, end=None):
             blocks = list(file.blocks_of(skipped + last - first))
     except (soundfile.SoundFileError, OSError) as error:
         raise InputError(
-            f"{path}: cannot be read to its end ({_reason(error)}); the file "
+            f"{path}: cannot be read to its end ({reason(error)}); the file "
             "is damaged or cut short: copy it again"
         ) from error
     samples = np.concatenate(blocks)[skipped:]
@@ -183,7 +190,7 @@ def load_audio(path, normalizer, start=0.0, end=None, levels=None):
         raise InputError(f"{path}: {error}") from error
 
 
-class _Forward(soundfile.SoundFile):
+class Forward(soundfile.SoundFile):
     """A file that is read without seeking.
 
     soundfile seeks after each read. Some formats cannot, and MP3 decodes
@@ -191,17 +198,19 @@ class _Forward(soundfile.SoundFile):
     """
 
     def seekable(self):
+        """Returns False, so that soundfile does not seek."""
         return False
 
     @property
     def can_seek(self):
+        """Whether the file itself can."""
         return super().seekable()
 
-    def blocks_of(self, frames):
+    def blocks_of(self, frames, size=None):
         """Yields blocks of [time] or [time, channels], until the file ends or
         ``frames`` are read.
         """
-        size = max(1, BLOCK // self.channels)
+        size = size or max(1, BLOCK // self.channels)
         while True:
             block = self.read(min(size, frames), dtype="float32")
             yield block
@@ -210,7 +219,26 @@ class _Forward(soundfile.SoundFile):
                 return
 
 
-def _read_header(path):
+def read_header(path, damaged=False):
+    """Looks at a file, before its audio is read.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file.
+    damaged : bool
+        Whether a file that is cut short or damaged is described as far as it
+        can be read, instead of refused.
+
+    Returns
+    -------
+    Header
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, no audio, or damaged; says what it is.
+    """
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
@@ -218,22 +246,26 @@ def _read_header(path):
             raise InputError(f"{path}: is a {kind}, not an audio file")
         with open(path, "rb") as file:
             head = file.read(HEAD)
-        problem = describe(path, head) or find_cut(path)
-        if head.startswith(b"OggS"):
-            problem = problem or ogg.find_problem(Path(path).read_bytes())
+        refused = describe(path, head)
+        problem, whole = None, None
+        if not refused and head.startswith(b"OggS"):
+            with _content(path) as data:
+                problem, whole = ogg.find_problem(data)
+        elif not refused:
+            problem = find_cut(path)
     except FileNotFoundError as error:
         raise InputError(
             f"{path}: there is no such file; correct the path"
         ) from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
-    if problem:
-        raise InputError(f"{path}: {problem}")
+    if refused or (problem and not damaged):
+        raise InputError(f"{path}: {refused or problem}")
     try:
         info = soundfile.info(os.fsencode(path))
     except (soundfile.SoundFileError, OSError) as error:
         raise InputError(
-            f"{path}: not readable as audio ({_reason(error)}); the file is "
+            f"{path}: not readable as audio ({reason(error)}); the file is "
             "damaged or in a format that is not read here: copy it again, or "
             f"convert it: {to_wav(path)}"
         ) from error
@@ -254,8 +286,13 @@ def _read_header(path):
             "again, or repair it with ffmpeg if its recording was interrupted"
         )
     frames, tolerance = info.frames, 0
-    if info.format == "MP3":
-        frames, tolerance = _mp3_length(path, info)
+    if problem and whole is not None:
+        rate = 48000 if b"OpusHead" in head else info.samplerate
+        frames = min(frames, whole * info.samplerate // rate)
+    elif info.format == "MP3":
+        frames, tolerance, problem = _mp3_length(path, info)
+        if problem and not damaged:
+            raise InputError(f"{path}: {problem}")
     elif info.format == "FLAC" and frames >= 2**36:
         frames = _count(path)  # written to a pipe
     elif frames > status.st_size * SAMPLES_PER_BYTE:
@@ -263,39 +300,51 @@ def _read_header(path):
             f"{path}: has {frames} samples according to its header, more than "
             f"{status.st_size} bytes can hold; copy the file again"
         )
-    return Header(frames, info.samplerate, info.channels, tolerance)
+    return Header(frames, info.samplerate, info.channels, tolerance, problem)
+
+
+@contextmanager
+def _content(path):
+    """The bytes of a file, which are read from the disk when they are used."""
+    with (
+        open(path, "rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+    ):
+        yield data
 
 
 def _mp3_length(path, info):
-    found = count_frames(Path(path).read_bytes())
+    with _content(path) as data:
+        found = count_frames(data)
     if found is None:
-        return info.frames, 0
+        return info.frames, 0, None
     if found.problem:
-        raise InputError(f"{path}: {found.problem}")
+        return found.count * found.samples, 0, found.problem
     frames = info.frames
     # A decoder may leave out the first frame, and the last one.
     tolerance = 3 * found.samples
     if found.promised is None:
         counted = found.count * found.samples
         if frames < counted - tolerance:
-            raise InputError(
-                f"{path}: is an MP3 file of {counted / info.samplerate:.3f} s "
+            problem = (
+                f"is an MP3 file of {counted / info.samplerate:.3f} s "
                 "whose header does not give its length, so that only "
                 f"{frames / info.samplerate:.3f} s would be read; convert it: "
                 f"{to_wav(path)}"
             )
+            return frames, tolerance, problem
         frames = min(frames, counted)
-    return frames, tolerance
+    return frames, tolerance, None
 
 
 def _count(path):
     """Counts the samples of a file whose header does not."""
     try:
-        with _Forward(os.fsencode(path)) as file:
+        with Forward(os.fsencode(path)) as file:
             frames = sum(map(len, file.blocks_of(file.frames)))
     except (soundfile.SoundFileError, OSError) as error:
         raise InputError(
-            f"{path}: cannot be read to its end ({_reason(error)}); the file "
+            f"{path}: cannot be read to its end ({reason(error)}); the file "
             "is damaged or cut short: copy it again"
         ) from error
     if not frames:
@@ -303,7 +352,7 @@ def _count(path):
     return frames
 
 
-def _reason(error):
-    # libsndfile's own words; before them stands the path again.
+def reason(error):
+    """Returns libsndfile's own words; before them stands the path again."""
     text = str(getattr(error, "error_string", error))
     return text.removeprefix("Error : ").strip().rstrip(".")

@@ -60,7 +60,7 @@ def count_frames(data):
 
     Arguments
     ---------
-    data : bytes
+    data : bytes or mmap
         The whole file.
 
     Returns
@@ -86,10 +86,10 @@ def count_frames(data):
         frame = _frame(data, position)
         if frame is None or frame[0] != key:
             again = _find_frame(data, position, len(data), key)
-            if again is not None and data.startswith(TAGS, position):
+            if again is not None and _is_tag(data, position):
                 position = again  # a second file was joined to the first
                 continue
-            problem = _tail_problem(data[position:], position, again)
+            problem = _tail_problem(data, position, again)
             break
         if position + frame[1] > len(data):
             problem = "is cut short within its last MP3 frame; copy it again"
@@ -169,18 +169,23 @@ def _promised(frame):
     return None
 
 
-def _tail_problem(tail, at, again):
+def _is_tag(data, at):
+    return data[at : at + max(map(len, TAGS))].startswith(TAGS)
+
+
+def _tail_problem(data, at, again):
     """Says what is wrong with the bytes behind a row of frames."""
-    if len(tail) < 4 and tail[:1] == b"\xff":
+    length = len(data) - at
+    if length < 4 and data[at : at + 1] == b"\xff":
         return "is cut short within its last MP3 frame; copy it again"
     if again is not None:
         return (
             f"is damaged: no MP3 frame begins at byte {at}, but others do "
             f"from byte {again} on; copy it again"
         )
-    if len(tail) > JUNK and not tail.startswith(TAGS):
+    if length > JUNK and not _is_tag(data, at):
         return (
-            f"is damaged: its last {len(tail)} bytes are no MP3 frames; copy "
+            f"is damaged: its last {length} bytes are no MP3 frames; copy "
             "it again"
         )
     return None

@@ -59,23 +59,60 @@ def write_model(model, name, folder, licence="other"):
         )
     check_bundle(model)
     card = model_card(model, name, licence)
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be made ({error.strerror}); choose a new folder"
-        ) from error
+    write_safe_bundle(model, folder)
+    write_text(folder / "README.md", card)
+
+
+def write_safe_bundle(model, folder):
+    """Writes a bundle whose weights are safetensors, which hold no code.
+
+    Arguments
+    ---------
+    model : Path
+        A whole bundle, of :func:`~speechbrain_ptssnn.inference.check_bundle`.
+    folder : Path
+        Where to write; it must not exist.
+
+    Raises
+    ------
+    InputError
+        If the folder exists, or weights cannot be read.
+    """
+    new_folder(folder)
     text = read_file(model / "hyperparams.yaml")
-    for part in YAML().load(text)["pretrainer"]["loadables"]:
-        source, target = model / file_of(part), folder / file_of(part, True)
-        if part == "label_encoder":
+    pretrainer = YAML().load(text)["pretrainer"]
+    is_pushed = pretrainer.get("safetensors", False)
+    for part in pretrainer["loadables"]:
+        source = model / file_of(part, is_pushed)
+        target = folder / file_of(part, True)
+        if is_pushed or part == "label_encoder":
             shutil.copyfile(source, target)
         else:
             write_safetensors(read_weights(source), target)
     # Bundles of older versions have SpeechBrain's own pretrainer.
     text = re.sub(r"(?m)^pretrainer: !new:.*$", PRETRAINER, text)
     write_text(folder / "hyperparams.yaml", text)
-    write_text(folder / "README.md", card)
+
+
+def new_folder(folder):
+    """Makes a folder, and those above it.
+
+    Arguments
+    ---------
+    folder : Path
+        It must not exist.
+
+    Raises
+    ------
+    InputError
+        If it exists or cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be made ({error.strerror}); choose a new folder"
+        ) from error
 
 
 def push(model, name, licence="other", private=False):
@@ -138,6 +175,40 @@ def model_card(model, name, licence="other"):
     InputError
         If the model does not lie in its run, or the run has no summary.
     """
+    run, summary, own = run_of(model)
+    parts = [
+        f"---\n{_metadata(name, licence, summary, own)}\n---",
+        f"# {name.partition('/')[2]}",
+        _what(summary, own),
+        _use(name, summary),
+        _values(summary, own),
+        _energy(run),
+        _training(run, summary),
+        _limits(run, summary),
+        _licences(summary, licence),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def run_of(model):
+    """Finds the run that a model lies in.
+
+    Arguments
+    ---------
+    model : Path
+        ``fold_<k>/model`` of a run, in its place.
+
+    Returns
+    -------
+    tuple
+        (RunFolder, dict, dict): the run, its ``summary.json``, and what that
+        says of the model's own fold.
+
+    Raises
+    ------
+    InputError
+        If the model does not lie in its run, or the run has no summary.
+    """
     fold_folder = model.resolve().parent
     number = re.fullmatch(r"fold_(\d+)", fold_folder.name)
     run = RunFolder(fold_folder.parent)
@@ -155,18 +226,7 @@ def model_card(model, name, licence="other"):
             f"{run.summary}: lacks fold {number[1]}; the training's command, "
             "given again, writes it"
         )
-    parts = [
-        f"---\n{_metadata(name, licence, summary, own)}\n---",
-        f"# {name.partition('/')[2]}",
-        _what(summary, own),
-        _use(name, summary),
-        _values(summary, own),
-        _energy(run),
-        _training(run, summary),
-        _limits(run, summary),
-        _licences(summary, licence),
-    ]
-    return "\n\n".join(filter(None, parts)) + "\n"
+    return run, summary, own
 
 
 def _metadata(name, licence, summary, own):

@@ -177,6 +177,46 @@ def measure_run(
     return outcome
 
 
+def measure_utterance(head, feats, backbone, seconds):
+    """Counts the operations of one utterance.
+
+    Arguments
+    ---------
+    head : torch.nn.Module
+        Any head.
+    feats : torch.Tensor
+        The head's input for the utterance, [1, time, channels].
+    backbone : Backbone
+        The frozen front-end.
+    seconds : float
+        Length of the audio.
+
+    Returns
+    -------
+    dict
+        As "scaled" of :func:`measure_run`, with "backbone" and "total".
+
+    Raises
+    ------
+    InputError
+        If the head uses an operator that may compute products inside.
+
+    Example
+    -------
+    >>> from speechbrain_ptssnn.backbones import Fbank
+    >>> backbone, feats = Fbank(), torch.randn(1, 100, 160)
+    >>> outcome = measure_utterance(LinearProbe(160, 4), feats, backbone, 2)
+    >>> outcome["backbone"]["MACs"] == backbone_operations(backbone, 2)
+    True
+    >>> parts = outcome["strict"]["mJ"], outcome["backbone"]["mJ"]
+    >>> sum(parts) == outcome["total"]["strict"]["mJ"]
+    True
+    """
+    rows = count_operations(head, feats)
+    outcome = _utterance(rows, feats.shape[1], seconds)
+    return outcome | _chain(outcome, backbone)
+
+
 def _test_utterances(run):
     """Yields an utterance's id, its fold's head and its features [1, time,
     channels], for each test utterance of each finished fold.

@@ -1,4 +1,4 @@
-"""Picks a few test utterances of a run, with their audio and their spikes."""
+"""Utterances with their audio and their spikes; a few test ones of a run."""
 
 from dataclasses import dataclass
 from io import BytesIO
@@ -12,19 +12,17 @@ from speechbrain_ptssnn.evaluation.predictions import read_predictions
 from speechbrain_ptssnn.nnet.monitor import LayerRecorder
 from speechbrain_ptssnn.report.html import data_uri
 
-SECONDS = 5  # the report shows and plays at most so much of an utterance
+SECONDS = 5  # at most so much of an utterance is shown and played
 
 
 @dataclass
-class Example:
-    """One test utterance.
+class Heard:
+    """One utterance, and what a head made of it.
 
     Arguments
     ---------
-    kind : str
-        What it is an example of, e.g. "most confident wrong prediction".
-    utterance : Utterance
-        Its row of the manifest.
+    name : str
+        What it is called.
     posteriors : dict
         Label to the model's posterior, the largest first.
     wave : torch.Tensor
@@ -34,12 +32,10 @@ class Example:
     seconds : float
         Length of the whole utterance.
     watched : LayerRecorder
-        Currents and spikes of the head that tested it, over the whole
-        utterance.
+        Currents and spikes of the head, over the whole utterance.
     """
 
-    kind: str
-    utterance: Utterance
+    name: str
     posteriors: dict
     wave: torch.Tensor
     sample_rate: int
@@ -53,6 +49,74 @@ class Example:
         wave = self.wave.clamp(-1, 1).numpy()
         soundfile.write(file, wave, self.sample_rate, "PCM_16", format="WAV")
         return data_uri("audio/wav", file.getvalue())
+
+
+@dataclass
+class Example(Heard):
+    """One test utterance.
+
+    Arguments
+    ---------
+    kind : str
+        What it is an example of, e.g. "most confident wrong prediction".
+    utterance : Utterance
+        Its row of the manifest.
+    """
+
+    kind: str
+    utterance: Utterance
+
+
+@torch.no_grad()
+def hear(name, wave, sample_rate, head, feats, labels, temperature):
+    """Runs a head on an utterance and watches its spiking layers.
+
+    Arguments
+    ---------
+    name : str
+        What the utterance is called.
+    wave : torch.Tensor
+        [time], the whole utterance.
+    sample_rate : int
+        Hz.
+    head : torch.nn.Module
+        Any head, in eval mode.
+    feats : torch.Tensor
+        The head's input for the utterance, [1, time, channels].
+    labels : sequence of str
+        The classes, in index order.
+    temperature : float
+        What the head's outputs are divided by for posteriors.
+
+    Returns
+    -------
+    Heard
+
+    Example
+    -------
+    >>> head = PTSSNN(160, 2).eval()
+    >>> heard = hear(
+    ...     "a", torch.zeros(16000), 16000, head, torch.randn(1, 9, 160),
+    ...     ["calm", "mad"], 0.1,
+    ... )
+    >>> heard.seconds, round(sum(heard.posteriors.values()), 6)
+    (1.0, 1.0)
+    >>> tuple(heard.watched.spikes["classifier.output"].shape)
+    (9, 2)
+    """
+    with LayerRecorder(head) as watched:
+        outputs = head(feats)[0]
+    posteriors = zip(
+        labels, (outputs / temperature).softmax(-1).tolist(), strict=True
+    )
+    return Heard(
+        name,
+        dict(sorted(posteriors, key=lambda pair: -pair[1])),
+        wave[: SECONDS * sample_rate],
+        sample_rate,
+        len(wave) / sample_rate,
+        watched,
+    )
 
 
 def pick(rows, labels):
@@ -103,7 +167,6 @@ def pick(rows, labels):
     return picked
 
 
-@torch.no_grad()
 def examples(run):
     """Runs the first fold's head on a few of its test utterances.
 
@@ -124,22 +187,16 @@ def examples(run):
     audio = run.store.audio
     result = []
     for id, kind in pick(rows, labels).items():
-        with LayerRecorder(head) as watched:
-            outputs = head(features(id))[0]
-        posteriors = zip(
-            labels, (outputs / temperature).softmax(-1).tolist(), strict=True
-        )
         utterance = run.utterances[id]
         wave = load_audio(utterance.wav, audio, utterance.start, utterance.end)
-        result.append(
-            Example(
-                kind,
-                utterance,
-                dict(sorted(posteriors, key=lambda pair: -pair[1])),
-                wave[: SECONDS * audio.sample_rate],
-                audio.sample_rate,
-                len(wave) / audio.sample_rate,
-                watched,
-            )
+        heard = hear(
+            id,
+            wave,
+            audio.sample_rate,
+            head,
+            features(id),
+            labels,
+            temperature,
         )
+        result.append(Example(**vars(heard), kind=kind, utterance=utterance))
     return result

@@ -278,7 +278,7 @@ def example_figure(example, labels):
 
     Arguments
     ---------
-    example : Example
+    example : Heard
         The utterance.
     labels : sequence of str
         The classes.
@@ -331,7 +331,7 @@ def example_figure(example, labels):
     for axes in figure.axes:
         axes.spines[:].set_visible(False)
     return figure, (
-        f"Wave and spike raster of {example.utterance.id}: {'; '.join(words)}."
+        f"Wave and spike raster of {example.name}: {'; '.join(words)}."
     )
 
 
