@@ -573,7 +573,7 @@ def timeline_command(words):
     model = bundle_folder(args.model)
     recordings = classification.check_arguments(model, args.paths, "timeline")
     plan = timeline_files.plan_files(recordings, formats, args.output_folder)
-    classifier = _open_adapted(model, args)
+    classifier = _bundle(model, args).open()
     bad = []
     for recording, files in plan.items():
         there = [path for path in files.values() if path.exists()]
