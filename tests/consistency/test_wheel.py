@@ -59,7 +59,7 @@ def wheel(source, tmp_path_factory):
 def test_the_wheel_holds_every_file_of_the_package_once(source, wheel):
     expected = {
         path.relative_to(source).as_posix(): path
-        for pattern in ("**/*.py", "report/*.html", "report/*.css")
+        for pattern in ("**/*.py", "*/*.html", "*/*.css", "*/*.js")
         for path in (source / PACKAGE).glob(pattern)
     }
     for pattern in ("hparams/**/*.yaml", "recipes/*/protocols/*.yaml"):
