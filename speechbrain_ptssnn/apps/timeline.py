@@ -216,6 +216,13 @@ def timeline(classifier, path, settings=None, show=False):
     )
     audio = LongAudio(path)
     tracks, notes, levels, until = [], [], Levels(), None
+    is_split = settings.channels == "split" and audio.channels > 1
+    if audio.sample_rate < method.sample_rate:
+        notes.append(
+            f"{path}: ends at {audio.sample_rate // 2} Hz, but the model hears "
+            f"up to {method.sample_rate // 2} Hz; what is missing costs "
+            "accuracy, unless it was trained on such recordings"
+        )
     for channel in _channels(audio, settings, classifier, notes):
         speech, envelope, heard = [], np.zeros((0, 2), np.float32), []
         try:
@@ -232,7 +239,8 @@ def timeline(classifier, path, settings=None, show=False):
         if not audio.frames:
             raise InputError(f"{path}: {audio.problem}")
         if len(envelope):
-            levels.note(str(path), torch.from_numpy(envelope))
+            name = f"{path}, channel {channel}" if is_split else str(path)
+            levels.note(name, torch.from_numpy(envelope))
         windows = [span for spans in heard for span in spans]
         steps = [
             step
@@ -520,7 +528,7 @@ def _edges(start, end, hop):
 def _bar(audio, what, show):
     return tqdm(
         desc=f"{Path(audio.path).name}: {what}",
-        total=round(audio.seconds),
+        total=math.ceil(audio.seconds),  # a bar beyond its end warns
         bar_format="{l_bar}{bar}| {n:.0f}/{total} s of audio, {remaining} left",
         disable=not show,
         delay=1,

@@ -163,4 +163,6 @@ def summary(timeline):
         for label in sorted(seconds, key=seconds.get, reverse=True)
     )
     heard = f"speech in {clock(total)} of {clock(timeline.seconds)}"
+    if timeline.until is not None:
+        heard += f", interrupted at {clock(timeline.until)}"
     return f"{timeline.path}: {heard}{'; ' if shares else ''}{shares}"

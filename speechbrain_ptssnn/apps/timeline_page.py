@@ -15,6 +15,7 @@ from speechbrain_ptssnn.report.html import data_uri, render
 
 ROW = 60  # seconds of a line of the page
 POINTS = 600  # of a line's waveform
+STRIP = 300  # seconds from which on there is a strip of the whole recording
 LEVELS = 10  # shades of a posterior
 # Okabe and Ito's colours, which the colour-blind can tell apart, and the
 # colour of letters on them.
@@ -62,8 +63,9 @@ def as_html(timeline, folder):
         colours=COLOURS,
         rows=_rows(timeline, classes),
         overview=[
-            _pieces(track.segments, 0, timeline.seconds, classes)
+            _shares(timeline, track, classes)
             for track in timeline.tracks
+            if timeline.seconds >= STRIP
         ],
         speech=_seconds(timeline, "speech"),
         audio=_audio(timeline, folder),
@@ -232,6 +234,39 @@ def _pieces(segments, start, end, classes):
             }
         )
     return pieces
+
+
+def _shares(timeline, track, classes):
+    """For each minute the classes' shares of its speech, one above the other;
+    places and sizes in percent.
+    """
+    length, bars = timeline.seconds or 1, {}
+    for each in track.segments:
+        start = each.start
+        while start < each.end:
+            minute = int(start // ROW)
+            end = min(each.end, (minute + 1) * ROW)
+            bar = bars.setdefault(minute, dict.fromkeys(classes, 0.0))
+            bar[each.label] += end - start
+            start = end
+    result = []
+    for minute, bar in sorted(bars.items()):
+        width = min(ROW, timeline.seconds - minute * ROW)
+        bottom = 0.0
+        for label, seconds in bar.items():
+            if seconds:
+                height = 100 * seconds / sum(bar.values())
+                result.append(
+                    {
+                        "style": classes[label]["style"],
+                        "left": 100 * minute * ROW / length,
+                        "width": 100 * width / length,
+                        "bottom": bottom,
+                        "height": height,
+                    }
+                )
+                bottom += height
+    return result
 
 
 def _heat(timeline, track, start, end):

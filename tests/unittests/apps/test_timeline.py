@@ -235,7 +235,9 @@ def test_a_telephone_call_has_two_tracks(in_windows, find, speech, tmp_path):
     assert alone.tracks[0].windows[0].posteriors == two
     louder = timeline(classifier, path)
     assert louder.tracks[0].windows[0].posteriors == one
-    assert "--channels=split" in louder.notes[0]
+    rate, channel = louder.notes
+    assert "ends at 4000 Hz, but the model hears up to 8000 Hz" in rate
+    assert "--channels=split" in channel
     with pytest.raises(InputError, match="no channel 2"):
         timeline(classifier, path, Settings(channels="2"))
 
@@ -320,7 +322,7 @@ def test_one_bad_recording_does_not_stop_the_others(run, wav, tmp_path, capsys):
 
 
 def test_an_interrupted_recording_has_files_of_its_own(
-    run, wav, tmp_path, monkeypatch
+    run, wav, tmp_path, monkeypatch, capsys
 ):
     def stopped(*arguments):
         return replace(timeline(*arguments), until=1.5)
@@ -328,6 +330,7 @@ def test_an_interrupted_recording_has_files_of_its_own(
     monkeypatch.setattr(cli, "timeline", stopped)
     with pytest.raises(SystemExit, match="goes on from here"):
         run(wav, "--format=csv,html")
+    assert ", interrupted at 0:02; " in capsys.readouterr().out
     assert (tmp_path / "new_timeline_partial.csv").exists()
     page = (tmp_path / "new_timeline_partial.html").read_text()
     assert "was classified up to 0:01.5" in page
