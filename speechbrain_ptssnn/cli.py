@@ -566,6 +566,7 @@ def timeline_command(words):
     parser.add_argument(
         "--noprogressbar", action="store_true", help="show no progress"
     )
+    _describe_answers(parser)
     _describe_adaptation(parser)
     args = parser.parse_args(words)
     settings = Settings(args.window, args.hop, args.smoothing, args.channels)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from speechbrain_ptssnn.audio import Levels, MonoAudio
 from speechbrain_ptssnn.audio.blocks import LongAudio, cut, resample_blocks
 from speechbrain_ptssnn.audio.speech import SAMPLE_RATE, SpeechFinder
 from speechbrain_ptssnn.backbones import Fbank
-from speechbrain_ptssnn.deploy.classify import by_label
+from speechbrain_ptssnn.deploy.classify import by_label, label_of
 from speechbrain_ptssnn.deploy.streaming import WINDOW, AudioStream
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.inference import labels_of
@@ -281,7 +282,7 @@ def most_likely(posteriors):
     return max(posteriors, key=posteriors.get)
 
 
-def smooth(windows, start, end, settings, label_of=most_likely):
+def smooth(windows, start, end, settings, name_of=most_likely):
     r"""Makes steps of a stretch of speech from its overlapping windows.
 
     The stretch is divided into equal steps of about ``settings.hop``. A step
@@ -298,7 +299,7 @@ def smooth(windows, start, end, settings, label_of=most_likely):
         The stretch, in seconds.
     settings : Settings
         Hop and smoothing.
-    label_of : callable
+    name_of : callable
         From the posteriors, a dict, to the label of a step.
 
     Returns
@@ -331,7 +332,7 @@ def smooth(windows, start, end, settings, label_of=most_likely):
     sums = medians.sum(1, keepdims=True)
     medians = np.divide(medians, sums, out=means, where=sums > 0)
     return [
-        Span(*ends, label_of(posteriors), posteriors)
+        Span(*ends, name_of(posteriors), posteriors)
         for ends, row in zip(pairwise(edges), medians.tolist(), strict=True)
         for posteriors in [dict(zip(labels, row, strict=True))]
     ]
@@ -451,7 +452,8 @@ class _Windows(_Method):
             plan, self.classify(pieces), strict=False
         ):
             ends = first / self.sample_rate, last / self.sample_rate
-            yield k, Span(*ends, most_likely(posteriors), posteriors)
+            label = label_of(self.classifier, posteriors)
+            yield k, Span(*ends, label, posteriors)
 
     def plan(self, start, end, total):
         """Windows in samples, evenly over a stretch of speech."""
@@ -479,7 +481,8 @@ class _Windows(_Method):
             yield from (by_label(self.classifier, each) for each in outputs)
 
     def steps(self, windows, start, end):
-        return smooth(windows, start, end, self.settings)
+        name_of = partial(label_of, self.classifier)
+        return smooth(windows, start, end, self.settings, name_of)
 
 
 class _Stream(_Method):

@@ -40,7 +40,6 @@ def fit_temperature(outputs, targets):
     >>> (outputs[0] / temperature).softmax(-1)  # 3.5 of 5 are right
     tensor([0.7000, 0.3000])
     """
-
     smoothing = 1 / (len(targets) + 1)
 
     # It is convex in 1 / T, and has one minimum in log T.

@@ -288,6 +288,27 @@ def run(in_windows, find):
     return call
 
 
+@pytest.mark.parametrize("name", ["in_windows", "bundle"])
+def test_labels_are_groups_or_unsure(name, find, long, tmp_path, request):
+    find((0.5, 6.1))
+    model = request.getfixturevalue(name)
+    plain = timeline(open_bundle(model), long).tracks[0]
+    groups = dict.fromkeys(plain.steps[0].posteriors, "rest") | {
+        next(iter(plain.steps[0].posteriors)): "first"
+    }
+    grouped = timeline(open_bundle(model, label_map=groups), long).tracks[0]
+    for step, each in zip(plain.steps, grouped.steps, strict=True):
+        first = next(iter(step.posteriors.values()))
+        assert each.posteriors["first"] == pytest.approx(first, abs=0.02)
+        assert each.label == (
+            "first" if each.posteriors["first"] > 0.5 else "rest"
+        )
+    unsure = timeline(open_bundle(model, unsure=0.999), long).tracks[0]
+    assert {each.label for each in unsure.steps} == {"unsure"}
+    assert {each.label for each in unsure.windows} == {"unsure"}
+    assert unsure.steps[0].posteriors == plain.steps[0].posteriors
+
+
 def test_files_that_are_there_stay(run, wav, tmp_path, capsys):
     run(wav, "--format=csv,rttm", "--output_folder", tmp_path / "made")
     table = tmp_path / "made" / "new_timeline.csv"
