@@ -485,6 +485,5 @@ CORPUS = Corpus(
     (),
     read_custom,
     configure=_configure,
-    description="your own corpus: audio files and a manifest in CSV or JSON, "
-    "or an audformat database",
+    description="your own corpus: audio and a CSV, JSON or audformat table",
 )

@@ -143,7 +143,9 @@ def test_auto_is_written_as_what_it_was(recipe):
     assert "extraction_precision: fp32" in text  # fbank has no weights
 
 
-def test_speaker_adaptation_is_another_condition(recipe, mini_urdu, caplog):
+def test_speaker_adaptation_is_another_condition(
+    recipe, mini_urdu, caplog, capsys
+):
     logger = logging.getLogger("speechbrain_ptssnn.corpora.checks")
     logger.addHandler(caplog.handler)
     run = recipe.run(normalize="speaker", fold=1, head="linear_probe")
@@ -167,10 +169,9 @@ def test_speaker_adaptation_is_another_condition(recipe, mini_urdu, caplog):
     assert before.tolist() != pytest.approx(expected, abs=1e-5)
 
     bundle, own = str(run.folder / "fold_1/model"), list(map(str, own))
-    file = recipe.path / "adapted.json"
-    options = ["--format=json", f"--output={file}", "--adapt", *own]
-    ptssnn(["classify", bundle, str(path), *options])
-    (found,) = json.loads(file.read_text())
+    capsys.readouterr()
+    ptssnn(["classify", bundle, str(path), "--format=json", "--adapt", *own])
+    (found,) = json.loads(capsys.readouterr().out)
     assert list(found["posteriors"].values()) == pytest.approx(
         expected, abs=1e-5
     )

@@ -39,6 +39,8 @@ def address(write_bundle, tmp_path_factory):
         ],
         stdout=subprocess.PIPE,
         text=True,
+        # Behind a shell's & Ctrl-C is switched off, also for children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         env={**os.environ, "TMPDIR": str(temporary), "OMP_NUM_THREADS": "1"},
     ) as process:
         yield process.stdout.readline().split()[0]
