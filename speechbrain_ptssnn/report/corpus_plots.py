@@ -4,7 +4,6 @@ import re
 from collections import Counter
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from speechbrain_ptssnn.report.plots import (
@@ -15,7 +14,7 @@ from speechbrain_ptssnn.report.plots import (
     ORANGE,
     PURPLE,
     VERMILLION,
-    WIDTH,
+    new_axes,
 )
 from speechbrain_ptssnn.utils.text_tables import percent
 
@@ -49,7 +48,7 @@ def counts_figure(names, labels, classes):
     counts = Counter(zip(names, labels, strict=True))
     totals = Counter(names)
     shown = sorted(totals, key=lambda name: (-totals[name], name))[:MOST_BARS]
-    figure, axes = _axes(1.3 + 0.17 * len(shown) + 0.17 * _rows(classes))
+    figure, axes = new_axes(1.3 + 0.17 * len(shown) + 0.17 * _rows(classes))
     left = np.zeros(len(shown))
     for k, label in enumerate(classes):
         values = np.array([counts[name, label] for name in shown])
@@ -97,7 +96,7 @@ def spread_figure(groups, title, unit, line=None):
     tuple
         (Figure, str): the figure and its alternative text.
     """
-    figure, axes = _axes(1.1 + 0.22 * len(groups))
+    figure, axes = new_axes(1.1 + 0.22 * len(groups))
     words = []
     for k, (name, values) in enumerate(groups.items()):
         low, first, middle, third, high = np.percentile(
@@ -148,7 +147,7 @@ def map_figure(points, values, name, names=None):
     values = np.array(values)
     names = names or sorted(set(values), key=_natural)
     has_legend = len(names) <= MOST_VALUES
-    figure, axes = _axes(4.1 + 0.17 * has_legend * _rows(names))
+    figure, axes = new_axes(4.1 + 0.17 * has_legend * _rows(names))
     for k, value in enumerate(names):
         axes.scatter(
             *points[values == value].T,
@@ -186,7 +185,7 @@ def linear_figure(scores):
     tuple
         (Figure, str): the figure and its alternative text.
     """
-    figure, axes = _axes(1.2 + 0.33 * len(scores))
+    figure, axes = new_axes(1.2 + 0.33 * len(scores))
     words = []
     for k, (name, score) in enumerate(scores.items()):
         axes.barh(k, score.WA, color=BLUE, height=0.6)
@@ -206,11 +205,6 @@ def linear_figure(scores):
     axes.xaxis.set_major_formatter(PercentFormatter(1, 0))
     axes.set_xlabel("right answers; line: commonest value")
     return figure, f"What a linear head tells. {'; '.join(words)}."
-
-
-def _axes(height):
-    figure = Figure((WIDTH, height), layout="constrained")
-    return figure, figure.subplots()
 
 
 def _columns(names):

@@ -92,7 +92,7 @@ def learning_figure(folds):
     tuple
         (Figure, str): the figure and its alternative text.
     """
-    figure, (losses, accuracies) = _axes(4, 2, sharex=True)
+    figure, (losses, accuracies) = new_axes(4, 2, sharex=True)
     ends = []
     for axes, curves in (
         (losses, {"loss/train": "training loss", "loss/valid": "validation"}),
@@ -132,7 +132,7 @@ def firing_figure(folds, layers):
     tuple
         (Figure, str): the figure and its alternative text.
     """
-    figure, axes = _axes(3)
+    figure, axes = new_axes(3)
     ends = [
         _curve(axes, folds, f"firing/{name}/mean", name, line)
         for name, line in zip(layers, cycle(LINES), strict=False)
@@ -161,7 +161,7 @@ def current_figure(name, found):
     tuple
         (Figure, str): the figure and its alternative text.
     """
-    figure, axes = _axes(2.7)
+    figure, axes = new_axes(2.7)
     edges = np.linspace(-RANGE, RANGE, BINS + 1)
     shown = {"current": found.currents}
     if found.uncalibrated is not None:
@@ -219,7 +219,9 @@ def neurons_figure(name, found, folds):
         (Figure, str): the figure and its alternative text.
     """
     n = len(found.rates)
-    figure, (bars, axes) = _axes(2.4 + 0.2 * n, 2, height_ratios=[0.2 * n, 1.2])
+    figure, (bars, axes) = new_axes(
+        2.4 + 0.2 * n, 2, height_ratios=[0.2 * n, 1.2]
+    )
     words = _draw_shares(bars, found.rates)
     bars.set_title(f"{name}: neurons, by class")
     for key, line in (("silent", LINES[0]), ("saturated", LINES[4])):
@@ -385,7 +387,7 @@ def energy_figure(runs):
     tuple
         (Figure, str): the figure and its alternative text.
     """
-    figure, axes = _axes(4.4)
+    figure, axes = new_axes(4.4)
     words = [
         _draw_measured(axes, name, summary, energy)
         for name, (summary, energy) in runs.items()
@@ -429,7 +431,7 @@ def reliability_figure(curves):
     tuple
         (Figure, str): the figure and its alternative text.
     """
-    figure, axes = _axes(2.9)
+    figure, axes = new_axes(2.9)
     axes.plot([0, 1], [0, 1], color=LIGHT, zorder=0)
     words = []
     for (name, curve), line in zip(curves.items(), LINES, strict=False):
@@ -466,7 +468,7 @@ def risk_coverage_figure(curve, area, marked):
         (Figure, str): the figure and its alternative text.
     """
     _, coverage, risk = curve
-    figure, axes = _axes(2.9)
+    figure, axes = new_axes(2.9)
     axes.axhline(1 - risk[-1], color=LIGHT, zorder=0)
     axes.text(0.01, 1 - risk[-1], "all answers", color=GREY, va="bottom")
     axes.step(coverage, 1 - risk, color=BLUE, where="pre")
@@ -512,7 +514,7 @@ def chain_figure(chains):
     tuple
         (Figure, str): the figure and its alternative text.
     """
-    figure, axes = _axes(1.3 + 0.8 * len(chains))
+    figure, axes = new_axes(1.3 + 0.8 * len(chains))
     values = [
         [
             each["strict"]["mJ"],
@@ -571,7 +573,21 @@ def _draw_measured(axes, name, summary, energy):
     )
 
 
-def _axes(height, *args, **kwargs):
+def new_axes(height, *args, **kwargs):
+    """Makes a figure of the width that all have.
+
+    Arguments
+    ---------
+    height : float
+        In inches.
+    *args, **kwargs
+        Of Matplotlib's ``subplots``.
+
+    Returns
+    -------
+    tuple
+        The figure, and its axes.
+    """
     figure = Figure((WIDTH, height), layout="constrained")
     return figure, figure.subplots(*args, **kwargs)
 

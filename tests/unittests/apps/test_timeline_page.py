@@ -2,10 +2,10 @@
 
 import base64
 import re
-import shutil
 from dataclasses import replace
 from io import BytesIO
 
+import browser as browsers
 import numpy as np
 import pytest
 import soundfile
@@ -17,12 +17,6 @@ from speechbrain_ptssnn.apps.timeline_page import as_html, clock, codes
 RATE = 16000
 SECONDS = 300.0
 LABELS = ["anger", "sadness", "surprise"]
-# Quiet: no site of the browser's maker is asked for anything.
-ARGUMENTS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
-    *("--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-)
 
 
 def span(start, end, k):
@@ -152,17 +146,8 @@ def test_times_are_written_for_people():
 
 @pytest.fixture(scope="module")
 def browser():
-    """Debian's Chromium, driven by Playwright."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("needs Chromium, as Debian's package chromium has it")
-    with sync_api.sync_playwright() as playwright:
-        made = playwright.chromium.launch(
-            executable_path=chromium, args=ARGUMENTS
-        )
-        yield made
-        made.close()
+    with browsers.driver() as driver, browsers.chromium(driver) as found:
+        yield found
 
 
 @pytest.fixture(params=["desktop", "phone"])
