@@ -47,11 +47,11 @@ from speechbrain_ptssnn.inference import (
 from speechbrain_ptssnn.report import plots
 from speechbrain_ptssnn.report.examples import SECONDS, hear
 from speechbrain_ptssnn.report.html import picture, render
+from speechbrain_ptssnn.utils.extras import extra_package
 from speechbrain_ptssnn.utils.files import read_file, write_text
 from speechbrain_ptssnn.utils.text_tables import number, percent
 
 HOST = "127.0.0.1"
-INSTALL = "pip install 'speechbrain-ptssnn[demo]'"
 MAX_SECONDS, MAX_MB = 300, 50
 MB = 2**20  # bytes, as Gradio counts
 # What 'make demo' leaves.
@@ -560,13 +560,8 @@ def gradio_package():
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     # After a training it would tell of Gradio's request to its own server.
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    try:
-        import gradio
-    except ImportError as error:
-        raise InputError(
-            f"the page needs the package gradio ({error}): {INSTALL}"
-        ) from error
-    return gradio
+    need = "the page needs the package gradio"
+    return extra_package("gradio", need, "demo")
 
 
 @contextmanager

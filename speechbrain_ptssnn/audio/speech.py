@@ -6,7 +6,7 @@ Its weights are in the package ``silero-vad`` (MIT); nothing is downloaded.
 import numpy as np
 import torch
 
-from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.utils.extras import extra_package
 
 SAMPLE_RATE = 16000  # of the audio that the detector takes
 FRAME = 512  # samples that get one probability, 32 ms
@@ -96,12 +96,7 @@ def vad_package():
     'silero_vad'
     """
     threads = torch.get_num_threads()
-    try:
-        import silero_vad
-    except ImportError as error:
-        raise InputError(
-            f"speech is found by the package silero-vad ({error}): "
-            "pip install 'speechbrain-ptssnn[timeline]'"
-        ) from error
+    need = "speech is found by the package silero-vad"
+    package = extra_package("silero_vad", need, "timeline")
     torch.set_num_threads(threads)  # its import sets one
-    return silero_vad
+    return package

@@ -6,6 +6,7 @@ import torch
 from speechbrain_ptssnn.backbones import signal_processing
 from speechbrain_ptssnn.backbones.base import Backbone
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.utils.extras import extra_package
 
 # The largest sample that openSMILE's 16 bits hold; 1.0 would become -1.0.
 FULL_SCALE = 32767 / 32768
@@ -51,13 +52,8 @@ class OpenSmile(Backbone):
             frame_rate=1.0 if functionals else 50.0,
             min_samples=round(0.06 * sample_rate),
         )
-        try:
-            import opensmile
-        except ImportError as error:
-            raise InputError(
-                f"openSMILE's features need the package opensmile ({error}): "
-                "pip install 'speechbrain-ptssnn[opensmile]'"
-            ) from error
+        need = "openSMILE's features need the package opensmile"
+        opensmile = extra_package("opensmile", need, "opensmile")
         levels = {
             "ComParE_2016": ["lld", "lld_de"],
             "eGeMAPSv02": ["lld"],

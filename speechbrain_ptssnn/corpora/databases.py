@@ -16,6 +16,7 @@ from ruamel.yaml.error import YAMLError
 from speechbrain.utils.logger import get_logger
 
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.utils.extras import extra_package
 from speechbrain_ptssnn.utils.suggestions import suggestion
 
 logger = get_logger(__name__)
@@ -223,14 +224,8 @@ class Database:
 
 
 def _package():
-    try:
-        import audformat
-    except ImportError as error:
-        raise InputError(
-            f"a database needs the package audformat ({error}): "
-            "pip install 'speechbrain-ptssnn[audformat]'"
-        ) from error
-    return audformat
+    need = "a database needs the package audformat"
+    return extra_package("audformat", need, "audformat")
 
 
 def _load(folder):

@@ -17,6 +17,7 @@ from speechbrain_ptssnn.lobes.baselines import VanillaSNN
 from speechbrain_ptssnn.lobes.pts_snn import PTSSNN
 from speechbrain_ptssnn.nnet.attention import PromptsAlone
 from speechbrain_ptssnn.nnet.plif import PLIF
+from speechbrain_ptssnn.utils.extras import extra_package
 from speechbrain_ptssnn.utils.files import system_errors
 
 # Seconds from one step to the next. snnTorch's reader has this value fixed, and
@@ -160,14 +161,8 @@ def graph_input(head, feats):
 
 
 def _nir():
-    try:
-        import nir
-    except ImportError as error:
-        raise InputError(
-            f"the format NIR needs the package nir ({error}): "
-            "pip install 'speechbrain-ptssnn[nir]'"
-        ) from error
-    return nir
+    need = "the format NIR needs the package nir"
+    return extra_package("nir", need, "nir")
 
 
 def _array(tensor):

@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 import torch
 
-from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.utils.extras import extra_package
 
 # onnxruntime has read these since 1.14 (February 2023).
 OPSET, IR_VERSION = 18, 8
@@ -32,14 +32,8 @@ def onnx_package():
     >>> onnx_package().__name__
     'onnx'
     """
-    try:
-        import onnx
-    except ImportError as error:
-        raise InputError(
-            f"an export to ONNX needs the package onnx ({error}): "
-            "pip install 'speechbrain-ptssnn[onnx]'"
-        ) from error
-    return onnx
+    need = "an export to ONNX needs the package onnx"
+    return extra_package("onnx", need, "onnx")
 
 
 class Graph:

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.run_folder import FoldFolder
+from speechbrain_ptssnn.utils.extras import extra_package
 from speechbrain_ptssnn.utils.files import read_json
 from speechbrain_ptssnn.utils.processor import threads_per_job
 
@@ -204,13 +205,7 @@ def ray_launcher(jobs, address, n_gpus):
     InputError
         If Ray is not installed or the cluster cannot be reached.
     """
-    try:
-        import ray
-    except ImportError as error:
-        raise InputError(
-            f"launcher=ray needs the package ray ({error}): "
-            "pip install 'speechbrain-ptssnn[ray]'"
-        ) from error
+    ray = extra_package("ray", "launcher=ray needs the package ray", "ray")
     threads = threads_per_job(jobs)
     if address:
         _check_address(address)
