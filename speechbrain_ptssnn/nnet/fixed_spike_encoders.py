@@ -42,6 +42,12 @@ class FixedSpikeEncoder(torch.nn.Module):
         """Maps [batch, time, size] to spikes, [batch, time, output_size]."""
         raise NotImplementedError
 
+    def streams(self, spikes):
+        """As :meth:`ResidualSpikeEncoder.streams`, of the one stream there is:
+        {"encoder": [..., per_channel, size]}.
+        """
+        return {"encoder": spikes.unflatten(-1, (-1, self.size))}
+
     def forward(self, x, lengths=None):
         """Encodes features.
 

@@ -17,7 +17,8 @@ from speechbrain_ptssnn.nnet.rlif import RLIF
 
 BIASES = HomeostaticBiasGenerator | BiasOverTime
 NEURONS = PLIF | SingleStepPLIF | AdaptiveLIF | RLIF
-SPIKING = NEURONS | ResidualSpikeEncoder | FixedSpikeEncoder
+ENCODERS = ResidualSpikeEncoder | FixedSpikeEncoder
+SPIKING = NEURONS | ENCODERS
 SILENT, SATURATED = 0.01, 0.9  # a neuron's firing rate: below, above
 COLLAPSED = 0.5  # of a layer's neurons
 
@@ -127,9 +128,11 @@ class FiringRates(LayerMonitor):
 class LayerRecorder(LayerMonitor):
     r"""Keeps the input and output of the last call of each layer of neurons.
 
-    ``currents`` and ``spikes`` map a layer's name to [time, neurons]. ``bias``
-    is the bias voltage, [channels], that of each frame, [time, channels], in a
-    causal head, or None if the head computes none.
+    ``currents`` and ``spikes`` map a layer's name to [time, neurons].
+    ``encoded`` maps each stream of a spike encoder to its spikes, [time, 2,
+    size] with ups first, or [time, 1, size]. ``bias`` is the bias voltage,
+    [channels], that of each frame, [time, channels], in a causal head, or None
+    if the head computes none.
 
     Arguments
     ---------
@@ -146,13 +149,16 @@ class LayerRecorder(LayerMonitor):
     """
 
     def __init__(self, head):
-        super().__init__(head, NEURONS | BIASES)
-        self.currents, self.spikes, self.bias = {}, {}, None
+        super().__init__(head, SPIKING | BIASES)
+        self.currents, self.spikes = {}, {}
+        self.encoded, self.bias = {}, None
 
     def record(self, name, layer, args, output):
         """Keeps one call in place of the call before."""
         if isinstance(layer, BIASES):
             self.bias = output[0]
+        elif isinstance(layer, ENCODERS):
+            self.encoded = layer.streams(output[0])
         else:
             self.currents[name], self.spikes[name] = args[0][0], output[0]
 

@@ -1,6 +1,7 @@
 """Step-forward encoding of a filterbank's channels, in one or more streams."""
 
 import math
+from itertools import chain, count
 
 import torch
 from torch.nn import functional
@@ -13,6 +14,8 @@ try:  # numba is absent, or refuses this NumPy
     from speechbrain_ptssnn.nnet import step_forward_numba
 except ImportError:
     step_forward_numba = None
+
+STREAMS = ("coarse", "fine")  # what the first two streams are called
 
 
 class ResidualSpikeEncoder(torch.nn.Module):
@@ -101,6 +104,61 @@ class ResidualSpikeEncoder(torch.nn.Module):
     def steps(self):
         """The steps, coarse first, [streams]."""
         return functional.softplus(self.w)
+
+    def streams(self, spikes):
+        """Tells the streams apart.
+
+        Arguments
+        ---------
+        spikes : torch.Tensor
+            What :meth:`forward` returned, [..., output_size].
+
+        Returns
+        -------
+        dict
+            Name of a stream, coarse first, to its ups and downs, [..., 2,
+            size].
+
+        Example
+        -------
+        >>> streams = ResidualSpikeEncoder(1).streams(torch.eye(4)[0])
+        >>> {name: spikes.tolist() for name, spikes in streams.items()}
+        {'coarse': [[1.0], [0.0]], 'fine': [[0.0], [0.0]]}
+        """
+        parts = spikes.unflatten(-1, (-1, 2, self.size)).unbind(-3)
+        further = (f"stream {k}" for k in count(len(STREAMS) + 1))
+        return dict(zip(chain(STREAMS, further), parts, strict=False))
+
+    def rebuilt(self, spikes):
+        """Rebuilds the features from the spikes alone.
+
+        Arguments
+        ---------
+        spikes : torch.Tensor
+            What :meth:`forward` returned, [batch, time, output_size].
+
+        Returns
+        -------
+        torch.Tensor
+            [streams, batch, time, size]: the base of the first stream, the
+            sum of the first two streams' bases, and so on.
+
+        Example
+        -------
+        >>> encoder = ResidualSpikeEncoder(1, steps=[1.0, 0.25])
+        >>> x = torch.tensor([[[1.5], [1.5], [-0.75]]])
+        >>> encoder.rebuilt(encoder(x)).flatten(1).tolist()
+        [[1.0, 1.0, 0.0], [1.25, 1.5, 0.25]]
+        """
+        moved = torch.stack(
+            [
+                step * (each[..., 0, :] - each[..., 1, :])
+                for step, each in zip(
+                    self.steps, self.streams(spikes).values(), strict=True
+                )
+            ]
+        )
+        return moved.cumsum(2).cumsum(0)
 
     def forward(self, x, lengths=None):
         """Encodes features.

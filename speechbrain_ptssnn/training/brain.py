@@ -10,6 +10,8 @@ from speechbrain.utils.train_logger import FileTrainLogger
 from torch.utils.tensorboard import SummaryWriter
 
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.evaluation.separability import share_between
+from speechbrain_ptssnn.lobes.spike_stages import StageMonitor
 from speechbrain_ptssnn.metrics import unweighted_accuracy, weighted_accuracy
 from speechbrain_ptssnn.nnet.monitor import FiringRates, has_collapsed
 from speechbrain_ptssnn.training.temperature import fit_temperature
@@ -87,14 +89,17 @@ class SERBrain(sb.Brain):
             return
         self.ids, self.targets, self.outputs = [], [], []
         self.firing = FiringRates(self.head)
-        self.firing.__enter__()
+        self.stages = StageMonitor(self.head)
+        for monitor in (self.firing, self.stages):
+            monitor.__enter__()
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
         """Metrics, logs and checkpoint of a stage."""
         if stage == sb.Stage.TRAIN:
             self.train_loss = stage_loss
             return
-        self.firing.__exit__()
+        for monitor in (self.firing, self.stages):
+            monitor.__exit__()
         outputs = torch.cat(self.outputs)
         # Not stage_loss, a mean of batch means that skips what is not finite.
         targets = torch.tensor(self.targets)
@@ -118,7 +123,7 @@ class SERBrain(sb.Brain):
                 zip(self.ids, posteriors.tolist(), strict=True)
             )
             return
-        self._log(epoch, rates)
+        self._log(epoch, rates, self._stage_values())
         temperature = fit_temperature(outputs, targets)
         self.checkpointer.save_and_keep_only(
             meta={"epoch": epoch, "temperature": temperature, **self.outcome},
@@ -138,7 +143,20 @@ class SERBrain(sb.Brain):
             )
         self.best = best.meta
 
-    def _log(self, epoch, rates):
+    def _stage_values(self):
+        """What :mod:`~speechbrain_ptssnn.lobes.spike_stages` saw of a spike
+        encoder's stages: errors, and shares of variance between the classes.
+        """
+        values = {
+            f"{stage}/error": error
+            for stage, error in self.stages.errors().items()
+        }
+        for stage in self.stages.names:
+            means = self.stages.means(stage)[:, 0].numpy()
+            values[f"{stage}/between"] = share_between(means, self.targets)
+        return values
+
+    def _log(self, epoch, rates, stage_values):
         lr = self.optimizer.param_groups[0]["lr"]
         flat = {
             f"{layer}/{key}": value
@@ -148,7 +166,7 @@ class SERBrain(sb.Brain):
         self.text_log.log_stats(
             {"epoch": epoch, "lr": lr},
             train_stats={"loss": self.train_loss},
-            valid_stats={**self.outcome, **flat},
+            valid_stats={**self.outcome, **flat, **stage_values},
             verbose=False,
         )
         logger.info(
@@ -172,6 +190,7 @@ class SERBrain(sb.Brain):
         scalars = {"lr": lr, "loss/train": self.train_loss}
         scalars |= {f"{k}/valid": v for k, v in self.outcome.items()}
         scalars |= {f"firing/{k}": v for k, v in flat.items()}
+        scalars |= {f"stages/{k}": v for k, v in stage_values.items()}
         for tag, value in scalars.items():
             self.tensorboard.add_scalar(tag, value, epoch)
         self.tensorboard.flush()
