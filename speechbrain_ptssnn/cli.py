@@ -16,6 +16,7 @@ from speechbrain_ptssnn.apps import (
     demo,
     explore,
     layer_profile,
+    stage_probes,
     timeline_files,
 )
 from speechbrain_ptssnn.apps.timeline import (
@@ -162,6 +163,11 @@ RUN: {RUN}
 
 example:
   ptssnn energy results/URDU/random/fbank/pts_snn/1""",
+    "probe": """\
+RUN: results/<corpus>/<protocol>/fbank_10ms/spike_encoder_<name>/<seed>
+
+example:
+  ptssnn probe results/FSDD/authors/fbank_10ms/spike_encoder_small/1""",
     "report": f"""\
 RUN: {RUN}
 
@@ -829,6 +835,24 @@ def energy_command(words):
     print(f"{energy.table(outcome)}\n\n{path}")
 
 
+def probe_command(words):
+    """Shows what each stage of a spike encoder's network tells, over time."""
+    parser = _Parser(
+        "probe",
+        f"{probe_command.__doc__} Linear heads on mel values, each stream and "
+        "each layer, trained and untrained; and how well the spikes rebuild "
+        "the mel values. Writes probes.json and probes.svg into the run's "
+        "folder.",
+    )
+    parser.add_argument("run", metavar="RUN", help="a run's folder")
+    _add_folders(parser)
+    args = parser.parse_args(words)
+    outcome, path = stage_probes.probe_run(
+        args.run, args.features_folder, args.data_folder
+    )
+    print(f"{stage_probes.table(outcome)}\n\n{path}, and the plot beside it")
+
+
 def report_command(words):
     """Writes one HTML report of a run, compared with other runs."""
     parser = _Parser("report", report_command.__doc__)
@@ -959,6 +983,7 @@ COMMANDS = {
     "experiments": experiments_command,
     "compare": compare_command,
     "energy": energy_command,
+    "probe": probe_command,
     "report": report_command,
     "demo": demo_command,
     "list": list_command,

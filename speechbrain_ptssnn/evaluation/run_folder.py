@@ -165,6 +165,16 @@ class RunFolder:
         return self.path / "latency.json"
 
     @property
+    def probes(self):
+        """JSON; what each stage tells over time, after ``ptssnn probe``."""
+        return self.path / "probes.json"
+
+    @property
+    def probes_plot(self):
+        """SVG; the same as a figure."""
+        return self.path / "probes.svg"
+
+    @property
     def report(self):
         """HTML, after ``ptssnn report``."""
         return self.path / "report.html"
@@ -330,6 +340,8 @@ class RunFolder:
             )
         if path == self.energy:
             return f"'ptssnn energy {self.path}' writes it"
+        if path == self.probes:
+            return f"'ptssnn probe {self.path}' writes it"
         if path == self.latency:
             return "benchmarks/latency.py writes it"
         return "the training's command, given again, writes it"

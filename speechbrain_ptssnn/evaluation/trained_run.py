@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from speechbrain.utils.distributed import infer_device
+from speechbrain.utils.seed import seed_everything
 
 from speechbrain_ptssnn.corpora.manifests import read_utterances
 from speechbrain_ptssnn.errors import InputError
@@ -166,7 +167,11 @@ class TrainedRun:
 
     def test_ids(self, number):
         """Ids of a fold's test utterances, a list."""
-        return self.files.read_json(self.files.folds)[str(number)]["test"]
+        return self.part_ids(number, "test")
+
+    def part_ids(self, number, part):
+        """Ids of a fold's utterances in "train", "valid" or "test", a list."""
+        return self.files.read_json(self.files.folds)[str(number)][part]
 
     def load(self, number):
         """Loads what a fold trained.
@@ -189,6 +194,24 @@ class TrainedRun:
             self.store, normalizer, self.utterances.values()
         )
         return head.eval(), lambda id: features(id).unsqueeze(0)
+
+    def start_head(self, number):
+        """Builds a fold's head again as it was before training.
+
+        Arguments
+        ---------
+        number : int
+            The fold's.
+
+        Returns
+        -------
+        torch.nn.Module
+            In eval mode. Its values are those of the training if nothing but
+            the head draws random numbers when it is built, as with fbank.
+        """
+        seed_everything(self.hyperparams["seed"])
+        (head,) = load_parts(self._bundle(number), ["head"], weights=False)
+        return head.eval()
 
     def _bundle(self, number):
         return self.files.existing(self.files.fold(number).bundle)

@@ -252,14 +252,21 @@ def _run_cells(name, summary, energy):
 
 
 def _training_and_firing(run, files):
-    """The figures of "Training", and the table and figures of "Firing"."""
+    """The figures of "Training" and "Stages", and the table and figures of
+    "Firing".
+    """
     curves = [
         read_curves(files.fold(number).tensorboard)
         for number in run.summary["folds_done"]
     ]
     mismatch = measure_mismatch(run)
+    stages, probes = plots.stages_figure(curves), None
+    if files.probes.exists():
+        probes = plots.probes_figure(files.read_json(files.probes))
     return {
         "learning": picture(plots.learning_figure(curves)),
+        "stages": stages and picture(stages),
+        "probes": probes and picture(probes),
         "firing": mismatch and picture(plots.firing_figure(curves, mismatch)),
         "firing_rows": firing_rows(run.summary),
         "mismatch": [

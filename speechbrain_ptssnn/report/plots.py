@@ -30,6 +30,9 @@ LINES = (
     {"color": PURPLE, "linestyle": ":", "marker": "D"},
     {"color": ORANGE, "linestyle": (0, (5, 1)), "marker": "v"},
 )
+# Of the stages of a spike encoder's network: mel values, then its streams and
+# layers.
+STAGE_LINES = ({"color": GREY, "linestyle": ":", "marker": "x"}, *LINES)
 STYLE = {
     "font.size": 9,
     "axes.titlesize": 9,
@@ -143,6 +146,93 @@ def firing_figure(folds, layers):
     _epochs(axes)
     return figure, (
         f"Mean firing rates in validation. In the last epoch {', '.join(ends)}."
+    )
+
+
+def stages_figure(folds):
+    """Draws, over the epochs, how well a spike encoder's spikes rebuild the
+    mel values and how far each stage separates the classes.
+
+    Arguments
+    ---------
+    folds : list of dict
+        From :func:`~speechbrain_ptssnn.report.curves.read_curves`.
+
+    Returns
+    -------
+    tuple or None
+        (Figure, str): the figure and its alternative text; None if no fold
+        logged a stage.
+    """
+    tags = list(dict.fromkeys(tag for fold in folds for tag in fold))
+    stages = [
+        tag.split("/")[1]
+        for tag in tags
+        if tag.startswith("stages/") and tag.endswith("/between")
+    ]
+    if not stages:
+        return None
+    lines = dict(zip(stages, cycle(STAGE_LINES), strict=False))
+    figure, (errors, shares) = new_axes(
+        5, 2, sharex=True, height_ratios=[1, 1.5]
+    )
+    ends = [
+        f"error of {_curve(errors, folds, f'stages/{each}/error', each, line)}"
+        for each, line in lines.items()
+        if f"stages/{each}/error" in tags
+    ]
+    ends += [
+        f"between classes {_curve(shares, folds, tag, each, lines[each])}"
+        for each in stages
+        for tag in [f"stages/{each}/between"]
+    ]
+    for axes in (errors, shares):
+        axes.set_ylim(0)
+    errors.set_title("Reconstruction error in validation")
+    errors.set_ylabel("standard deviations")
+    shares.set_title("Variance between the classes in validation")
+    shares.yaxis.set_major_formatter(PercentFormatter(1, 0))
+    shares.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
+    _epochs(shares)
+    return figure, (
+        f"Stages of the spike encoder. In the last epoch {', '.join(ends)}."
+    )
+
+
+def probes_figure(outcome):
+    """Draws what linear heads tell from each stage of a spike encoder's
+    network, by how much of the utterance was heard.
+
+    Arguments
+    ---------
+    outcome : dict
+        The content of the run's ``probes.json``.
+
+    Returns
+    -------
+    tuple
+        (Figure, str): the figure and its alternative text.
+    """
+    figure, rows = new_axes(5, 2, sharex=True, sharey=True)
+    words = []
+    for axes, kind in zip(rows, ("trained", "untrained"), strict=True):
+        stages = outcome[kind]["stages"]
+        for (stage, values), line in zip(
+            stages.items(), cycle(STAGE_LINES), strict=False
+        ):
+            accuracy = values["accuracy"]
+            axes.plot(outcome["shares"], accuracy, label=stage, **line)
+            words.append(f"{stage}, {kind}: {percent(accuracy[-1])}")
+        axes.set_title(kind)
+        axes.set_ylabel("linear heads: correct")
+        axes.set_ylim(0, 1.02)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(1, 0))
+    axes.set_xlabel("share of the utterance that was heard")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=3)
+    return figure, (
+        "Accuracy of linear heads on each stage, over time. From the whole "
+        f"utterance {'; '.join(words)}."
     )
 
 
