@@ -31,14 +31,15 @@ MEAN_FRAMES, MEAN_SECONDS = 226, 4.55
 FRAME_RATE = 50  # of these frames
 PRODUCT_WIDTH = 36  # characters of a product's expression that the table shows
 LAYER_HEADER = [
-    *("layer", "product", "weights", "input", "density"),
-    *("MACs, strict", "ACs, strict", "mJ, strict", "mJ, paper"),
+    *("layer", "product", "weights", "input", "sparsity", "dense"),
+    *("MACs, strict", "ACs, strict", "{unit}, strict", "{unit}, paper"),
 ]
 SUM_HEADER = [
     *("rule", "seconds", "frames"),
-    *("head MACs", "head ACs", "head mJ"),
+    *("head MACs", "head ACs", "head {unit}"),
 ]
-CHAIN_HEADER = ["front-end mJ", "total mJ"]
+CHAIN_HEADER = ["front-end {unit}", "total {unit}"]
+SMALL = 0.01  # mJ of a head; the table of a smaller one is in µJ
 
 
 def backbone_operations(backbone, seconds):
@@ -311,7 +312,14 @@ def table(outcome):
     """
     scaled, mean = outcome["scaled"], outcome["mean"]
     folds, n_frames = outcome["folds"], scaled["frames"]
+    unit, factor = ("mJ", 1)
+    if scaled["strict"]["mJ"] < SMALL:
+        unit, factor = ("µJ", 1000)
     header = SUM_HEADER + CHAIN_HEADER * ("total" in scaled)
+    layers, header = (
+        [cell.format(unit=unit) for cell in cells]
+        for cells in (LAYER_HEADER, header)
+    )
     parts = [
         [
             f"{outcome['n_utterances']} test utterances of "
@@ -321,7 +329,12 @@ def table(outcome):
             f"{n_frames} frame{'s'[: n_frames > 1]} with the measured "
             "densities:",
         ],
-        columns([LAYER_HEADER, *map(_layer_cells, scaled["layers"])]),
+        columns(
+            [
+                layers,
+                *(_layer_cells(layer, factor) for layer in scaled["layers"]),
+            ]
+        ),
         [
             f"energy of one utterance ({MAC_PJ} pJ a MAC, {AC_PJ} pJ an AC, "
             "45 nm):",
@@ -329,7 +342,7 @@ def table(outcome):
                 [
                     header,
                     *(
-                        _sum_cells(rule, utterance)
+                        _sum_cells(rule, utterance, factor)
                         for rule in RULES
                         for utterance in (scaled, mean)
                     ),
@@ -342,26 +355,40 @@ def table(outcome):
             "(membranes, norms, tanh, softmax, means)"
         ],
     ]
+    spiking = [each for each in scaled["layers"] if each["kind"] == "binary"]
+    if spiking:
+        parts[1] += ["", _synapses_line(spiking)]
     if "total" in scaled:
         parts[-1].append(_front_end_line(outcome["backbone"], scaled, mean))
     return "\n\n".join("\n".join(lines) for lines in parts)
 
 
-def _layer_cells(layer):
+def _layer_cells(layer, factor):
     sizes = [size for size in layer["weights"] or () if size > 1]
     return [
         layer["name"],
         layer["product"][:PRODUCT_WIDTH],
         "x".join(map(str, sizes)),
         layer["kind"],
-        f"{layer['density']:.3f}",
+        f"{1 - layer['density']:.3f}",
+        f"{layer['operations']:,.0f}",
         f"{layer['strict']['MACs']:,.0f}",
         f"{layer['strict']['ACs']:,.0f}",
-        *(f"{layer[rule]['mJ']:.4f}" for rule in RULES),
+        *(f"{factor * layer[rule]['mJ']:.4f}" for rule in RULES),
     ]
 
 
-def _sum_cells(rule, utterance):
+def _synapses_line(layers):
+    """What spikes cause in the layers that get them."""
+    events = sum(layer["strict"]["ACs"] for layer in layers)
+    dense = sum(layer["operations"] for layer in layers)
+    return (
+        f"synaptic operations, the ACs of binary inputs: {events:,.0f} of "
+        f"{dense:,.0f} dense ones, sparsity {1 - events / dense:.3f}"
+    )
+
+
+def _sum_cells(rule, utterance, factor):
     sums, chain = utterance[rule], []
     if "total" in utterance:
         chain = [utterance["backbone"], utterance["total"][rule]]
@@ -370,8 +397,8 @@ def _sum_cells(rule, utterance):
         f"{utterance['seconds']:.2f}",
         f"{utterance['frames']:.1f}",
         *(f"{sums[key]:,.0f}" for key in ("MACs", "ACs")),
-        f"{sums['mJ']:.4f}",
-        *(f"{each['mJ']:,.4f}" for each in chain),
+        f"{factor * sums['mJ']:.4f}",
+        *(f"{factor * each['mJ']:,.4f}" for each in chain),
     ]
 
 

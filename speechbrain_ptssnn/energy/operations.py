@@ -51,6 +51,8 @@ HIDING = re.compile(
     r"mm(_|$)|convol|conv_|attention|transformer|rnn|linear$|matmul|fft|cdist"
 )
 LIBRARIES = ("spikingjelly", "torch", "torchvision")
+# A product that is added to a tensor in place; only its factors are shown.
+ADDED = re.compile(r".*\.addmm_\((.+), (\w+)\)")
 
 
 @dataclass
@@ -65,7 +67,8 @@ class LayerCount:
         File and line of the product's expression; "" for element-wise
         operations.
     product : str
-        The expression itself; "" for element-wise operations.
+        The expression itself, without what it is added to in place; "" for
+        element-wise operations.
     weights : tuple or None
         Shape of the factor that does not depend on the features; None where
         both factors depend on them.
@@ -427,6 +430,5 @@ def _expression(path, line, end_line, start, end):
     ]
     lines[-1] = lines[-1][:end]
     lines[0] = lines[0][start:]
-    return f"{Path(path).name}:{line}", b" ".join(
-        b"".join(lines).split()
-    ).decode()
+    text = b" ".join(b"".join(lines).split()).decode()
+    return f"{Path(path).name}:{line}", ADDED.sub(r"\1 @ \2", text)

@@ -154,7 +154,8 @@ class SpikeEncoderNet(Head):
         for layer in self.hidden:
             spikes.append(layer(self._passed_on(x, spikes), lengths))
             x = self.dropout(spikes[-1])
-        output = self.readout(self.linear(self._passed_on(x, spikes)))
+        x = self._passed_on(x, spikes)
+        output = self.readout(self.linear(x))
         logits = self.logit_scale * masked_mean(output, lengths)
         if self.feedback is not None:
             logits = self.feedback(logits, spikes, lengths)

@@ -8,6 +8,7 @@ readers can tell apart; markers, dashes, hatches or words repeat what they say.
 from itertools import cycle
 
 import numpy as np
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -33,6 +34,7 @@ LINES = (
 # Of the stages of a spike encoder's network: mel values, then its streams and
 # layers.
 STAGE_LINES = ({"color": GREY, "linestyle": ":", "marker": "x"}, *LINES)
+DIRECTIONS = {"up": BLUE, "down": VERMILLION}  # a spike encoder's spikes
 STYLE = {
     "font.size": 9,
     "axes.titlesize": 9,
@@ -365,8 +367,8 @@ def _draw_shares(bars, rates):
 
 
 def example_figure(example, labels):
-    """Draws an utterance's wave, the spikes of the last two spiking layers,
-    and the bias voltages.
+    """Draws an utterance's wave, the spikes of a spike encoder's streams if
+    there is one, those of the last two spiking layers, and the bias voltages.
 
     Arguments
     ---------
@@ -382,19 +384,24 @@ def example_figure(example, labels):
     """
     watched = example.watched
     names = list(watched.spikes)[-2:]
-    n_rows = 1 + len(names)
-    figure = Figure((WIDTH, 1 + 2.2 * len(names)), layout="constrained")
+    n_streams = len(watched.encoded)
+    heights = [1, *[1.8] * n_streams, *[2.6, 1.6][: len(names)]]
+    figure = Figure((WIDTH, 1 + 0.8 * sum(heights)), layout="constrained")
     grid = figure.add_gridspec(
-        n_rows,
-        2,
-        width_ratios=[4, 1],
-        height_ratios=[1, 2.6, 1.6][:n_rows],
+        len(heights), 2, width_ratios=[4, 1], height_ratios=heights
     )
     wave = axes = figure.add_subplot(grid[0, 0])
     _draw_wave(wave, example)
     shown = wave.get_xlim()
     words = []
-    for row, name in enumerate(names, 1):
+    for row, (name, spikes) in enumerate(watched.encoded.items(), 1):
+        axes = figure.add_subplot(grid[row, 0], sharex=wave)
+        words.append(_draw_stream(axes, name, spikes.numpy(), example.seconds))
+        stream = f", {name} stream" if n_streams > 1 else ""
+        axes.set(xlim=shown, title=f"spikes of the encoder{stream}")
+        if row == 1 and spikes.shape[1] > 1:
+            _add_directions(figure.add_subplot(grid[row, 1]))
+    for row, name in enumerate(names, 1 + n_streams):
         spikes = watched.spikes[name].numpy()
         is_biased = watched.bias is not None and name == CALIBRATED
         order = np.arange(spikes.shape[1])
@@ -422,6 +429,9 @@ def example_figure(example, labels):
     axes.set_xlabel("seconds")
     for axes in figure.axes:
         axes.spines[:].set_visible(False)
+        where = axes.get_subplotspec()
+        if where.is_first_col() and not where.is_last_row():
+            axes.tick_params(labelbottom=False)  # the last row has the seconds
     return figure, (
         f"Wave and spike raster of {example.name}: {'; '.join(words)}."
     )
@@ -445,6 +455,40 @@ def _draw_raster(axes, spikes, seconds):
         origin="lower",
         extent=(0, seconds, -0.5, spikes.shape[1] - 0.5),
     )
+
+
+def _draw_stream(axes, name, spikes, seconds):
+    """Draws a stream's spikes, [time, directions, channels], the first channel
+    at the bottom: of each channel's row, ups in the upper half and downs in
+    the lower one. Returns the rates in words.
+    """
+    n_frames, n_directions, n_channels = spikes.shape
+    # Half-rows from the bottom: down and up of the first channel, and so on.
+    halves = spikes[:, ::-1].swapaxes(1, 2).reshape(n_frames, -1)
+    picture = np.ones((halves.shape[1], n_frames, 3))
+    for k, color in zip(
+        range(n_directions), DIRECTIONS.values(), strict=False
+    ):
+        part = slice(n_directions - 1 - k, None, n_directions)
+        picture[part][halves.T[part] > 0] = to_rgb(color)
+    axes.imshow(
+        picture,
+        aspect="auto",
+        interpolation="nearest",
+        origin="lower",
+        extent=(0, seconds, -0.5, n_channels - 0.5),
+    )
+    axes.set_ylabel("mel channel")
+    rates = " and ".join(f"{rate:.3f}" for rate in spikes.mean((0, 2)))
+    return f"{name}'s channels spike at rates of {rates}"
+
+
+def _add_directions(axes):
+    """Explains the colours of ups and downs, beside the raster."""
+    axes.set_axis_off()
+    for name, color in DIRECTIONS.items():
+        axes.plot([], [], color=color, marker="s", linestyle="", label=name)
+    axes.legend(loc="upper left", borderpad=0, handletextpad=0.2)
 
 
 def _draw_rates(axes, spikes):

@@ -114,6 +114,7 @@ def utterance(frames):
             "weights": weights,
             "kind": kind,
             "density": density,
+            "operations": 12.0 * frames,
             "strict": counts,
             "paper": counts,
         }
@@ -147,7 +148,7 @@ def test_the_table_shows_layers_sums_and_backbone():
     rows = [line.split() for line in text.splitlines()]
     assert "5 test utterances of folds 1, 2, 126.2 frames" in text
     assert [
-        *("linear", "self.linear(feats)", "3x4", "real", "1.000"),
+        *("linear", "self.linear(feats)", "3x4", "real", "0.000", "2,712"),
         *("2,712", "0", "0.5000", "0.5000"),
     ] in rows
     assert ["output", "spikes", "@", "weight", "4", "binary"] in [
@@ -160,6 +161,7 @@ def test_the_table_shows_layers_sums_and_backbone():
     head = ["1,514", "252", "0.7500"]
     assert ["paper", "2.52", "126.2", *head, *chain] in rows
     assert "2,468 element-wise" in text
+    assert "binary inputs: 452 of 2,712 dense ones, sparsity 0.833" in text
     assert text.endswith(
         "front-end, frozen: wavlm, 226,000 MACs for 4.52 s of audio and "
         "126,200 MACs for 2.52 s of audio"
@@ -168,6 +170,21 @@ def test_the_table_shows_layers_sums_and_backbone():
         del outcome[key]["backbone"], outcome[key]["total"]
     assert "front-end" not in table(outcome)
     assert "total" not in table(outcome)
+
+
+def test_small_energies_are_in_microjoule():
+    outcome = {
+        "folds": [1],
+        "n_utterances": 5,
+        "mean": utterance(126.2),
+        "scaled": utterance(226),
+        "backbone": "wavlm",
+    }
+    for each in (outcome["mean"], outcome["scaled"]):
+        each["strict"] = {**each["strict"], "mJ": 0.00012344}
+    text = table(outcome)
+    assert "head µJ" in text and "µJ, paper" in text and "mJ" not in text
+    assert "0.1234" in text
 
 
 def test_what_cannot_be_measured_is_said(tmp_path):

@@ -171,6 +171,9 @@ def test_a_spike_encoder_and_recurrent_neurons_counted_by_hand():
         ("hidden.0.neurons", "binary", 36, 12),
         ("linear", "binary", 30, 8),  # 5 x 3 x 2; 4 spikes meet 2 weights
     ]
+    assert [row.product for row in rows[1:]] == [
+        *("self.linear(x)", "spikes[t - 1, :n] @ matrix", "self.linear(x)"),
+    ]
     assert rows[1].density == (2 + fine) / 40
     assert rows[3].density == 4 / 15
     # All ACs, by both rules.
