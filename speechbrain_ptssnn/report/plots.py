@@ -460,15 +460,13 @@ def _draw_raster(axes, spikes, seconds):
 def _draw_stream(axes, name, spikes, seconds):
     """Draws a stream's spikes, [time, directions, channels], the first channel
     at the bottom: of each channel's row, ups in the upper half and downs in
-    the lower one. Returns the rates in words.
+    the lower one. Returns the rates in words, of ups first.
     """
     n_frames, n_directions, n_channels = spikes.shape
     # Half-rows from the bottom: down and up of the first channel, and so on.
     halves = spikes[:, ::-1].swapaxes(1, 2).reshape(n_frames, -1)
     picture = np.ones((halves.shape[1], n_frames, 3))
-    for k, color in zip(
-        range(n_directions), DIRECTIONS.values(), strict=False
-    ):
+    for k, color in zip(range(n_directions), DIRECTIONS.values(), strict=False):
         part = slice(n_directions - 1 - k, None, n_directions)
         picture[part][halves.T[part] > 0] = to_rgb(color)
     axes.imshow(
@@ -480,7 +478,7 @@ def _draw_stream(axes, name, spikes, seconds):
     )
     axes.set_ylabel("mel channel")
     rates = " and ".join(f"{rate:.3f}" for rate in spikes.mean((0, 2)))
-    return f"{name}'s channels spike at rates of {rates}"
+    return f"the {name} stream spikes at a rate of {rates}"
 
 
 def _add_directions(axes):

@@ -7,7 +7,10 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from speechbrain_ptssnn.evaluation.separability import linear_score
+from speechbrain_ptssnn.evaluation.separability import (
+    linear_score,
+    share_between,
+)
 
 RNG = np.random.default_rng(0)
 LABELS = ["a", "b", "c"] * 20
@@ -62,3 +65,24 @@ def test_the_majority_is_that_of_the_training_part():
     score = linear_score(np.zeros((20, 1)), labels)
     assert score.majority == score.WA == 0.75
     assert score.UA == 0.5
+
+
+def test_the_share_between_classes_by_hand():
+    values = ["a", "a", "b", "b"]
+    none = np.array([[0.0], [1.0], [0.0], [1.0]])
+    whole = np.array([[0.0], [0.0], [5.0], [5.0]])
+    constant = np.full((4, 1), 0.1)
+    assert share_between(none, values) == 0
+    assert share_between(whole, values) == 1
+    assert share_between(constant, values) == 0
+    both = np.hstack([none, whole, constant])
+    assert share_between(both, values) == 0.5
+    # In a channel's own unit, around any mean.
+    assert share_between(1e-3 * both + 7, values) == pytest.approx(0.5)
+
+
+def test_by_chance_the_share_is_that_of_the_classes():
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=(101, 500))
+    values = generator.permutation(np.arange(101) % 11)
+    assert share_between(features, values) == pytest.approx(0.1, abs=0.01)

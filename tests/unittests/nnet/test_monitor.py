@@ -4,6 +4,7 @@ import torch
 
 from speechbrain_ptssnn import PLIF, PTSSNN
 from speechbrain_ptssnn.nnet.monitor import FiringRates, LayerRecorder
+from speechbrain_ptssnn.nnet.residual_spike_encoder import ResidualSpikeEncoder
 
 
 def test_rates_count_valid_frames_only():
@@ -84,3 +85,21 @@ def test_a_causal_heads_bias_is_that_of_each_frame():
     assert bias.shape == (10, 16)
     assert torch.equal(bias[1:3], bias[:1].expand(2, -1))
     assert not torch.equal(bias[3], bias[2])
+
+
+@torch.no_grad()
+def test_the_recorder_tells_an_encoders_streams_apart():
+    encoder = ResidualSpikeEncoder(1, steps=[1.0, 0.25])
+    head = torch.nn.Sequential(encoder, PLIF(4))
+    with LayerRecorder(head) as recorder:
+        spikes = head[0](torch.tensor([[[1.5], [1.5], [-0.75]]]))
+        head[1](spikes)
+    assert [*recorder.currents] == [*recorder.spikes] == ["1"]
+    ups_and_downs = {
+        name: each.flatten(1).tolist()
+        for name, each in recorder.encoded.items()
+    }
+    assert ups_and_downs == {
+        "coarse": [[1, 0], [0, 0], [0, 1]],
+        "fine": [[1, 0], [1, 0], [0, 1]],
+    }
