@@ -91,6 +91,7 @@ def check(tmp_path, monkeypatch):
     monkeypatch.setattr(cli.demo, "write_space", reach)
     monkeypatch.setattr(cli.comparison, "compare", reach)
     monkeypatch.setattr(cli.energy, "write_energy", reach)
+    monkeypatch.setattr(cli.stage_probes, "probe_run", reach)
     monkeypatch.setattr(cli, "write_report", reach)
 
     def ptssnn(*words):
