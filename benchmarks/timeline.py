@@ -59,9 +59,9 @@ def true_edges(wav):
     return loud[0] * FRAME, (loud[-1] + 1) * FRAME
 
 
-def make_recording(path, utterances, minutes):
+def make_recording(path, utterances, minutes, seed=0):
     """Writes a recording; returns start, end and label of each utterance."""
-    chance, rng = random.Random(0), np.random.default_rng(0)
+    chance, rng = random.Random(seed), np.random.default_rng(seed)
     wavs = [wav for wav, _ in utterances]
     level = np.sqrt(np.square(np.concatenate(wavs)).mean())
     truth, at, n_pauses, order = [], 0, 0, []

@@ -9,9 +9,11 @@ import torch
 
 from speechbrain_ptssnn.audio.speech import (
     EDGE,
+    FRAME,
     PAUSE,
     SAMPLE_RATE,
     SHORTEST,
+    SURE,
     SpeechFinder,
     vad_package,
 )
@@ -40,6 +42,17 @@ def recording():
     return np.concatenate(parts).astype(np.float32), truth
 
 
+def silero(wav):
+    """Start and end of speech in samples, by Silero alone."""
+    return silero_vad.get_speech_timestamps(
+        torch.from_numpy(wav),
+        silero_vad.load_silero_vad(),
+        min_silence_duration_ms=1000 * PAUSE,
+        min_speech_duration_ms=1000 * SHORTEST,
+        speech_pad_ms=1000 * EDGE,
+    )
+
+
 def find(wav, cuts):
     finder = SpeechFinder()
     for block in np.split(wav, cuts):
@@ -51,16 +64,48 @@ def find(wav, cuts):
 def test_blocks_give_what_silero_says_of_the_whole(recording, n_cuts):
     wav, _ = recording
     cuts = np.random.default_rng(0).integers(0, len(wav), n_cuts)
-    expected = silero_vad.get_speech_timestamps(
-        torch.from_numpy(wav),
-        silero_vad.load_silero_vad(),
-        min_silence_duration_ms=1000 * PAUSE,
-        min_speech_duration_ms=1000 * SHORTEST,
-        speech_pad_ms=1000 * EDGE,
-    )
+    frames = torch.from_numpy(np.pad(wav, (0, -len(wav) % FRAME)))
+    model = silero_vad.load_silero_vad()
+    sure = [
+        (k + 1) * FRAME / SAMPLE_RATE + EDGE
+        for k, frame in enumerate(frames.split(FRAME))
+        if model(frame, SAMPLE_RATE).item() >= SURE
+    ]
+    expected = [
+        tuple(each[side] / SAMPLE_RATE for side in ("start", "end"))
+        for each in silero(wav)
+    ]
+    assert len(expected) >= 3
     assert find(wav, np.sort(cuts)) == [
+        (
+            start,
+            pytest.approx(
+                min(end, max(at for at in sure if start < at < end + 0.04))
+            ),
+        )
+        for start, end in expected
+    ]
+
+
+@pytest.mark.parametrize(("sure", "last"), [(0.7, 40), (0.5, 46), (1.1, 46)])
+def test_what_follows_the_last_sure_frame_is_no_speech(sure, last):
+    finder = SpeechFinder(sure)
+    # Noise sets in two frames after the speech, and Silero holds on.
+    finder._probabilities = [0.0] * 20 + [1.0] * 20 + [0.1] * 2 + [0.6] * 4
+    finder._probabilities += [0.0] * 30
+    finder._n_samples = 76 * FRAME
+    ((start, end),) = finder.finish()
+    assert start == 20 * FRAME / SAMPLE_RATE - EDGE
+    assert end == last * FRAME / SAMPLE_RATE + EDGE
+
+
+def test_speech_without_a_sure_frame_ends_where_silero_says(recording):
+    wav, _ = recording
+    finder = SpeechFinder(sure=1.1)
+    finder(wav)
+    assert finder.finish() == [
         (each["start"] / SAMPLE_RATE, each["end"] / SAMPLE_RATE)
-        for each in expected
+        for each in silero(wav)
     ]
 
 
