@@ -920,15 +920,21 @@ def demo_command(words):
         help="write the page and its models to this new folder, to run as a "
         "Hugging Face Space (default: open the page)",
     )
+    _describe_answers(parser)
     args = parser.parse_args(words)
+    answers = {
+        "trust": args.trust,
+        "label_map": _label_map(args),
+        "unsure": args.unsure,
+    }
     limits = demo.Limits(args.max_seconds, args.max_mb)
     demo.gradio_package()
     models = args.models or [_demo_model()]
     if args.to_folder:
-        demo.write_space(models, args.to_folder, limits, args.trust)
+        demo.write_space(models, args.to_folder, limits, **answers)
         print(f"{args.to_folder}: written; python {args.to_folder}/app.py")
     else:
-        demo.serve(models, args.port, limits, trust=args.trust)
+        demo.serve(models, args.port, limits, **answers)
 
 
 def _demo_model():
@@ -1126,15 +1132,19 @@ def _describe_answers(parser):
     )
 
 
+def _label_map(args):
+    """The option's value; None if it is not given."""
+    if args.label_map is None:
+        return None
+    return parse_yaml("--label_map", args.label_map)
+
+
 def _bundle(model, args):
     """The bundle, as a command's options ask for it."""
-    label_map = args.label_map
-    if label_map is not None:
-        label_map = parse_yaml("--label_map", label_map)
     return Bundle(
         model,
         args.trust,
-        label_map,
+        _label_map(args),
         args.unsure,
         classification.find_audio(args.adapt or []),
     )

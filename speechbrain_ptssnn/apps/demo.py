@@ -29,7 +29,7 @@ from speechbrain_ptssnn.corpora.synthemo import (
     plan_synthemo,
     speak,
 )
-from speechbrain_ptssnn.deploy.classify import open_bundle
+from speechbrain_ptssnn.deploy.classify import by_label, label_of, open_bundle
 from speechbrain_ptssnn.deploy.hub import (
     new_folder,
     run_of,
@@ -41,8 +41,7 @@ from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.inference import (
     EmotionClassifier,
     bundle_folder,
-    labels_of,
-    temperature_of,
+    read_labels,
 )
 from speechbrain_ptssnn.report import plots
 from speechbrain_ptssnn.report.examples import SECONDS, hear
@@ -91,11 +90,14 @@ class OpenModel:
         Sentences on what it was trained on, and how well it did there.
     classifier : EmotionClassifier
         Of :func:`~speechbrain_ptssnn.deploy.classify.open_bundle`.
+    classes : list of str
+        Those of its output neurons, also where it answers in groups.
     """
 
     name: str
     about: str
     classifier: EmotionClassifier
+    classes: list
 
 
 @dataclass(frozen=True)
@@ -164,14 +166,14 @@ class Limits:
             )
 
 
-def open_model(source, trust=False):
+def open_model(source, trust=False, label_map=None, unsure=None):
     """Opens a model for the page.
 
     Arguments
     ---------
     source : str or Path
         A bundle, or its name on the hub.
-    trust : bool
+    trust, label_map, unsure : bool, dict, float
         As in :func:`~speechbrain_ptssnn.deploy.classify.open_bundle`.
 
     Returns
@@ -181,12 +183,13 @@ def open_model(source, trust=False):
     Raises
     ------
     InputError
-        If it is no whole bundle, or holds what training does not write.
+        If it is no whole bundle, or holds what training does not write; if
+        ``label_map`` or ``unsure`` does not fit.
     """
     folder = bundle_folder(source)
-    classifier = open_bundle(folder, trust)
+    classifier = open_bundle(folder, trust, label_map, unsure)
     name, about = describe(folder)
-    return OpenModel(name, about, classifier)
+    return OpenModel(name, about, classifier, read_labels(folder))
 
 
 def describe(folder):
@@ -311,9 +314,15 @@ def _heard(model, path):
         feats = encoder.features(wave.to(classifier.device))[None]
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
-    labels = labels_of(classifier)
-    temperature = temperature_of(classifier)
-    heard = hear(name, wave, rate, encoder.head, feats, labels, temperature)
+    answer = classifier.mods.classifier
+    # Of the classes, where it answers in groups.
+    of_classes = getattr(answer, "log_posteriors", answer)
+    temperature = getattr(of_classes, "temperature", 1.0)
+    heard = hear(
+        name, wave, rate, encoder.head, feats, model.classes, temperature
+    )
+    outputs = answer(heard.outputs.view(1, 1, -1))
+    posteriors = by_label(classifier, outputs[0, 0])
     energy = measure_utterance(encoder.head, feats, encoder.backbone, seconds)
     notes = []
     if levels.loud:
@@ -325,10 +334,12 @@ def _heard(model, path):
             "does"
         )
     with matplotlib.rc_context(plots.STYLE):
-        drawn = picture(plots.example_figure(heard, labels))
+        drawn = picture(plots.example_figure(heard, model.classes))
     return {
         "heard": heard,
-        "labels": labels,
+        "label": label_of(classifier, posteriors),
+        "posteriors": posteriors,
+        "best": max(posteriors, key=posteriors.get),
         "notes": notes,
         "is_calibrated": temperature != 1,
         "drawn": drawn,
@@ -424,7 +435,15 @@ def speak_examples(folder):
     return files
 
 
-def serve(models, port=None, limits=None, host=HOST, trust=False):
+def serve(
+    models,
+    port=None,
+    limits=None,
+    host=HOST,
+    trust=False,
+    label_map=None,
+    unsure=None,
+):
     """Opens the page and waits until it is ended by Ctrl-C.
 
     Arguments
@@ -438,7 +457,7 @@ def serve(models, port=None, limits=None, host=HOST, trust=False):
     host : str or None
         The address that it listens on. None leaves it to the environment, as
         a Space does: ``GRADIO_SERVER_NAME``, else this machine only.
-    trust : bool
+    trust, label_map, unsure : bool, dict, float
         As in :func:`~speechbrain_ptssnn.deploy.classify.open_bundle`.
 
     Raises
@@ -451,7 +470,7 @@ def serve(models, port=None, limits=None, host=HOST, trust=False):
         raise InputError(f"--port must be from 1 to 65535, got {port}")
     gradio_package()
     vad_package()
-    opened = [open_model(source, trust) for source in models]
+    opened = [open_model(source, trust, label_map, unsure) for source in models]
     with opened_page(opened, port, limits, host) as address:
         print(f"{address} shows the page; Ctrl-C ends it", flush=True)
         if threading.current_thread() is threading.main_thread():
@@ -498,11 +517,19 @@ from speechbrain_ptssnn.apps.demo import Limits, serve
 
 if __name__ == "__main__":
     models = sorted(Path(__file__).parent.glob("model_*"))
-    serve(models, limits=Limits({seconds:g}, {megabytes:g}), host=None)
+    serve(
+        models,
+        limits=Limits({seconds:g}, {megabytes:g}),
+        host=None,
+        label_map={label_map!r},
+        unsure={unsure!r},
+    )
 """
 
 
-def write_space(models, folder, limits=None, trust=False):
+def write_space(
+    models, folder, limits=None, trust=False, label_map=None, unsure=None
+):
     """Writes a folder that runs as a Hugging Face Space, or anywhere else.
 
     Arguments
@@ -513,7 +540,7 @@ def write_space(models, folder, limits=None, trust=False):
         Where to write; it must not exist.
     limits : Limits, optional
         What is accepted.
-    trust : bool
+    trust, label_map, unsure : bool, dict, float
         As in :func:`~speechbrain_ptssnn.deploy.classify.open_bundle`.
 
     Raises
@@ -524,7 +551,9 @@ def write_space(models, folder, limits=None, trust=False):
     limits, folder = limits or Limits(), Path(folder)
     gradio = gradio_package()
     bundles = [bundle_folder(source) for source in models]
-    names = [open_model(bundle, trust).name for bundle in bundles]
+    names = [
+        open_model(bundle, trust, label_map, unsure).name for bundle in bundles
+    ]
     new_folder(folder)
     for k, bundle in enumerate(bundles, 1):
         written = folder / f"model_{k:02}"
@@ -538,7 +567,8 @@ def write_space(models, folder, limits=None, trust=False):
         version=ours,
     )
     write_text(folder / "README.md", card)
-    write_text(folder / "app.py", SPACE_APP.format(**vars(limits)))
+    app = SPACE_APP.format(**vars(limits), label_map=label_map, unsure=unsure)
+    write_text(folder / "app.py", app)
     write_text(
         folder / "requirements.txt", f"speechbrain-ptssnn[demo]=={ours}\n"
     )
@@ -679,7 +709,13 @@ def build_page(gradio, models, limits, host, folder):
         message = plain(message)
         with gradio.Row(elem_id="models"):
             outputs = [message, *map(plain, sections)]
-        plain(render("demo_limits.html", __package__))
+        plain(
+            render(
+                "demo_limits.html",
+                __package__,
+                may_be_unsure=any(each.classifier.unsure for each in models),
+            )
+        )
         file.upload(
             partial(accept, limits),
             file,

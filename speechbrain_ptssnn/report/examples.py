@@ -33,6 +33,8 @@ class Heard:
         Length of the whole utterance.
     watched : LayerRecorder
         Currents and spikes of the head, over the whole utterance.
+    outputs : torch.Tensor
+        The head's, [classes].
     """
 
     name: str
@@ -41,6 +43,7 @@ class Heard:
     sample_rate: int
     seconds: float
     watched: LayerRecorder
+    outputs: torch.Tensor
 
     @property
     def audio(self):
@@ -116,6 +119,7 @@ def hear(name, wave, sample_rate, head, feats, labels, temperature):
         sample_rate,
         len(wave) / sample_rate,
         watched,
+        outputs,
     )
 
 

@@ -91,6 +91,41 @@ def test_the_energy_is_counted_on_this_recording(model, wav):
     assert [f"{mJ:.3g}" for mJ in expected] == list(found.groups())
 
 
+GROUPS = {"calm": "good", "angry": "bad", "sad": "bad"}
+
+
+@pytest.mark.parametrize("label_map", [None, GROUPS])
+@pytest.mark.parametrize("unsure", [0.01, 1.0])
+def test_groups_and_unsure_are_those_of_classify(
+    write_bundle, wav, label_map, unsure
+):
+    folder = write_bundle("pts_snn", backbone="fbank")
+    asked = open_model(folder, label_map=label_map, unsure=unsure)
+    expected = classify(asked.classifier, wav)
+    assert (expected.label == "unsure") == (unsure == 1)
+    message, section = answers([asked], Limits(), wav)
+    assert message == ""
+    assert f"It hears: {expected.label} " in text_of(section)
+    found = posteriors_of(section)
+    assert list(found) == list(expected.posteriors)
+    assert found == pytest.approx(expected.posteriors, abs=5e-4)
+    best = max(expected.posteriors, key=expected.posteriors.get)
+    said = (
+        f"Unsure: its most likely answer, {best}, has a posterior of "
+        f"{found[best]:.3f}, below 1."
+    )
+    assert (said in text_of(section)) == (unsure == 1)
+    # The neurons keep their classes.
+    assert "classifier.output spikes at a rate of" in section
+
+
+def test_groups_that_do_not_fit_are_refused_before_the_page_opens():
+    with pytest.raises(InputError, match="label_map must name each label of"):
+        serve([OLD], label_map={"angry": "bad"})
+    with pytest.raises(InputError, match="unsure must be a posterior"):
+        serve([OLD], unsure=2)
+
+
 def test_without_a_recording_only_the_headings_stand_there(model):
     message, section = answers([model], Limits(), None)
     assert message == ""
@@ -273,7 +308,8 @@ def test_a_space_runs_where_it_lies(tmp_path, wav):
         classify(old.classifier, wav).posteriors
     )
     again = tmp_path / "again"
-    write_space([written], again)
+    write_space([written], again, unsure=0.6)
+    assert "unsure=0.6," in (again / "app.py").read_text()
     assert (again / "model_01" / "head.safetensors").read_bytes() == (
         written / "head.safetensors"
     ).read_bytes()
