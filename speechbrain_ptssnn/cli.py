@@ -922,19 +922,15 @@ def demo_command(words):
     )
     _describe_answers(parser)
     args = parser.parse_args(words)
-    answers = {
-        "trust": args.trust,
-        "label_map": _label_map(args),
-        "unsure": args.unsure,
-    }
+    answers = args.trust, _label_map(args), args.unsure
     limits = demo.Limits(args.max_seconds, args.max_mb)
     demo.gradio_package()
     models = args.models or [_demo_model()]
     if args.to_folder:
-        demo.write_space(models, args.to_folder, limits, **answers)
+        demo.write_space(models, args.to_folder, limits, *answers)
         print(f"{args.to_folder}: written; python {args.to_folder}/app.py")
     else:
-        demo.serve(models, args.port, limits, **answers)
+        demo.serve(models, args.port, limits, demo.HOST, *answers)
 
 
 def _demo_model():
