@@ -2,6 +2,13 @@
 (arXiv:2602.08240), for speech emotion recognition with SpeechBrain.
 """
 
+import os
+
+# Beside another program, threads of GNU OpenMP that keep their cores busy while
+# they wait make training many times slower; with this they soon sleep. OpenMP
+# reads it once, when torch is loaded.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
 from speechbrain_ptssnn.lobes.baselines import LinearProbe, VanillaSNN
 from speechbrain_ptssnn.lobes.classifier import PLIFClassifier
 from speechbrain_ptssnn.lobes.pts_snn import PTSSNN, TemporalShiftSpikingEncoder
