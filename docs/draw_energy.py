@@ -13,9 +13,9 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from speechbrain_ptssnn.experiments.record import Record
+from overview import is_whole
 from speechbrain_ptssnn.report import plots
-from speechbrain_ptssnn.utils.files import read_json
+from write_results import read_records
 
 FOLDER = Path(__file__).resolve().parent / "results"
 PICTURE = FOLDER / "energy.svg"
@@ -94,16 +94,13 @@ def points(records, corpus, protocol):
             continue
         for row in record.rows:
             values, head = row.values, Path(row.head).name
-            if not (values and values.energy and head in HEADS):
+            if head not in HEADS or not is_whole(values) or not values.energy:
                 continue
             energy, backbone = values.energy, record.backbone
             total = energy.total_mJ
             if backbone in ESTIMATED:
                 total = energy.mJ + ESTIMATED[backbone]
-            is_whole = values.is_complete and values.folds == len(
-                values.folds_done
-            )
-            if total is None or not is_whole:
+            if total is None:
                 continue
             point = (total, values.WA, front_end(backbone), head)
             key = backbone, head
@@ -195,10 +192,7 @@ def draw(records):
 
 def main():
     """The command."""
-    records = [
-        Record.from_dict(read_json(path))
-        for path in sorted(FOLDER.glob("*.json"))
-    ]
+    records = read_records(FOLDER).values()
     with matplotlib.rc_context(plots.STYLE):
         draw(records).savefig(PICTURE, metadata={"Date": None})
     for panel in PANELS:

@@ -72,7 +72,7 @@ def overview(records):
             names.setdefault(model, _named(row))
             if "WA" in row.paper:
                 paper[model] = f"{row.paper['WA']:g}"
-            if _is_whole(row.values):
+            if is_whole(row.values):
                 shown = conditions.setdefault(record.condition, {})
                 shown.setdefault(model, row)
     if not conditions:
@@ -106,7 +106,7 @@ def front_ends(records):
         record.condition: record.rows
         for record in records
         if record.set == FRONT_ENDS
-        and all(_is_whole(row.values) for row in record.rows)
+        and all(is_whole(row.values) for row in record.rows)
     }
     if not whole:
         return ""
@@ -191,7 +191,8 @@ def _reference_run(record):
     return None
 
 
-def _is_whole(values):
+def is_whole(values):
+    """True if all folds of the whole corpus are done."""
     return (
         values is not None
         and values.is_complete

@@ -70,6 +70,25 @@ def collect(results_folder):
     ]
 
 
+def read_records(folder):
+    """Reads the records of docs/results.
+
+    Arguments
+    ---------
+    folder : Path
+        Holds the JSON files.
+
+    Returns
+    -------
+    dict
+        Name of a file to its Record.
+    """
+    return {
+        path.name: Record.from_dict(read_json(path))
+        for path in sorted(folder.glob("*.json"))
+    }
+
+
 def _without_paths(record):
     rows = [
         replace(row, folder="/".join(Path(row.folder).parts[-4:]))
@@ -217,10 +236,7 @@ def main(argv=None):
 
 def _update(arguments):
     readme, folder = arguments.readme, arguments.records
-    records = {
-        path.name: Record.from_dict(read_json(path))
-        for path in folder.glob("*.json")
-    }
+    records = read_records(folder)
     new = {}
     for each in arguments.folders:
         for record in collect(each):

@@ -29,7 +29,12 @@ from speechbrain_ptssnn.corpora.synthemo import (
     plan_synthemo,
     speak,
 )
-from speechbrain_ptssnn.deploy.classify import by_label, label_of, open_bundle
+from speechbrain_ptssnn.deploy.classify import (
+    by_label,
+    label_of,
+    most_likely,
+    open_bundle,
+)
 from speechbrain_ptssnn.deploy.hub import (
     new_folder,
     run_of,
@@ -339,7 +344,7 @@ def _heard(model, path):
         "heard": heard,
         "label": label_of(classifier, posteriors),
         "posteriors": posteriors,
-        "best": max(posteriors, key=posteriors.get),
+        "best": most_likely(posteriors),
         "notes": notes,
         "is_calibrated": temperature != 1,
         "drawn": drawn,

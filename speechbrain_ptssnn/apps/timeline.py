@@ -16,7 +16,7 @@ from speechbrain_ptssnn.audio import Levels, MonoAudio
 from speechbrain_ptssnn.audio.blocks import LongAudio, cut, resample_blocks
 from speechbrain_ptssnn.audio.speech import SAMPLE_RATE, SpeechFinder
 from speechbrain_ptssnn.backbones import Fbank
-from speechbrain_ptssnn.deploy.classify import by_label, label_of
+from speechbrain_ptssnn.deploy.classify import by_label, label_of, most_likely
 from speechbrain_ptssnn.deploy.streaming import WINDOW, AudioStream
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.inference import labels_of
@@ -275,11 +275,6 @@ def timeline(classifier, path, settings=None, show=False):
         [*levels.warnings(), *notes],
         until,
     )
-
-
-def most_likely(posteriors):
-    """Returns the class with the largest posterior."""
-    return max(posteriors, key=posteriors.get)
 
 
 def smooth(windows, start, end, settings, name_of=most_likely):

@@ -319,6 +319,11 @@ def by_label(classifier, log_posteriors):
     return dict(zip(labels_of(classifier), posteriors, strict=True))
 
 
+def most_likely(posteriors):
+    """Returns the class with the largest posterior, of :func:`by_label`."""
+    return max(posteriors, key=posteriors.get)
+
+
 def label_of(classifier, posteriors):
     """The label of an utterance.
 
@@ -334,7 +339,7 @@ def label_of(classifier, posteriors):
     str
         The most likely class, or "unsure".
     """
-    best = max(posteriors, key=posteriors.get)
+    best = most_likely(posteriors)
     return label_above(classifier, best, posteriors[best])
 
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 import torch
 
 from speechbrain_ptssnn.lobes.spike_encoder_net import RLIFLayer
-from speechbrain_ptssnn.nnet.masking import frame_counts, masked_mean
+from speechbrain_ptssnn.nnet.masking import masked_mean, valid_counts
 from speechbrain_ptssnn.nnet.monitor import ENCODERS, LayerMonitor
 
 MEL, ALL_STREAMS = "mel", "encoder"
@@ -114,7 +114,7 @@ class StageMonitor(LayerMonitor):
             self._compare(x, layer.rebuilt(output), [*streams], lengths)
 
     def _keep(self, stage, x, lengths):
-        counts = _counts(x, lengths)
+        counts = valid_counts(x, lengths)
         sums, parts = x.detach().float().cumsum(1), []
         for share in self.shares:
             n_frames = (share * counts).ceil().long()
@@ -124,16 +124,9 @@ class StageMonitor(LayerMonitor):
 
     def _compare(self, x, rebuilt, streams, lengths):
         errors = (x - rebuilt).square().mean(-1, keepdim=True)
-        counts = _counts(x, lengths)
+        counts = valid_counts(x, lengths)
         stages = [*streams[:-1], ALL_STREAMS]
         for stage, each in zip(stages, errors, strict=True):
             sums = masked_mean(each, lengths).squeeze(1) * counts
             self._squares[stage] += sums.sum().item()
         self._n_values += counts.sum().item()
-
-
-def _counts(x, lengths):
-    """Valid frames of each utterance."""
-    if lengths is None:
-        lengths = x.new_ones(len(x))
-    return frame_counts(lengths, x.shape[1])

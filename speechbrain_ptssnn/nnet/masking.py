@@ -27,6 +27,31 @@ def frame_counts(lengths, n_frames):
     return (lengths * n_frames).round().long().clamp(1, n_frames)
 
 
+def valid_counts(x, lengths=None):
+    """Returns the number of valid frames of each utterance of a batch.
+
+    Arguments
+    ---------
+    x : torch.Tensor
+        [batch, time, ...].
+    lengths : torch.Tensor, optional
+        Relative lengths, [batch], in (0, 1]; None if nothing is padded.
+
+    Returns
+    -------
+    torch.Tensor
+        [batch], int64.
+
+    Example
+    -------
+    >>> valid_counts(torch.zeros(2, 10, 3)).tolist()
+    [10, 10]
+    """
+    if lengths is None:
+        return x.new_full((len(x),), x.shape[1], dtype=torch.int64)
+    return frame_counts(lengths, x.shape[1])
+
+
 def frame_mask(lengths, n_frames):
     """Returns True for each valid frame, or None if all frames are valid.
 

@@ -10,7 +10,7 @@ from speechbrain_ptssnn.nnet.calibration import (
     HomeostaticBiasGenerator,
 )
 from speechbrain_ptssnn.nnet.fixed_spike_encoders import FixedSpikeEncoder
-from speechbrain_ptssnn.nnet.masking import frame_counts
+from speechbrain_ptssnn.nnet.masking import valid_counts
 from speechbrain_ptssnn.nnet.plif import PLIF, SingleStepPLIF
 from speechbrain_ptssnn.nnet.residual_spike_encoder import ResidualSpikeEncoder
 from speechbrain_ptssnn.nnet.rlif import RLIF
@@ -97,12 +97,8 @@ class FiringRates(LayerMonitor):
 
     def record(self, name, layer, args, output):
         """Adds the spikes and valid frames of one call."""
-        n_frames = output.shape[1]
         lengths = args[1] if len(args) > 1 else None
-        if lengths is None:
-            self.frames[name] += len(output) * n_frames
-        else:
-            self.frames[name] += int(frame_counts(lengths, n_frames).sum())
+        self.frames[name] += int(valid_counts(output, lengths).sum())
         self.spikes[name] += output.detach().sum((0, 1))
 
     def summary(self):

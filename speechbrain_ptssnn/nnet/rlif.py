@@ -2,7 +2,7 @@
 
 import torch
 
-from speechbrain_ptssnn.nnet.masking import frame_counts
+from speechbrain_ptssnn.nnet.masking import valid_counts
 
 
 class RLIF(torch.nn.Module):
@@ -100,9 +100,7 @@ class RLIF(torch.nn.Module):
                 f"RLIF needs a current [batch, time, {self.n_neurons}], got "
                 f"{list(current.shape)}"
             )
-        if lengths is None:
-            lengths = current.new_ones(len(current))
-        counts = frame_counts(lengths, current.shape[1])
+        counts = valid_counts(current, lengths)
         return _Scan.apply(
             current,
             torch.sigmoid(self.w),
