@@ -21,12 +21,12 @@ from tqdm import tqdm
 
 from speechbrain_ptssnn.evaluation.trained_run import TrainedRun
 from speechbrain_ptssnn.nnet.monitor import (
+    CALIBRATED,
     FiringRates,
     LayerRecorder,
     mean_rates,
 )
 from speechbrain_ptssnn.nnet.plif import PLIF
-from speechbrain_ptssnn.report.mismatch import CALIBRATED
 from speechbrain_ptssnn.utils.text_tables import columns
 
 STAGES = ("raw", "normalised", "after equation 5")
@@ -93,12 +93,13 @@ def measure(run):
                     neurons[name](stage)
             with watched, rates:
                 head(x)
-            if watched.bias is not None:
-                current = watched.currents[CALIBRATED] - watched.bias
+            if CALIBRATED in watched.biases:
+                bias = watched.biases[CALIBRATED]
+                current = watched.currents[CALIBRATED] - bias
                 with bare:
                     watched.layers[CALIBRATED](current.unsqueeze(0))
         features[number], layers[number] = facts(alone), facts(rates)
-        if watched.bias is not None:
+        if CALIBRATED in watched.biases:
             (of_layer,) = facts(bare).values()
             layers[number][f"{CALIBRATED}, its bias taken away"] = of_layer
     return {

@@ -12,6 +12,7 @@ import torch
 
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.lobes.baselines import LinearProbe, VanillaSNN
+from speechbrain_ptssnn.lobes.committee import Committee
 from speechbrain_ptssnn.lobes.pts_snn import PTSSNN
 from speechbrain_ptssnn.nnet.attention import PromptsAlone
 from speechbrain_ptssnn.nnet.plif import PLIF, SingleStepPLIF
@@ -249,6 +250,9 @@ def stream_rates(g, head, x, state, dtypes):
         [batch, classes].
     """
     write, size = HeadWriter(g, head), head.pooling.n_frames
+    voters = {"": head}
+    if isinstance(head, Committee):
+        voters = {f"members{k}.": each for k, each in enumerate(head.members)}
     x = mix(g, head, x)
     if size > 1:
         n_held = g("Unsqueeze", state["n_held"], [0])
@@ -262,22 +266,26 @@ def stream_rates(g, head, x, state, dtypes):
 
     def advance(g, x):
         layers = nested({name: state[name] for name in names})
-        is_start = g("Equal", state["classifier.mean.frames"], 0)
+        frames = state[f"{min(voters)}classifier.mean.frames"]
+        is_start = g("Equal", frames, 0)
         x = pool(g, head.pooling, x)
         rates = write.classify_pooled(g, x, layers, is_start)
         return [rates, *(flat(layers)[name] for name in names)]
 
     def stay(g):
-        total, frames = (
-            state["classifier.mean.sum"],
-            state["classifier.mean.frames"],
-        )
-        rates = g(
-            "Mul",
-            _kept_mean(g, total, frames),
-            float(head.classifier.logit_scale),
-        )
-        return [rates, *(state[name] for name in names)]
+        rates = [
+            g(
+                "Mul",
+                _kept_mean(
+                    g,
+                    state[f"{prefix}classifier.mean.sum"],
+                    state[f"{prefix}classifier.mean.frames"],
+                ),
+                float(voter.classifier.logit_scale),
+            )
+            for prefix, voter in voters.items()
+        ]
+        return [_average(g, rates), *(state[name] for name in names)]
 
     types = [np.float32, *(dtypes[name] for name in names)]
     rates, *values = g.choose(
@@ -301,6 +309,10 @@ def stream_rates(g, head, x, state, dtypes):
     return rates
 
 
+def _average(g, values):
+    return values[0] if len(values) == 1 else g("Mean", *values)
+
+
 class HeadWriter:
     r"""Adds the nodes of a head to a graph, and notes the spikes.
 
@@ -310,6 +322,8 @@ class HeadWriter:
         Gets the nodes.
     head : Head
         In evaluation mode.
+    prefix : str
+        In front of the names of its layers.
 
     Raises
     ------
@@ -317,11 +331,18 @@ class HeadWriter:
         If the head, or a layer of neurons, has a class that cannot be written.
     """
 
-    def __init__(self, g, head):
+    def __init__(self, g, head, prefix=""):
         self.head = head
-        self.names = {each: name for name, each in head.named_modules()}
+        self.names = {
+            each: f"{prefix}{name}" for name, each in head.named_modules()
+        }
         self.spikes = {}
+        self.members = [
+            HeadWriter(g, each, f"members.{k}.")
+            for k, each in enumerate(getattr(head, "members", []))
+        ]
         writers = {
+            Committee: self._committee,
             PTSSNN: self._pts_snn,
             VanillaSNN: self._vanilla_snn,
             LinearProbe: self._linear_probe,
@@ -344,6 +365,14 @@ class HeadWriter:
         """Returns what the head returns for features, [batch, classes]."""
         return self._write(g, mix(g, self.head, x))
 
+    def _committee(self, g, x):
+        return self._vote(g, [each._write(g, x) for each in self.members])
+
+    def _vote(self, g, outputs):
+        for each in self.members:
+            self.spikes |= each.spikes
+        return _average(g, outputs)
+
     def _linear_probe(self, g, x):
         x = pool(g, self.head.pooling, x)
         x = g("Relu", _linear(g, self.head.linear, x))
@@ -357,7 +386,8 @@ class HeadWriter:
         return self.classify_pooled(g, pool(g, self.head.pooling, x))
 
     def classify_pooled(self, g, x, state=None, is_start=None):
-        """As :meth:`~speechbrain_ptssnn.lobes.pts_snn.PTSSNN.classify_pooled`.
+        """As :meth:`~speechbrain_ptssnn.lobes.pts_snn.PTSSNN.classify_pooled`,
+        or a committee's.
 
         Arguments
         ---------
@@ -375,6 +405,14 @@ class HeadWriter:
         str
             [batch, classes].
         """
+        if self.members:
+            outputs = [
+                each.classify_pooled(
+                    g, x, **part(state, f"members{k}"), is_start=is_start
+                )
+                for k, each in enumerate(self.members)
+            ]
+            return self._vote(g, outputs)
         head = self.head
         x = saturate(g, head.saturation, x)
         if head.spiking_input is not None:

@@ -6,7 +6,8 @@ import torch
 from torch.nn import functional
 
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.nnet.plif import PLIF
+from speechbrain_ptssnn.nnet.monitor import ENCODERS, LayerMonitor
+from speechbrain_ptssnn.nnet.plif import PLIF, SingleStepPLIF
 from speechbrain_ptssnn.nnet.stream_state import flat, nested
 
 
@@ -25,8 +26,9 @@ class HeadStream:
 
     Arguments
     ---------
-    head : PTSSNN
-        A head with ``causal: True``, in evaluation mode.
+    head : PTSSNN or Committee
+        A head with ``causal: True``, or a committee of such, in evaluation
+        mode.
     batch_size : int
         Streams that are processed side by side, frame by frame.
 
@@ -54,15 +56,14 @@ class HeadStream:
                 f"this {name} is not causal, so it cannot classify a stream; "
                 "train PTSSNN with causal: True (ablations/causal)"
             )
-        if head.spike_encoder is not None:
-            raise InputError(
-                "a spike encoder cannot go on with a stream's next frames; "
-                "train PTSSNN with spike_encoder: null (ablations/causal)"
-            )
-        neurons = [each.plif for each in head.encoder.blocks]
-        neurons.append(head.classifier.hidden)
-        for each in neurons:
-            if not isinstance(each, PLIF):
+        for each in LayerMonitor(head).layers.values():
+            if isinstance(each, ENCODERS):
+                raise InputError(
+                    "a spike encoder cannot go on with a stream's next "
+                    "frames; train PTSSNN with spike_encoder: null "
+                    "(ablations/causal)"
+                )
+            if not isinstance(each, PLIF | SingleStepPLIF):
                 raise InputError(
                     f"neurons of the class {type(each).__name__} cannot go on "
                     "with a stream's next frames; only PLIF neurons can"
@@ -82,8 +83,7 @@ class HeadStream:
     @torch.no_grad()
     def reset(self):
         """Starts a new utterance."""
-        weight = self.head.classifier.linear.weight
-        held = weight.new_zeros(
+        held = next(self.head.parameters()).new_zeros(
             self.batch_size,
             self.head.pooling.n_frames - 1,
             self.head.feature_size,

@@ -1,8 +1,11 @@
 """Watches a head's spiking layers from outside: firing rates and currents."""
 
+import re
 from collections import defaultdict
 from functools import partial
 from statistics import mean
+
+import torch
 
 from speechbrain_ptssnn.nnet.adaptive_lif import AdaptiveLIF
 from speechbrain_ptssnn.nnet.calibration import (
@@ -21,6 +24,19 @@ ENCODERS = ResidualSpikeEncoder | FixedSpikeEncoder
 SPIKING = NEURONS | ENCODERS
 SILENT, SATURATED = 0.01, 0.9  # a neuron's firing rate: below, above
 COLLAPSED = 0.5  # of a layer's neurons
+CALIBRATED = "classifier.hidden"  # the layer with a bias voltage (eq. 13)
+MEMBER = re.compile(r"members\.\d+\.")  # of a committee
+
+
+def population(name):
+    """Returns the name that a layer has in all members of a committee.
+
+    Example
+    -------
+    >>> population("members.3.classifier.hidden")
+    'classifier.hidden'
+    """
+    return MEMBER.sub("", name)
 
 
 class LayerMonitor:
@@ -109,14 +125,19 @@ class FiringRates(LayerMonitor):
         dict
             Layer name to ``mean`` rate, share of ``silent`` neurons (rate
             below 0.01) and of ``saturated`` ones (above 0.9), each in [0, 1].
+            The members of a committee are one :func:`population`.
         """
-        result = {}
+        rates = defaultdict(list)
         for name, spikes in self.spikes.items():
-            rates = spikes / max(self.frames[name], 1)
+            neurons = torch.as_tensor(spikes / max(self.frames[name], 1))
+            rates[population(name)].append(neurons.flatten())
+        result = {}
+        for name, each in rates.items():
+            neurons = torch.cat(each)
             result[name] = {
-                "mean": rates.mean().item(),
-                "silent": (rates < SILENT).float().mean().item(),
-                "saturated": (rates > SATURATED).float().mean().item(),
+                "mean": neurons.mean().item(),
+                "silent": (neurons < SILENT).float().mean().item(),
+                "saturated": (neurons > SATURATED).float().mean().item(),
             }
         return result
 
@@ -126,9 +147,9 @@ class LayerRecorder(LayerMonitor):
 
     ``currents`` and ``spikes`` map a layer's name to [time, neurons].
     ``encoded`` maps each stream of a spike encoder to its spikes, [time, 2,
-    size] with ups first, or [time, 1, size]. ``bias`` is the bias voltage,
-    [channels], that of each frame, [time, channels], in a causal head, or None
-    if the head computes none.
+    size] with ups first, or [time, 1, size]. ``biases`` maps a layer that gets
+    bias voltages to them, [channels], or in a causal head to those of each
+    frame, [time, channels].
 
     Arguments
     ---------
@@ -140,19 +161,20 @@ class LayerRecorder(LayerMonitor):
     >>> head = torch.nn.Sequential(PLIF(1))
     >>> with LayerRecorder(head) as seen:
     ...     spikes = head(torch.tensor([[[0.5], [1.5]]]))
-    >>> seen.currents["0"].tolist(), seen.spikes["0"].tolist(), seen.bias
-    ([[0.5], [1.5]], [[0.0], [1.0]], None)
+    >>> seen.currents["0"].tolist(), seen.spikes["0"].tolist(), seen.biases
+    ([[0.5], [1.5]], [[0.0], [1.0]], {})
     """
 
     def __init__(self, head):
         super().__init__(head, SPIKING | BIASES)
         self.currents, self.spikes = {}, {}
-        self.encoded, self.bias = {}, None
+        self.encoded, self.biases = {}, {}
 
     def record(self, name, layer, args, output):
         """Keeps one call in place of the call before."""
         if isinstance(layer, BIASES):
-            self.bias = output[0]
+            *parents, _ = name.split(".")
+            self.biases[".".join([*parents, CALIBRATED])] = output[0]
         elif isinstance(layer, ENCODERS):
             self.encoded = layer.streams(output[0])
         else:

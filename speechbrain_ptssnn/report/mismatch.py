@@ -13,12 +13,13 @@ import torch
 from tqdm import tqdm
 
 from speechbrain_ptssnn.nnet.monitor import (
+    CALIBRATED,
     FiringRates,
     LayerRecorder,
     mean_rates,
+    population,
 )
 
-CALIBRATED = "classifier.hidden"  # the layer with a bias voltage (eq. 13)
 UNCALIBRATED = "without bias"
 # The histograms cover currents from -RANGE to RANGE, in thresholds.
 RANGE, BINS = 3.0, 60
@@ -61,7 +62,8 @@ def measure_mismatch(run):
     -------
     dict
         Name of a layer to its :class:`LayerMismatch`, in the order of the
-        head; empty for a head without spiking layers.
+        head; empty for a head without spiking layers. A committee's members
+        are one population.
     """
     histograms, firing = {}, defaultdict(dict)
     for number in tqdm(run.summary["folds_done"], "mismatch", delay=2):
@@ -94,21 +96,20 @@ def _measure_fold(run, number, histograms):
     head(features(ids[0]))
     watched = LayerRecorder(head)
     groups = defaultdict(lambda: FiringRates(head))
-    uncalibrated = FiringRates(watched.layers.get(CALIBRATED, head))
+    uncalibrated = FiringRates(head)
     for id in ids:
         with watched, groups["all"], groups[run.utterances[id].label]:
             head(features(id))
         for name, current in watched.currents.items():
-            _add(histograms, name, current, watched.layers[name])
-        if watched.bias is not None:
-            layer = watched.layers[CALIBRATED]
-            current = watched.currents[CALIBRATED] - watched.bias
+            _add(histograms, population(name), current, watched.layers[name])
+        for name, bias in watched.biases.items():
+            layer, current = watched.layers[name], watched.currents[name] - bias
             _add(histograms, UNCALIBRATED, current, layer)
             with uncalibrated:
                 layer(current.unsqueeze(0))
     rates = {group: counted.summary() for group, counted in groups.items()}
-    if watched.bias is not None:
-        (of_layer,) = uncalibrated.summary().values()
+    if watched.biases:
+        of_layer = uncalibrated.summary()[CALIBRATED]
         rates[UNCALIBRATED] = {CALIBRATED: of_layer}
     return rates
 

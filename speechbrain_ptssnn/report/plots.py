@@ -15,7 +15,6 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from speechbrain_ptssnn.report.curves import mean_curve
 from speechbrain_ptssnn.report.mismatch import (
     BINS,
-    CALIBRATED,
     RANGE,
     UNCALIBRATED,
 )
@@ -403,11 +402,11 @@ def example_figure(example, labels):
             _add_directions(figure.add_subplot(grid[row, 1]))
     for row, name in enumerate(names, 1 + n_streams):
         spikes = watched.spikes[name].numpy()
-        is_biased = watched.bias is not None and name == CALIBRATED
+        bias = watched.biases.get(name)
         order = np.arange(spikes.shape[1])
-        if is_biased:
+        if bias is not None:
             # A causal head's bias changes: its mean over the utterance.
-            mean_bias = watched.bias.view(-1, spikes.shape[1]).mean(0).numpy()
+            mean_bias = bias.view(-1, spikes.shape[1]).mean(0).numpy()
             order = np.argsort(mean_bias, kind="stable")
         axes = figure.add_subplot(grid[row, 0], sharex=wave)
         _draw_raster(axes, spikes[:, order], example.seconds)
@@ -420,12 +419,14 @@ def example_figure(example, labels):
             _draw_rates(side, spikes)
         else:
             axes.set_ylabel("neuron")
-        if is_biased:
+        if bias is not None:
             axes.set_ylabel("neuron, by its bias voltage")
-            bias = mean_bias[order]
+            ordered = mean_bias[order]
             side = figure.add_subplot(grid[row, 1], sharey=axes)
-            _draw_bias(side, bias)
-            words.append(f"bias voltages from {bias[0]:.2f} to {bias[-1]:.2f}")
+            _draw_bias(side, ordered)
+            words.append(
+                f"bias voltages from {ordered[0]:.2f} to {ordered[-1]:.2f}"
+            )
     axes.set_xlabel("seconds")
     for axes in figure.axes:
         axes.spines[:].set_visible(False)

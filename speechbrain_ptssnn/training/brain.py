@@ -28,6 +28,29 @@ def best_validation(checkpoint):
     return checkpoint.meta["UA"], -checkpoint.meta["loss"]
 
 
+def repeated(targets, outputs):
+    """Repeats the targets for each member of a committee in training.
+
+    Arguments
+    ---------
+    targets : torch.Tensor
+        [batch].
+    outputs : torch.Tensor
+        [members * batch, classes], one member after the other.
+
+    Returns
+    -------
+    torch.Tensor
+        [members * batch].
+
+    Example
+    -------
+    >>> repeated(torch.tensor([2, 0]), torch.zeros(4, 3))
+    tensor([2, 0, 2, 0])
+    """
+    return targets.repeat(len(outputs) // len(targets))
+
+
 class SERBrain(sb.Brain):
     r"""Trains a head on stored features and selects it on validation.
 
@@ -59,7 +82,8 @@ class SERBrain(sb.Brain):
         """The loss, in training with the head's penalty; outside training the
         outputs are kept for the metrics.
         """
-        loss = self.hparams.loss(outputs, batch.target)
+        targets = repeated(batch.target, outputs)
+        loss = self.hparams.loss(outputs, targets)
         if stage == sb.Stage.TRAIN:
             return loss + self.head.take_penalty()
         self.ids += batch.id

@@ -16,7 +16,11 @@ from speechbrain_ptssnn.errors import REFUSALS, InputError
 from speechbrain_ptssnn.evaluation.predictions import write_predictions
 from speechbrain_ptssnn.features.normalized import NormalizedFeatures
 from speechbrain_ptssnn.inference import save_bundle
-from speechbrain_ptssnn.training.brain import SERBrain, best_validation
+from speechbrain_ptssnn.training.brain import (
+    SERBrain,
+    best_validation,
+    repeated,
+)
 from speechbrain_ptssnn.training.checkpoints import CompleteCheckpointer
 from speechbrain_ptssnn.training.sampler import LengthBuckets
 from speechbrain_ptssnn.utils.distributed import on_main
@@ -81,12 +85,13 @@ def check_step(hparams):
             optimizer = hparams["opt_class"](head.parameters())
             hparams["lr_annealing"](optimizer).step(0)
             outputs = head(normalizer(features), torch.ones(2))
-            if outputs.shape != (2, hparams["n_classes"]):
+            shape = list(outputs.shape)
+            if shape[1:] != [hparams["n_classes"]] or shape[0] % 2:
                 raise ValueError(
-                    f"the head gives {list(outputs.shape)} values for two "
-                    f"utterances and {hparams['n_classes']} classes"
+                    f"the head gives {shape} values for two utterances and "
+                    f"{hparams['n_classes']} classes"
                 )
-            loss(outputs, torch.tensor([0, 1])).backward()
+            loss(outputs, repeated(torch.tensor([0, 1]), outputs)).backward()
             optimizer.step()
         except REFUSALS as error:
             reason = " ".join(str(error).split())

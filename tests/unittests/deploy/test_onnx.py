@@ -19,7 +19,9 @@ from speechbrain_ptssnn.deploy.onnx_export import export_onnx
 from speechbrain_ptssnn.deploy.onnx_graph import Graph
 from speechbrain_ptssnn.deploy.onnx_layers import HeadWriter, normalise
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.lobes.committee import Committee
 from speechbrain_ptssnn.lobes.peers.superb import SUPERBHead
+from speechbrain_ptssnn.nnet.calibration import HomeostaticBiasGenerator
 from speechbrain_ptssnn.nnet.adaptive_lif import AdaptiveLIF
 from speechbrain_ptssnn.nnet.monitor import LayerRecorder
 from speechbrain_ptssnn.nnet.stream_norm import StreamNorm
@@ -61,6 +63,9 @@ HEADS = {
     "causal": partial(PTSSNN, 20, causal=True),
     "causal, period 3": partial(PTSSNN, 20, causal=True, bias_period=3),
     "causal, no prompts": partial(PTSSNN, 20, causal=True, n_prompts=0),
+    "committee": partial(Committee, 20, 4, partial(PTSSNN, pooling=3), 2),
+    "mixed committee": partial(Committee, 60, 4, PTSSNN, 2, n_layers=3),
+    "linear committee": partial(Committee, 20, 4, LinearProbe, 3),
     "VanillaSNN": partial(VanillaSNN, 20),
     "LinearProbe": partial(LinearProbe, 20, pooling=2),
 }
@@ -83,8 +88,9 @@ def make_head():
     def make(build):
         torch.manual_seed(0)
         head = build()
-        if getattr(head, "bias_generator", None) is not None:
-            torch.nn.init.normal_(head.bias_generator.up.weight)
+        for module in head.modules():
+            if isinstance(module, HomeostaticBiasGenerator):
+                torch.nn.init.normal_(module.up.weight)
         with torch.no_grad():
             for parameter in head.mixture.parameters():
                 parameter.copy_(torch.arange(len(parameter)) / 2)

@@ -3,7 +3,11 @@
 import torch
 
 from speechbrain_ptssnn import PLIF, PTSSNN
-from speechbrain_ptssnn.nnet.monitor import FiringRates, LayerRecorder
+from speechbrain_ptssnn.nnet.monitor import (
+    CALIBRATED,
+    FiringRates,
+    LayerRecorder,
+)
 from speechbrain_ptssnn.nnet.residual_spike_encoder import ResidualSpikeEncoder
 
 
@@ -61,7 +65,7 @@ def test_the_recorder_keeps_the_last_call_inside_its_context():
     prompts, frames = head.attention(encoded)
     bias = head.bias_generator(prompts)[0]
     current = frames[0] + bias
-    assert torch.equal(recorder.bias, bias)
+    assert torch.equal(recorder.biases[CALIBRATED], bias)
     assert torch.equal(recorder.currents["classifier.hidden"], current)
     spikes = head.classifier.hidden(current[None])[0]
     assert torch.equal(recorder.spikes["classifier.hidden"], spikes)
@@ -71,7 +75,7 @@ def test_the_recorder_keeps_the_last_call_inside_its_context():
 def test_a_head_without_bias_voltage_gives_none():
     with LayerRecorder(torch.nn.Sequential(PLIF(2))) as recorder:
         pass
-    assert recorder.bias is None
+    assert recorder.biases == {}
 
 
 @torch.no_grad()
@@ -81,7 +85,7 @@ def test_a_causal_heads_bias_is_that_of_each_frame():
     torch.nn.init.normal_(head.bias_generator.up.weight)
     with LayerRecorder(head) as recorder:
         head(torch.randn(1, 10, 8))
-    bias = recorder.bias
+    bias = recorder.biases[CALIBRATED]
     assert bias.shape == (10, 16)
     assert torch.equal(bias[1:3], bias[:1].expand(2, -1))
     assert not torch.equal(bias[3], bias[2])

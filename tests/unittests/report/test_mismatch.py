@@ -8,11 +8,8 @@ import torch
 
 from speechbrain_ptssnn import PLIF, PTSSNN
 from speechbrain_ptssnn.nnet.adaptive_lif import AdaptiveLIF
-from speechbrain_ptssnn.report.mismatch import (
-    CALIBRATED,
-    UNCALIBRATED,
-    measure_mismatch,
-)
+from speechbrain_ptssnn.nnet.monitor import CALIBRATED
+from speechbrain_ptssnn.report.mismatch import UNCALIBRATED, measure_mismatch
 
 
 def fake_run(heads, utterances, labels):
