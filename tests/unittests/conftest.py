@@ -5,6 +5,7 @@ import pytest
 import soundfile
 import torch
 
+from speechbrain_ptssnn import HomeostaticBiasGenerator, PLIFClassifier
 from speechbrain_ptssnn.inference import save_bundle
 from speechbrain_ptssnn.training.hyperparams import Hyperparams
 from speechbrain_ptssnn.utils.own_files import HPARAMS
@@ -44,10 +45,11 @@ def write_bundle(tmp_path_factory, speech):
         parts["normalizer"].std += 0.1  # of tiny models some never change
         made = parts["head"]
         if fires:
-            if hasattr(made, "classifier"):
-                torch.nn.init.normal_(made.classifier.linear.weight)
-            if getattr(made, "bias_generator", None) is not None:
-                torch.nn.init.normal_(made.bias_generator.up.weight)
+            for module in made.modules():
+                if isinstance(module, PLIFClassifier):
+                    torch.nn.init.normal_(module.linear.weight)
+                elif isinstance(module, HomeostaticBiasGenerator):
+                    torch.nn.init.normal_(module.up.weight)
             with torch.no_grad():
                 for _ in range(5):
                     made(parts["normalizer"](features)[None])

@@ -21,8 +21,8 @@ from speechbrain_ptssnn.deploy.onnx_layers import HeadWriter, normalise
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.lobes.committee import Committee
 from speechbrain_ptssnn.lobes.peers.superb import SUPERBHead
-from speechbrain_ptssnn.nnet.calibration import HomeostaticBiasGenerator
 from speechbrain_ptssnn.nnet.adaptive_lif import AdaptiveLIF
+from speechbrain_ptssnn.nnet.calibration import HomeostaticBiasGenerator
 from speechbrain_ptssnn.nnet.monitor import LayerRecorder
 from speechbrain_ptssnn.nnet.stream_norm import StreamNorm
 
@@ -77,6 +77,10 @@ CAUSAL = {
     "no attention": {"head": "{attention: False}"},
     "spiking input": {"head": "{spiking_input: True}"},
     "spike shortcut": {"head": "{shortcut: spike, readout: membrane}"},
+    "committee": {
+        "file": "committee",
+        "head": "{n_members: 3, member: {causal: True, logit_scale: 2.0}}",
+    },
     "from features": {"backbone": "fbank"},
 }
 

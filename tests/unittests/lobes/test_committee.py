@@ -86,7 +86,7 @@ def test_a_committee_needs_a_member():
 @torch.no_grad()
 def test_the_members_share_the_mixture_of_layers():
     head = make(n_layers=3)
-    assert [name for name, _ in head.named_parameters()][0] == "mixture.logits"
+    assert next(name for name, _ in head.named_parameters()) == "mixture.logits"
     assert not any(
         "members" in name and "mixture" in name
         for name, _ in head.named_parameters()
