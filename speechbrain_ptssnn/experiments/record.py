@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from statistics import mean
 
 import numpy as np
 
@@ -285,9 +286,10 @@ class TriedRate:
     lr : str
         The rate.
     valid_UA : float
-        Mean validation UA of the selected epochs.
+        Mean validation UA of the selected epochs, over the folds and seeds
+        that all rates of the row were trained with.
     runs : int
-        Number of folds of all seeds that are averaged.
+        Number of these trainings.
     """
 
     lr: str
@@ -493,19 +495,33 @@ def _row_record(row, folders, seeds_by_folder, why_not):
         head=row.head.name,
         overrides=row.overrides,
         paper=row.paper,
-        rates=[
-            TriedRate(
-                rate_text(seeds.hyperparams["lr"]),
-                seeds.valid_UA,
-                _n_runs(seeds),
-            )
-            for seeds in seeds_by_folder.values()
-            if row.rates is not None
-        ],
+        rates=_tried_rates(row, [*seeds_by_folder.values()]),
         values=values,
         difference=None,
         why_not=why_not,
     )
+
+
+def _tried_rates(row, tried):
+    """What chose a row's rate: all rates on the same trainings."""
+    if row.rates is None or not tried:
+        return []
+    folds = set.intersection(*({*each.folds_done} for each in tried))
+    names = set.intersection(
+        *({run.path.name for run in each.runs} for each in tried)
+    )
+    rates = []
+    for each in tried:
+        scores = [
+            run.read_json(run.fold(fold).result)["valid_UA"]
+            for run in each.runs
+            for fold in sorted(folds)
+            if run.path.name in names
+        ]
+        if scores:
+            lr = rate_text(each.hyperparams["lr"])
+            rates.append(TriedRate(lr, mean(scores), len(scores)))
+    return rates
 
 
 def _compared(row, shown, reference):
