@@ -198,6 +198,27 @@ def test_a_collapse_is_flagged_everywhere(recipe, capsys):
     assert sentence in text
 
 
+def test_a_committees_members_are_one_population(recipe):
+    run = recipe.run(head="committee", fold=1)
+    log = (run.folder / "fold_1" / "train_log.txt").read_text()
+    assert "valid classifier.hidden/silent" in log
+    assert "members" not in log
+    page = Page(write_report([run.folder]).read_text(encoding="utf-8"))
+    words = [image["alt"] for image in page.images]
+    assert sum("Histogram of the current of" in each for each in words) == 5
+    (biased,) = [
+        each
+        for each in words
+        if each.startswith("Histogram") and "without bias" in each
+    ]
+    assert "classifier.hidden" in biased
+    # The raster is one member's, and says so.
+    assert any("members.4.classifier.output spikes" in each for each in words)
+    mismatch = measure_mismatch(TrainedRun(run.folder))
+    assert list(mismatch)[-2:] == ["classifier.hidden", "classifier.output"]
+    assert "without bias" in mismatch["classifier.hidden"].rates
+
+
 def test_what_cannot_be_reported_is_said(tmp_path):
     with pytest.raises(InputError, match="no fold has finished"):
         write_report([tmp_path])
