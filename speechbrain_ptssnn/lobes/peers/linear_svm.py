@@ -67,7 +67,9 @@ class LinearSVM(Head):
             (features, targets): an iterable of [time, input_size], one per
             utterance, and their classes, ints.
         """
-        (x, targets), (valid_x, valid_targets) = map(_means, (train, valid))
+        (x, targets), (valid_x, valid_targets) = map(
+            mean_frames, (train, valid)
+        )
         found = []
         for penalty in self.penalties:
             machine = LinearSVC(C=penalty, random_state=self.seed)
@@ -93,7 +95,19 @@ class LinearSVM(Head):
         return self.output(masked_mean(self.mix(feats), lengths))
 
 
-def _means(part):
+def mean_frames(part):
+    """Returns the mean over the frames of each utterance, and the classes.
+
+    Arguments
+    ---------
+    part : tuple
+        (features, targets), as :meth:`LinearSVM.solve` takes them.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        [utterances, input_size] and [utterances].
+    """
     features, targets = part
     return (
         np.stack([frames.mean(0).numpy() for frames in features]),

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.svm import LinearSVC
 
 from speechbrain_ptssnn import PTSSNN
@@ -14,6 +15,7 @@ from speechbrain_ptssnn.lobes.peers.attentive_statistics import (
 from speechbrain_ptssnn.lobes.peers.bilstm import BiLSTM
 from speechbrain_ptssnn.lobes.peers.co_attention import CoAttention
 from speechbrain_ptssnn.lobes.peers.dst import DST
+from speechbrain_ptssnn.lobes.peers.extra_trees import ExtraTrees
 from speechbrain_ptssnn.lobes.peers.linear_svm import LinearSVM
 from speechbrain_ptssnn.lobes.peers.mstr import MSTR
 from speechbrain_ptssnn.lobes.peers.shiftformer import ShiftFormer
@@ -393,3 +395,55 @@ def test_the_linear_svm_never_chooses_a_class_it_has_not_heard():
     assert set(chosen.tolist()) <= {0, 2}
     with pytest.raises(ValueError, match="learns no mixture of layers"):
         LinearSVM(4, n_layers=2)
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_the_trees_predict_what_scikit_learns_do(n_classes):
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.arange(90) % n_classes
+    feats = torch.randn(90, 1, 6, generator=generator)
+    feats[torch.arange(90), 0, targets] += 1.5
+    parts = [
+        (list(feats[rows]), targets[rows].tolist())
+        for rows in (slice(0, 50), slice(50, 90))
+    ]
+    settings = {"n_trees": 20, "max_leaves": 9}
+    head = ExtraTrees(6, n_classes, leaf_sizes=[1, 4, 9], **settings)
+    assert head(feats).allclose(torch.tensor(1 / n_classes).log())
+    head.solve(*parts)
+
+    forests = [
+        ExtraTreesClassifier(
+            20, min_samples_leaf=size, max_leaf_nodes=9, random_state=0
+        ).fit(feats[:50, 0].numpy(), targets[:50].numpy())
+        for size in (1, 4, 9)
+    ]
+    x, y = feats[50:, 0].numpy(), targets[50:].numpy()
+    scores = [
+        np.mean([(f.predict(x) == y)[y == k].mean() for k in range(n_classes)])
+        for f in forests
+    ]
+    best = max(range(3), key=lambda k: (scores[k], k))
+    expected = forests[best].predict_proba(x)
+    np.testing.assert_allclose(
+        head(feats[50:]).exp().detach(), expected, atol=1e-6
+    )
+    # A bundle brings them back.
+    other = ExtraTrees(6, n_classes, leaf_sizes=[1, 4, 9], **settings)
+    other.load_state_dict(head.state_dict())
+    assert torch.equal(other(feats), head(feats))
+
+
+def test_the_trees_never_choose_a_class_they_have_not_heard():
+    feats = [torch.randn(3, 2) + 4 * k for k in range(8)]
+    part = feats, [0, 0, 0, 0, 2, 2, 2, 2]
+    head = ExtraTrees(2, n_classes=4, n_trees=5)
+    head.solve(part, part)
+    shares = head(torch.stack(feats)).exp()
+    assert shares[:, [1, 3]].max() < 1e-5
+    assert set(shares.argmax(-1).tolist()) == {0, 2}
+    padded = torch.cat([feats[0], torch.full((2, 2), 99.0)])[None]
+    short = head(padded, torch.tensor([0.6]))
+    assert torch.equal(short[0], head(feats[0][None])[0])
+    with pytest.raises(ValueError, match="learn no mixture of layers"):
+        ExtraTrees(4, n_layers=2)

@@ -1,0 +1,134 @@
+"""Extremely randomised trees on functionals."""
+
+import numpy as np
+import torch
+from sklearn.ensemble import ExtraTreesClassifier
+
+from speechbrain_ptssnn.lobes.base import Head
+from speechbrain_ptssnn.lobes.peers.linear_svm import mean_frames
+from speechbrain_ptssnn.metrics import unweighted_accuracy
+from speechbrain_ptssnn.nnet.masking import masked_mean
+
+LEAST = 1e-6  # a class's probability, so that its logarithm is finite
+
+
+class ExtraTrees(Head):
+    r"""Extremely randomised trees on the mean over the valid frames, grown by
+    scikit-learn.
+
+    The result is the logarithm of the mean over trees of the shares of the
+    classes in the leaf that an utterance falls into. It is made for openSMILE's
+    functionals, which are one frame. It has no gradient training:
+    :meth:`solve` grows the trees.
+
+    Source: Geurts et al., 2006, doi:10.1007/s10994-006-6226-1.
+
+    Arguments
+    ---------
+    input_size, n_classes, n_layers : int
+        See :class:`~speechbrain_ptssnn.lobes.base.Head`; ``n_layers`` must be
+        1, since no mixture is learnt.
+    n_trees : int
+        How many are grown.
+    max_leaves : int
+        Of a tree; each tree has room for so many.
+    leaf_sizes : sequence of int
+        The smallest numbers of utterances in a leaf that are tried on
+        validation.
+    seed : int
+        Of the trees' random splits.
+
+    Raises
+    ------
+    ValueError
+        If there are several layers.
+
+    Example
+    -------
+    >>> head = ExtraTrees(2, n_classes=2, n_trees=10, leaf_sizes=[1])
+    >>> feats = [torch.tensor([[-1.0, 0.0]]), torch.tensor([[1.0, 0.0]])]
+    >>> head.solve((feats, [0, 1]), (feats, [0, 1]))
+    >>> head(torch.stack(feats)).argmax(-1)
+    tensor([0, 1])
+    """
+
+    def __init__(
+        self,
+        input_size=6373,
+        n_classes=4,
+        n_layers=1,
+        n_trees=500,
+        max_leaves=128,
+        leaf_sizes=(1, 2, 3, 5, 8),
+        seed=0,
+    ):
+        if n_layers > 1:
+            raise ValueError(
+                "trees learn no mixture of layers; choose one layer, or a mean "
+                "such as mean:2-5"
+            )
+        super().__init__(input_size)
+        self.leaf_sizes = tuple(leaf_sizes)
+        self.seed = seed
+        self.max_leaves = max_leaves
+        nodes = n_trees, 2 * max_leaves - 1
+        # Before they are grown: leaves in which all classes are as likely.
+        self.shares = torch.nn.Parameter(
+            torch.full((*nodes, n_classes), 1 / n_classes)
+        )
+        self.register_buffer("channel", torch.full(nodes, -1))  # -1 is a leaf
+        self.register_buffer("threshold", torch.zeros(nodes).double())
+        self.register_buffer("sides", torch.zeros(*nodes, 2).long())
+
+    def solve(self, train, valid):
+        """Grows the trees, with the leaf size whose validation UA is best.
+
+        Arguments
+        ---------
+        train, valid : tuple
+            (features, targets): an iterable of [time, input_size], one per
+            utterance, and their classes, ints.
+        """
+        (x, targets), (valid_x, valid_targets) = map(
+            mean_frames, (train, valid)
+        )
+        found = []
+        for size in self.leaf_sizes:
+            forest = ExtraTreesClassifier(
+                len(self.channel),
+                min_samples_leaf=size,
+                max_leaf_nodes=self.max_leaves,
+                random_state=self.seed,
+            ).fit(x, targets)
+            score = unweighted_accuracy(valid_targets, forest.predict(valid_x))
+            found.append((score, size, forest))
+        *_, forest = max(found, key=lambda each: each[:2])
+        with torch.no_grad():
+            self.shares.zero_()  # a class that was not heard has none
+            for k, grown in enumerate(forest.estimators_):
+                self._keep(k, grown.tree_, torch.from_numpy(forest.classes_))
+
+    def _keep(self, k, tree, classes):
+        n = tree.node_count
+        sides = np.stack([tree.children_left, tree.children_right], -1)
+        is_leaf = sides[:, 0] < 0
+        self.channel[k, :n] = torch.from_numpy(
+            np.where(is_leaf, -1, tree.feature)
+        )
+        self.threshold[k, :n] = torch.from_numpy(tree.threshold)
+        self.sides[k, :n] = torch.from_numpy(sides)
+        shares = torch.from_numpy(tree.value[:, 0]).float()
+        self.shares[k, :n, classes] = shares / shares.sum(-1, keepdim=True)
+
+    def forward(self, feats, lengths=None):
+        """Returns the logarithms of the classes' shares, [batch, n_classes]."""
+        x = masked_mean(self.mix(feats), lengths).float()
+        trees = torch.arange(len(self.channel), device=x.device)
+        node = trees.new_zeros(len(x), len(trees))
+        while (channel := self.channel[trees, node]).ge(0).any():
+            # In float64, as scikit-learn compares; a leaf stays where it is.
+            value = x.gather(1, channel.clamp(min=0)).double()
+            side = (value > self.threshold[trees, node]).long()
+            child = self.sides[trees, node, side]
+            node = torch.where(channel < 0, node, child)
+        return self.shares[trees, node].mean(1).clamp(min=LEAST).log()
