@@ -88,7 +88,8 @@ def test_every_yaml_builds(head, corpus):
 def test_the_energy_of_every_head_can_be_counted(head):
     head = build(head)["head"]
     rows = count_operations(head, torch.randn(1, 20, head.input_size))
-    assert total_energy(rows) > 0
+    # Trees compare; they multiply nothing.
+    assert (total_energy(rows) > 0) == ("trees" not in head)
 
 
 @pytest.mark.parametrize(("corpus", "name"), PROTOCOLS)
