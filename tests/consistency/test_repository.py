@@ -84,12 +84,12 @@ def test_every_yaml_builds(head, corpus):
     assert hparams["head"].input_size == hparams["backbone"].output_size
 
 
-@pytest.mark.parametrize("head", [*HEADS, *VARIANTS])
-def test_the_energy_of_every_head_can_be_counted(head):
-    head = build(head)["head"]
+@pytest.mark.parametrize("name", [*HEADS, *VARIANTS])
+def test_the_energy_of_every_head_can_be_counted(name):
+    head = build(name)["head"]
     rows = count_operations(head, torch.randn(1, 20, head.input_size))
     # Trees compare; they multiply nothing.
-    assert (total_energy(rows) > 0) == ("trees" not in head)
+    assert (total_energy(rows) > 0) == ("trees" not in name)
 
 
 @pytest.mark.parametrize(("corpus", "name"), PROTOCOLS)
