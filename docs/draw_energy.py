@@ -25,15 +25,18 @@ PANELS = (
     ("URDU", "random"),
     ("URDU", "speaker"),
 )
-SETS = ("front_ends", "table5", "without_backbone")
+SETS = ("front_ends", "classical", "table5", "without_backbone")
 # The file of a head, what it is called here, and its marker.
 HEADS = {
     "small.yaml": ("spike encoder, R-LIF, 35 k", "*"),
     "with_pts_snn.yaml": ("spike encoder, PTS-SNN", "P"),
     "pts_snn.yaml": ("PTS-SNN", "o"),
+    "committee.yaml": ("five small PTS-SNNs", "h"),
     "vanilla_snn.yaml": ("vanilla SNN", "s"),
     "linear_probe.yaml": ("linear head", "^"),
+    "linear_committee.yaml": ("five linear heads", "v"),
     "linear_svm.yaml": ("SVM, mean frame", "D"),
+    "extra_trees.yaml": ("trees", "X"),
 }
 COLOURS = {
     "mel filters": plots.BLUE,

@@ -234,7 +234,7 @@ def stream_rates(g, head, x, state, dtypes):
     ---------
     g : Graph
         Gets the nodes.
-    head : PTSSNN
+    head : PTSSNN or Committee
         A causal head.
     x : str
         The next frames, standardised, [batch, time, channels]; there may be

@@ -287,7 +287,7 @@ class TriedRate:
         The rate.
     valid_UA : float
         Mean validation UA of the selected epochs, over the folds and seeds
-        that all rates of the row were trained with.
+        that all rates of the row were trained with, if there are some.
     runs : int
         Number of these trainings.
     """
@@ -503,7 +503,9 @@ def _row_record(row, folders, seeds_by_folder, why_not):
 
 
 def _tried_rates(row, tried):
-    """What chose a row's rate: all rates on the same trainings."""
+    """The validation of a row's rates on the trainings that all of them had;
+    if they had none in common, on those that each had.
+    """
     if row.rates is None or not tried:
         return []
     folds = set.intersection(*({*each.folds_done} for each in tried))
@@ -515,12 +517,11 @@ def _tried_rates(row, tried):
         scores = [
             run.read_json(run.fold(fold).result)["valid_UA"]
             for run in each.runs
-            for fold in sorted(folds)
-            if run.path.name in names
+            for fold in sorted(folds or each.folds_done)
+            if not names or run.path.name in names
         ]
-        if scores:
-            lr = rate_text(each.hyperparams["lr"])
-            rates.append(TriedRate(lr, mean(scores), len(scores)))
+        lr = rate_text(each.hyperparams["lr"])
+        rates.append(TriedRate(lr, mean(scores), len(scores)))
     return rates
 
 

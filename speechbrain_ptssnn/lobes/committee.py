@@ -5,15 +5,17 @@ import torch
 from speechbrain_ptssnn.lobes.base import Head
 from speechbrain_ptssnn.nnet.stream_state import part
 
+MOST = 50  # members; a stranger's model cannot ask for more
+
 
 class Committee(Head):
     r"""Several heads that differ in their first weights; their outputs are
     averaged.
 
     The mean of firing rates is the rate of a population: as if each class had
-    one output neuron in every member. In training each member is taught by
-    itself, so that their errors stay different: the result has the rows of all
-    members, one member after the other, and the targets are repeated as often.
+    one output neuron in every member. In training each member is taught by its
+    own loss, so that their errors stay different: the result then has as many
+    rows for each utterance as there are members, and so need the targets.
 
     Arguments
     ---------
@@ -23,12 +25,13 @@ class Committee(Head):
     member : callable
         ``member(input_size=..., n_classes=...)`` makes a head.
     n_members : int
-        How many there are; one is the head itself.
+        How many there are, from 1, which is the member alone, to 50.
 
     Raises
     ------
     ValueError
-        If ``n_members`` is below 1.
+        If ``n_members`` is not in this range, or a member is a committee or a
+        head that is not trained by gradients.
 
     Example
     -------
@@ -42,12 +45,19 @@ class Committee(Head):
 
     def __init__(self, input_size, n_classes, member, n_members=5, n_layers=1):
         super().__init__(input_size, n_layers)
-        if n_members < 1:
-            raise ValueError(f"n_members must be at least 1, got {n_members}")
-        self.members = torch.nn.ModuleList(
-            member(input_size=self.feature_size, n_classes=n_classes)
-            for _ in range(n_members)
-        )
+        if not 1 <= n_members <= MOST:
+            raise ValueError(
+                f"n_members must be from 1 to {MOST}, got {n_members}"
+            )
+        self.members = torch.nn.ModuleList()
+        for _ in range(n_members):
+            each = member(input_size=self.feature_size, n_classes=n_classes)
+            if isinstance(each, Committee) or hasattr(each, "solve"):
+                raise ValueError(
+                    f"{type(each).__name__} cannot be a member of a committee; "
+                    "choose a single head that is trained by gradients"
+                )
+            self.members.append(each)
 
     @property
     def causal(self):
@@ -61,12 +71,13 @@ class Committee(Head):
 
     def forward(self, feats, lengths=None):
         """Returns the mean of the members' outputs, [batch, n_classes]; in
-        training the outputs of all, [n_members * batch, n_classes].
+        training the outputs of all, [batch * n_members, n_classes], utterance
+        by utterance.
         """
         x = self.mix(feats)
         outputs = [member(x, lengths) for member in self.members]
         if self.training:
-            return torch.cat(outputs)
+            return torch.stack(outputs, 1).flatten(0, 1)
         return torch.stack(outputs).mean(0)
 
     def classify_pooled(self, x, lengths=None, state=None):

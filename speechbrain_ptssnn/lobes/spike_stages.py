@@ -19,7 +19,8 @@ class StageMonitor(LayerMonitor):
     "coarse" and "fine", if there are two; "encoder", all that it gives; and
     "layer 1", "layer 2" and so on of a
     :class:`~speechbrain_ptssnn.lobes.spike_encoder_net.SpikeEncoderNet`. A
-    head without a spike encoder has no stage.
+    head without a spike encoder has no stage. Of a committee the first member
+    is watched.
 
     Means, not counts: the length of an utterance alone tells nothing then.
 
@@ -43,7 +44,8 @@ class StageMonitor(LayerMonitor):
     """
 
     def __init__(self, head, shares=(1.0,)):
-        super().__init__(head, ENCODERS | RLIFLayer)
+        first = getattr(head, "members", [head])[0]
+        super().__init__(first, ENCODERS | RLIFLayer)
         self.shares = shares
         has_encoder = any(
             isinstance(layer, ENCODERS) for layer in self.layers.values()

@@ -6,8 +6,7 @@ import torch
 from torch.nn import functional
 
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.nnet.monitor import ENCODERS, LayerMonitor
-from speechbrain_ptssnn.nnet.plif import PLIF, SingleStepPLIF
+from speechbrain_ptssnn.nnet.plif import PLIF
 from speechbrain_ptssnn.nnet.stream_state import flat, nested
 
 
@@ -54,20 +53,11 @@ class HeadStream:
         if not head.causal:
             raise InputError(
                 f"this {name} is not causal, so it cannot classify a stream; "
-                "train PTSSNN with causal: True (ablations/causal)"
+                "train PTSSNN with causal: True (ablations/causal), or a "
+                "committee with --head='{member: {causal: True}}'"
             )
-        for each in LayerMonitor(head).layers.values():
-            if isinstance(each, ENCODERS):
-                raise InputError(
-                    "a spike encoder cannot go on with a stream's next "
-                    "frames; train PTSSNN with spike_encoder: null "
-                    "(ablations/causal)"
-                )
-            if not isinstance(each, PLIF | SingleStepPLIF):
-                raise InputError(
-                    f"neurons of the class {type(each).__name__} cannot go on "
-                    "with a stream's next frames; only PLIF neurons can"
-                )
+        for each in getattr(head, "members", [head]):
+            _check_parts(each)
         self.head = head
         self.batch_size = batch_size
         self._fingerprint = _fingerprint(head)
@@ -194,6 +184,22 @@ class HeadStream:
             for name, each in flat(state).items()
         }
         self._state["head"] = self._fingerprint
+
+
+def _check_parts(head):
+    """Refuses a causal head whose layers keep no state."""
+    if head.spike_encoder is not None:
+        raise InputError(
+            "a spike encoder cannot go on with a stream's next frames; "
+            "train PTSSNN with spike_encoder: null (ablations/causal)"
+        )
+    neurons = [each.plif for each in head.encoder.blocks]
+    for each in [*neurons, head.classifier.hidden]:
+        if not isinstance(each, PLIF):
+            raise InputError(
+                f"neurons of the class {type(each).__name__} cannot go on "
+                "with a stream's next frames; only PLIF neurons can"
+            )
 
 
 def _fingerprint(head):

@@ -25,7 +25,7 @@ SPIKING = NEURONS | ENCODERS
 SILENT, SATURATED = 0.01, 0.9  # a neuron's firing rate: below, above
 COLLAPSED = 0.5  # of a layer's neurons
 CALIBRATED = "classifier.hidden"  # the layer with a bias voltage (eq. 13)
-MEMBER = re.compile(r"members\.\d+\.")  # of a committee
+MEMBER = re.compile(r"members\.(\d+)\.")  # of a committee
 
 
 def population(name):
@@ -37,6 +37,20 @@ def population(name):
     'classifier.hidden'
     """
     return MEMBER.sub("", name)
+
+
+def in_words(name):
+    """Returns a layer's name for people, who count members from 1.
+
+    Example
+    -------
+    >>> in_words("members.3.classifier.hidden"), in_words("encoder")
+    ('classifier.hidden of member 4', 'encoder')
+    """
+    member = MEMBER.match(name)
+    if member is None:
+        return name
+    return f"{population(name)} of member {int(member[1]) + 1}"
 
 
 class LayerMonitor:
@@ -125,21 +139,33 @@ class FiringRates(LayerMonitor):
         dict
             Layer name to ``mean`` rate, share of ``silent`` neurons (rate
             below 0.01) and of ``saturated`` ones (above 0.9), each in [0, 1].
-            The members of a committee are one :func:`population`.
+            The members of a committee are one :func:`population`; their
+            ``worst`` is the share of silent and saturated neurons in that
+            member that has most of them.
         """
         rates = defaultdict(list)
         for name, spikes in self.spikes.items():
             neurons = torch.as_tensor(spikes / max(self.frames[name], 1))
             rates[population(name)].append(neurons.flatten())
         result = {}
-        for name, each in rates.items():
-            neurons = torch.cat(each)
-            result[name] = {
-                "mean": neurons.mean().item(),
-                "silent": (neurons < SILENT).float().mean().item(),
-                "saturated": (neurons > SATURATED).float().mean().item(),
-            }
+        for name, members in rates.items():
+            result[name] = _summary(torch.cat(members))
+            if len(members) > 1:
+                alone = map(_summary, members)
+                result[name]["worst"] = max(map(_idle, alone))
         return result
+
+
+def _summary(rates):
+    return {
+        "mean": rates.mean().item(),
+        "silent": (rates < SILENT).float().mean().item(),
+        "saturated": (rates > SATURATED).float().mean().item(),
+    }
+
+
+def _idle(rates):
+    return rates["silent"] + rates["saturated"]
 
 
 class LayerRecorder(LayerMonitor):
@@ -182,7 +208,8 @@ class LayerRecorder(LayerMonitor):
 
 
 def has_collapsed(rates):
-    """Returns whether over half of a layer's neurons are silent or saturated.
+    """Returns whether over half of a layer's neurons are silent or saturated,
+    in a committee over half of one member's.
 
     Arguments
     ---------
@@ -198,7 +225,7 @@ def has_collapsed(rates):
     >>> has_collapsed({"mean": 0.1, "silent": 0.6, "saturated": 0.1})
     True
     """
-    return rates["silent"] + rates["saturated"] > COLLAPSED
+    return rates.get("worst", _idle(rates)) > COLLAPSED
 
 
 def mean_rates(firing):

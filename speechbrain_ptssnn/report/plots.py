@@ -12,6 +12,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from speechbrain_ptssnn.nnet.monitor import in_words
 from speechbrain_ptssnn.report.curves import mean_curve
 from speechbrain_ptssnn.report.mismatch import (
     BINS,
@@ -368,6 +369,7 @@ def _draw_shares(bars, rates):
 def example_figure(example, labels):
     """Draws an utterance's wave, the spikes of a spike encoder's streams if
     there is one, those of the last two spiking layers, and the bias voltages.
+    Of a committee these are the last member's.
 
     Arguments
     ---------
@@ -401,7 +403,7 @@ def example_figure(example, labels):
         if row == 1 and spikes.shape[1] > 1:
             _add_directions(figure.add_subplot(grid[row, 1]))
     for row, name in enumerate(names, 1 + n_streams):
-        spikes = watched.spikes[name].numpy()
+        spikes, called = watched.spikes[name].numpy(), in_words(name)
         bias = watched.biases.get(name)
         order = np.arange(spikes.shape[1])
         if bias is not None:
@@ -410,8 +412,8 @@ def example_figure(example, labels):
             order = np.argsort(mean_bias, kind="stable")
         axes = figure.add_subplot(grid[row, 0], sharex=wave)
         _draw_raster(axes, spikes[:, order], example.seconds)
-        axes.set(xlim=shown, title=f"spikes of {name}")
-        words.append(f"{name} spikes at a rate of {spikes.mean():.3f}")
+        axes.set(xlim=shown, title=f"spikes of {called}")
+        words.append(f"{called} spikes at a rate of {spikes.mean():.3f}")
         if spikes.shape[1] == len(labels):
             axes.set_yticks(range(len(labels)), labels)
             axes.invert_yaxis()

@@ -36,19 +36,19 @@ def repeated(targets, outputs):
     targets : torch.Tensor
         [batch].
     outputs : torch.Tensor
-        [members * batch, classes], one member after the other.
+        [batch * members, classes], utterance by utterance.
 
     Returns
     -------
     torch.Tensor
-        [members * batch].
+        [batch * members].
 
     Example
     -------
     >>> repeated(torch.tensor([2, 0]), torch.zeros(4, 3))
-    tensor([2, 0, 2, 0])
+    tensor([2, 2, 0, 0])
     """
-    return targets.repeat(len(outputs) // len(targets))
+    return targets.repeat_interleave(len(outputs) // len(targets))
 
 
 class SERBrain(sb.Brain):
@@ -82,10 +82,11 @@ class SERBrain(sb.Brain):
         """The loss, in training with the head's penalty; outside training the
         outputs are kept for the metrics.
         """
-        targets = repeated(batch.target, outputs)
-        loss = self.hparams.loss(outputs, targets)
         if stage == sb.Stage.TRAIN:
+            targets = repeated(batch.target, outputs)
+            loss = self.hparams.loss(outputs, targets)
             return loss + self.head.take_penalty()
+        loss = self.hparams.loss(outputs, batch.target)
         self.ids += batch.id
         self.targets += batch.target.tolist()
         self.outputs.append(outputs.float().cpu())

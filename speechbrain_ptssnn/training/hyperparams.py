@@ -380,7 +380,7 @@ def _update(document, changes):
     for key, value in changes.items():
         is_arguments = isinstance(value, Mapping) and not _is_object(value)
         if is_arguments and _is_object(document.get(key)):
-            document[key].update(value)
+            _update(document[key], value)
         else:
             document[key] = value
 

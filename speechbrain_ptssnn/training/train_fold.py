@@ -85,12 +85,7 @@ def check_step(hparams):
             optimizer = hparams["opt_class"](head.parameters())
             hparams["lr_annealing"](optimizer).step(0)
             outputs = head(normalizer(features), torch.ones(2))
-            shape = list(outputs.shape)
-            if shape[1:] != [hparams["n_classes"]] or shape[0] % 2:
-                raise ValueError(
-                    f"the head gives {shape} values for two utterances and "
-                    f"{hparams['n_classes']} classes"
-                )
+            _check_shape(outputs, hparams["n_classes"], head)
             loss(outputs, repeated(torch.tensor([0, 1]), outputs)).backward()
             optimizer.step()
         except REFUSALS as error:
@@ -99,6 +94,16 @@ def check_step(hparams):
                 f"the settings of {', '.join(parts)}, opt_class or "
                 f"lr_annealing cannot be trained with: {reason}"
             ) from error
+
+
+def _check_shape(outputs, n_classes, head):
+    """Refuses outputs for two utterances that have another shape."""
+    rows = 2 * len(getattr(head, "members", [head]))
+    if outputs.shape != (rows, n_classes):
+        raise ValueError(
+            f"the head gives {list(outputs.shape)} values for two utterances "
+            f"and {n_classes} classes"
+        )
 
 
 def _train_and_test(run, fold, files):

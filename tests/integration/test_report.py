@@ -213,7 +213,7 @@ def test_a_committees_members_are_one_population(recipe):
     ]
     assert "classifier.hidden" in biased
     # The raster is one member's, and says so.
-    assert any("members.4.classifier.output spikes" in each for each in words)
+    assert any("classifier.output of member 5 spikes" in each for each in words)
     mismatch = measure_mismatch(TrainedRun(run.folder))
     assert list(mismatch)[-2:] == ["classifier.hidden", "classifier.output"]
     assert "without bias" in mismatch["classifier.hidden"].rates

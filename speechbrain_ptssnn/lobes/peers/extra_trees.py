@@ -29,9 +29,9 @@ class ExtraTrees(Head):
         See :class:`~speechbrain_ptssnn.lobes.base.Head`; ``n_layers`` must be
         1, since no mixture is learnt.
     n_trees : int
-        How many are grown.
+        How many are grown, from 1 to 999.
     max_leaves : int
-        Of a tree; each tree has room for so many.
+        Of a tree, from 2; each tree has room for so many.
     leaf_sizes : sequence of int
         The smallest numbers of utterances in a leaf that are tried on
         validation.
@@ -41,7 +41,7 @@ class ExtraTrees(Head):
     Raises
     ------
     ValueError
-        If there are several layers.
+        If there are several layers, or the trees' numbers are out of range.
 
     Example
     -------
@@ -66,6 +66,12 @@ class ExtraTrees(Head):
             raise ValueError(
                 "trees learn no mixture of layers; choose one layer, or a mean "
                 "such as mean:2-5"
+            )
+        if not (1 <= n_trees <= 999 and max_leaves >= 2 and leaf_sizes):
+            raise ValueError(
+                f"n_trees must be from 1 to 999, max_leaves from 2, and there "
+                f"must be leaf_sizes; got {n_trees}, {max_leaves} and "
+                f"{list(leaf_sizes)}"
             )
         super().__init__(input_size)
         self.leaf_sizes = tuple(leaf_sizes)

@@ -7,9 +7,16 @@ import torch
 
 from speechbrain_ptssnn import PTSSNN, LinearProbe
 from speechbrain_ptssnn.lobes.committee import Committee
+from speechbrain_ptssnn.lobes.peers.linear_svm import LinearSVM
 from speechbrain_ptssnn.lobes.spike_encoder_net import SpikeEncoderNet
-from speechbrain_ptssnn.nnet.monitor import FiringRates, LayerRecorder
+from speechbrain_ptssnn.lobes.spike_stages import StageMonitor
+from speechbrain_ptssnn.nnet.monitor import (
+    FiringRates,
+    LayerRecorder,
+    has_collapsed,
+)
 from speechbrain_ptssnn.training.brain import repeated
+from speechbrain_ptssnn.training.hyperparams import Hyperparams
 
 SMALL = partial(PTSSNN, hidden_size=20, size=16, bias_hidden=8)
 
@@ -78,9 +85,65 @@ def test_members_start_from_different_weights_and_one_is_the_head_itself():
     assert torch.equal(only.eval()(feats), alone.eval()(feats))
 
 
-def test_a_committee_needs_a_member():
-    with pytest.raises(ValueError, match="at least 1, got 0"):
-        make(n_members=0)
+@pytest.mark.parametrize(
+    ("member", "n_members", "words"),
+    [
+        (SMALL, 0, "from 1 to 50, got 0"),
+        (SMALL, 51, "from 1 to 50, got 51"),
+        (LinearSVM, 2, "LinearSVM cannot be a member"),
+        (partial(Committee, member=SMALL), 2, "Committee cannot be a member"),
+    ],
+)
+def test_what_cannot_be_a_committee_is_refused(member, n_members, words):
+    with pytest.raises(ValueError, match=words):
+        make(member, n_members)
+
+
+def test_rows_in_training_go_utterance_by_utterance():
+    """So that a batch which is cut in two keeps its rows together."""
+    head = make()
+    head.train()
+    for member in head.members:
+        member.forward = lambda x, lengths: x[:, 0, :4]
+    outputs = head(torch.arange(5.0)[:, None, None].expand(5, 1, 12))
+    assert outputs[:, 0].tolist() == repeated(torch.arange(5), outputs).tolist()
+
+
+def test_a_silent_member_is_noticed_among_others_that_fire():
+    head = trained(make())
+    quiet = head.members[1].classifier.hidden
+    quiet.v_threshold = 100.0
+    with FiringRates(head) as firing, torch.no_grad():
+        head(2 * torch.randn(2, 30, 12))
+    found = firing.summary()["classifier.hidden"]
+    assert found["silent"] + found["saturated"] < 0.5 < found["worst"] == 1
+    assert has_collapsed(found)
+
+
+def test_a_file_changes_one_argument_of_the_members(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "base: committee.yaml\nhead:\n  member:\n    causal: True\n"
+    )
+    settings = Hyperparams(
+        path, {"backbone": "fbank"}, None, corpus="Cafe", n_classes=3
+    )
+    head = settings.build(["backbone", "plif", "token_plif", "head"])["head"]
+    assert head.causal
+    assert head.members[0].encoder.blocks[0].linear.out_features == 112
+
+
+@torch.no_grad()
+def test_of_spike_encoders_the_first_members_stages_are_watched():
+    head = make(partial(SpikeEncoderNet, size=16)).eval()
+    feats = torch.randn(4, 9, 12)
+    with StageMonitor(head) as stages:
+        head(feats)
+    with StageMonitor(head.members[0]) as alone:
+        head.members[0](feats)
+    assert stages.names == alone.names
+    assert len(stages.means("layer 2")) == 4
+    assert stages.errors() == alone.errors()
 
 
 @torch.no_grad()
@@ -121,6 +184,12 @@ def test_the_members_neurons_are_one_population():
     together = firing.summary()
     assert together.keys() == alone[0].keys()
     for layer, rates in together.items():
+        assert rates.pop("worst") == pytest.approx(
+            max(
+                each[layer]["silent"] + each[layer]["saturated"]
+                for each in alone
+            )
+        )
         for key, value in rates.items():
             mean = sum(each[layer][key] for each in alone) / 3
             assert value == pytest.approx(mean, abs=1e-6)

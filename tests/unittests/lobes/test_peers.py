@@ -447,3 +447,6 @@ def test_the_trees_never_choose_a_class_they_have_not_heard():
     assert torch.equal(short[0], head(feats[0][None])[0])
     with pytest.raises(ValueError, match="learn no mixture of layers"):
         ExtraTrees(4, n_layers=2)
+    for wrong in ({"n_trees": 1000}, {"max_leaves": 1}, {"leaf_sizes": []}):
+        with pytest.raises(ValueError, match="n_trees must be from 1 to 999"):
+            ExtraTrees(4, **wrong)
