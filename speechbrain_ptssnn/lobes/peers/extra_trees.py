@@ -4,15 +4,13 @@ import numpy as np
 import torch
 from sklearn.ensemble import ExtraTreesClassifier
 
-from speechbrain_ptssnn.lobes.base import Head
-from speechbrain_ptssnn.lobes.peers.linear_svm import mean_frames
-from speechbrain_ptssnn.metrics import unweighted_accuracy
+from speechbrain_ptssnn.lobes.peers.solved import SolvedHead
 from speechbrain_ptssnn.nnet.masking import masked_mean
 
 LEAST = 1e-6  # a class's probability, so that its logarithm is finite
 
 
-class ExtraTrees(Head):
+class ExtraTrees(SolvedHead):
     r"""Extremely randomised trees on the mean over the valid frames, grown by
     scikit-learn.
 
@@ -52,6 +50,8 @@ class ExtraTrees(Head):
     tensor([0, 1])
     """
 
+    words = "trees learn"
+
     def __init__(
         self,
         input_size=6373,
@@ -62,19 +62,14 @@ class ExtraTrees(Head):
         leaf_sizes=(1, 2, 3, 5, 8),
         seed=0,
     ):
-        if n_layers > 1:
-            raise ValueError(
-                "trees learn no mixture of layers; choose one layer, or a mean "
-                "such as mean:2-5"
-            )
         if not (1 <= n_trees <= 999 and max_leaves >= 2 and leaf_sizes):
             raise ValueError(
                 f"n_trees must be from 1 to 999, max_leaves from 2, and there "
                 f"must be leaf_sizes; got {n_trees}, {max_leaves} and "
                 f"{list(leaf_sizes)}"
             )
-        super().__init__(input_size)
-        self.leaf_sizes = tuple(leaf_sizes)
+        super().__init__(input_size, n_layers)
+        self.settings = sorted(leaf_sizes, reverse=True)
         self.seed = seed
         self.max_leaves = max_leaves
         nodes = n_trees, 2 * max_leaves - 1
@@ -86,35 +81,25 @@ class ExtraTrees(Head):
         self.register_buffer("threshold", torch.zeros(nodes).double())
         self.register_buffer("sides", torch.zeros(*nodes, 2).long())
 
-    def solve(self, train, valid):
-        """Grows the trees, with the leaf size whose validation UA is best.
+    def fit(self, leaf_size, x, targets):
+        """Returns the trees of one leaf size."""
+        return ExtraTreesClassifier(
+            len(self.channel),
+            min_samples_leaf=leaf_size,
+            max_leaf_nodes=self.max_leaves,
+            random_state=self.seed,
+        ).fit(x, targets)
 
-        Arguments
-        ---------
-        train, valid : tuple
-            (features, targets): an iterable of [time, input_size], one per
-            utterance, and their classes, ints.
-        """
-        (x, targets), (valid_x, valid_targets) = map(
-            mean_frames, (train, valid)
-        )
-        found = []
-        for size in self.leaf_sizes:
-            forest = ExtraTreesClassifier(
-                len(self.channel),
-                min_samples_leaf=size,
-                max_leaf_nodes=self.max_leaves,
-                random_state=self.seed,
-            ).fit(x, targets)
-            score = unweighted_accuracy(valid_targets, forest.predict(valid_x))
-            found.append((score, size, forest))
-        *_, forest = max(found, key=lambda each: each[:2])
+    def keep(self, forest):
+        """Takes over the trees."""
         with torch.no_grad():
             self.shares.zero_()  # a class that was not heard has none
             for k, grown in enumerate(forest.estimators_):
-                self._keep(k, grown.tree_, torch.from_numpy(forest.classes_))
+                self._keep_tree(
+                    k, grown.tree_, torch.from_numpy(forest.classes_)
+                )
 
-    def _keep(self, k, tree, classes):
+    def _keep_tree(self, k, tree, classes):
         n = tree.node_count
         sides = np.stack([tree.children_left, tree.children_right], -1)
         is_leaf = sides[:, 0] < 0

@@ -4,12 +4,11 @@ import numpy as np
 import torch
 from sklearn.svm import LinearSVC
 
-from speechbrain_ptssnn.lobes.base import Head
-from speechbrain_ptssnn.metrics import unweighted_accuracy
+from speechbrain_ptssnn.lobes.peers.solved import SolvedHead
 from speechbrain_ptssnn.nnet.masking import masked_mean
 
 
-class LinearSVM(Head):
+class LinearSVM(SolvedHead):
     r"""One-vs-rest linear support vector machines on the mean over the valid
     frames, trained by scikit-learn.
 
@@ -40,6 +39,8 @@ class LinearSVM(Head):
     tensor([0, 1])
     """
 
+    words = "a linear SVM learns"
+
     def __init__(
         self,
         input_size=6373,
@@ -48,35 +49,17 @@ class LinearSVM(Head):
         penalties=(1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
         seed=0,
     ):
-        if n_layers > 1:
-            raise ValueError(
-                "a linear SVM learns no mixture of layers; choose one layer, "
-                "or a mean such as mean:2-5"
-            )
-        super().__init__(input_size)
-        self.penalties = tuple(penalties)
+        super().__init__(input_size, n_layers)
+        self.settings = sorted(penalties)
         self.seed = seed
         self.output = torch.nn.Linear(input_size, n_classes)
 
-    def solve(self, train, valid):
-        """Computes the weights, with the C whose validation UA is best.
+    def fit(self, penalty, x, targets):
+        """Returns the machines of one value of C."""
+        return LinearSVC(C=penalty, random_state=self.seed).fit(x, targets)
 
-        Arguments
-        ---------
-        train, valid : tuple
-            (features, targets): an iterable of [time, input_size], one per
-            utterance, and their classes, ints.
-        """
-        (x, targets), (valid_x, valid_targets) = map(
-            mean_frames, (train, valid)
-        )
-        found = []
-        for penalty in self.penalties:
-            machine = LinearSVC(C=penalty, random_state=self.seed)
-            machine.fit(x, targets)
-            score = unweighted_accuracy(valid_targets, machine.predict(valid_x))
-            found.append((score, -penalty, machine))
-        *_, machine = max(found, key=lambda each: each[:2])
+    def keep(self, machine):
+        """Takes over the weights."""
         weight, bias = machine.coef_, machine.intercept_
         if len(machine.classes_) == 2:  # one machine for both
             weight, bias = (
@@ -93,23 +76,3 @@ class LinearSVM(Head):
     def forward(self, feats, lengths=None):
         """Returns the distances to the planes, [batch, n_classes]."""
         return self.output(masked_mean(self.mix(feats), lengths))
-
-
-def mean_frames(part):
-    """Returns the mean over the frames of each utterance, and the classes.
-
-    Arguments
-    ---------
-    part : tuple
-        (features, targets), as :meth:`LinearSVM.solve` takes them.
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        [utterances, input_size] and [utterances].
-    """
-    features, targets = part
-    return (
-        np.stack([frames.mean(0).numpy() for frames in features]),
-        np.asarray(targets),
-    )

@@ -361,8 +361,8 @@ def test_spiking_layers_pass_spikes_only(adaptive):
     assert seen[0].any()
 
 
-@pytest.mark.parametrize("n_classes", [2, 4])
-def test_the_linear_svm_predicts_what_scikit_learns_does(n_classes):
+def separable(n_classes):
+    """90 utterances of a frame: features, classes; 50 train, 40 validate."""
     generator = torch.Generator().manual_seed(0)
     targets = torch.arange(90) % n_classes
     feats = torch.randn(90, 1, 6, generator=generator)
@@ -371,6 +371,12 @@ def test_the_linear_svm_predicts_what_scikit_learns_does(n_classes):
         (list(feats[rows]), targets[rows].tolist())
         for rows in (slice(0, 50), slice(50, 90))
     ]
+    return feats, targets, parts
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_the_linear_svm_predicts_what_scikit_learns_does(n_classes):
+    feats, targets, parts = separable(n_classes)
     head = LinearSVM(6, n_classes, penalties=[1e-3, 1e-2, 1.0])
     head.solve(*parts)
 
@@ -399,14 +405,7 @@ def test_the_linear_svm_never_chooses_a_class_it_has_not_heard():
 
 @pytest.mark.parametrize("n_classes", [2, 4])
 def test_the_trees_predict_what_scikit_learns_do(n_classes):
-    generator = torch.Generator().manual_seed(0)
-    targets = torch.arange(90) % n_classes
-    feats = torch.randn(90, 1, 6, generator=generator)
-    feats[torch.arange(90), 0, targets] += 1.5
-    parts = [
-        (list(feats[rows]), targets[rows].tolist())
-        for rows in (slice(0, 50), slice(50, 90))
-    ]
+    feats, targets, parts = separable(n_classes)
     settings = {"n_trees": 20, "max_leaves": 9}
     head = ExtraTrees(6, n_classes, leaf_sizes=[1, 4, 9], **settings)
     assert head(feats).allclose(torch.tensor(1 / n_classes).log())
