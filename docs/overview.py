@@ -70,8 +70,9 @@ def overview(records):
         for row in record.rows:
             model = _model(row)
             names.setdefault(model, _named(row))
-            if "WA" in row.paper:
-                paper[model] = f"{row.paper['WA']:g}"
+            quoted = row.paper.get("IEMOCAP", {})
+            if "WA" in quoted:
+                paper[model] = f"{quoted['WA']:g}"
             if is_whole(row.values):
                 shown = conditions.setdefault(record.condition, {})
                 shown.setdefault(model, row)

@@ -20,6 +20,7 @@ from speechbrain_ptssnn.evaluation.run_folder import (
     runs_of,
     seeds_file,
 )
+from speechbrain_ptssnn.evaluation.summary import calibration_error
 from speechbrain_ptssnn.evaluation.uncertainty import (
     bootstrap_intervals,
     sample_std,
@@ -122,6 +123,15 @@ class Seeds:
             key: sample_std([scores[key] for scores in self.scores.values()])
             for key in KEYS
         }
+
+    @property
+    def ECE(self):
+        """Mean over seeds of the expected calibration error."""
+        labels = self.summaries[0]["labels"]
+        return mean(
+            calibration_error([*run.rows.values()], labels)
+            for run in self.common
+        )
 
     @property
     def interval_95(self):

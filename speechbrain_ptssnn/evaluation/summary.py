@@ -110,10 +110,7 @@ def _scores(rows, labels):
         "n_utterances": len(rows),
         "n_speakers": len(confusions),
         **{k: float(score) for k, score in confusion_scores(confusion).items()},
-        "ECE": expected_calibration_error(
-            posteriors_of(rows, labels),
-            [row["label"] == row["prediction"] for row in rows],
-        ),
+        "ECE": calibration_error(rows, labels),
         "recall": {
             label: None if np.isnan(recall) else float(recall)
             for label, recall in zip(labels, recalls, strict=True)
@@ -125,6 +122,14 @@ def _scores(rows, labels):
 def posteriors_of(rows, labels):
     """The posteriors of predictions, a list of [classes] each."""
     return [[float(row[f"p_{label}"]) for label in labels] for row in rows]
+
+
+def calibration_error(rows, labels):
+    """The expected calibration error of predictions, a float."""
+    return expected_calibration_error(
+        posteriors_of(rows, labels),
+        [row["label"] == row["prediction"] for row in rows],
+    )
 
 
 def uncalibrated_posteriors(rows, labels, temperature):

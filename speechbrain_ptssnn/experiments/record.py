@@ -128,6 +128,8 @@ class Values:
         Means over seeds.
     WA_std, UA_std : float or None
         Standard deviations over seeds (n - 1); None with one seed.
+    ECE : float or None
+        Expected calibration error, the mean over seeds. None in old records.
     interval_95 : dict or None
         "WA" and "UA" to [low, high]: bootstrap over speakers of the means;
         None with one speaker.
@@ -163,6 +165,7 @@ class Values:
     UA: float
     WA_std: float | None
     UA_std: float | None
+    ECE: float | None = None
     interval_95: dict | None
     majority: dict
     speaker_oracle: dict
@@ -206,6 +209,7 @@ class Values:
             seeds=seeds.scores,
             **seeds.mean,
             **{f"{key}_std": std for key, std in seeds.std.items()},
+            ECE=seeds.ECE,
             interval_95=seeds.interval_95,
             **chance_levels(
                 manifest, list(shared.folds.values()), summary["labels"]
@@ -312,7 +316,8 @@ class RowRecord:
     overrides : dict
         Keys of that file that the row sets.
     paper : dict
-        "WA" and "UA" in percent and "mJ", those that the paper prints.
+        Name of a corpus to what the paper prints for it: "WA" and "UA" in
+        percent, "parameters" in millions, "mJ".
     rates : list of TriedRate
         All learning rates with a finished fold; none if the head is not
         trained by gradients.

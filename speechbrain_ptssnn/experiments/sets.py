@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from speechbrain_ptssnn.corpora.registry import find_corpus
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.utils.own_files import find_yaml
 from speechbrain_ptssnn.utils.yaml_files import read_yaml
@@ -13,7 +14,7 @@ from speechbrain_ptssnn.utils.yaml_files import read_yaml
 KEYS = ("title", "reference", "tuning_folds", "rows")
 NEEDED = ("title", "reference", "rows")
 ROW_KEYS = ("name", "head", "lr", "overrides", "paper")
-PAPER_KEYS = ("WA", "UA", "mJ")
+PAPER_KEYS = ("WA", "UA", "parameters", "mJ")
 # One table has one of each, so that no row can choose another.
 OF_THE_TABLE = (
     *("corpus", "protocol", "backbone", "data_folder", "complete"),
@@ -34,7 +35,8 @@ class Row:
     overrides : dict
         Keys of that file that are set otherwise.
     paper : dict
-        "WA" and "UA" in percent and "mJ", those that the paper prints.
+        Name of a corpus to what the paper prints for it: "WA" and "UA" in
+        percent, "parameters" in millions, "mJ".
     rates : tuple of str or None
         Learning rates, all of which are trained; none leaves the choice to
         the command line. None: the head is not trained by gradients.
@@ -129,13 +131,8 @@ def read_set(path):
 
 def _read_row(where, folder, row):
     _check_keys(where, row, ROW_KEYS, ("name", "head"))
-    for key in ("overrides", "paper"):
-        if not isinstance(row.get(key, {}), Mapping):
-            raise InputError(
-                f"{where}: {key} must be like '{{name: value}}', got "
-                f"{row[key]!r}"
-            )
     overrides = row.get("overrides", {})
+    _check_mapping(f"{where}: overrides", overrides)
     for key in overrides:
         if not isinstance(key, str):
             raise InputError(
@@ -154,13 +151,6 @@ def _read_row(where, folder, row):
         raise InputError(
             f"{where}: overrides must be plain values ({error})"
         ) from error
-    paper = row.get("paper", {})
-    _check_keys(f"{where}: paper", paper, PAPER_KEYS, ())
-    for key, value in paper.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise InputError(
-                f"{where}: paper: {key} must be a number, got {value!r}"
-            )
     try:
         head = find_yaml("head", str(row["head"]), [folder])
     except InputError as error:
@@ -169,9 +159,30 @@ def _read_row(where, folder, row):
         str(row["name"]),
         head,
         dict(overrides),
-        {key: float(paper[key]) for key in PAPER_KEYS if key in paper},
+        _read_paper(f"{where}: paper", row.get("paper", {})),
         _read_rates(where, row["lr"]) if "lr" in row else (),
     )
+
+
+def _read_paper(where, given):
+    """The values of ``paper: {IEMOCAP: {WA: 73.34}}``, by corpus."""
+    _check_mapping(where, given)
+    paper = {}
+    for name, values in given.items():
+        try:
+            corpus = find_corpus(str(name)).name
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
+        _check_keys(f"{where}: {corpus}", values, PAPER_KEYS, ())
+        for key, value in values.items():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise InputError(
+                    f"{where}: {corpus}: {key} must be a number, got {value!r}"
+                )
+        paper[corpus] = {
+            key: float(values[key]) for key in PAPER_KEYS if key in values
+        }
+    return paper
 
 
 def _read_rates(where, given):
@@ -219,6 +230,13 @@ def check_rates(rates):
             f"0.001,0.003, got {','.join(rates)!r}"
         )
     return tuple(rates)
+
+
+def _check_mapping(where, given):
+    if not isinstance(given, Mapping):
+        raise InputError(
+            f"{where} must be like '{{name: value}}', got {given!r}"
+        )
 
 
 def _check_keys(where, document, allowed, needed):

@@ -17,8 +17,8 @@ COST_HEADER = [
 ]
 VALUES = [
     "model",
-    *("WA", "95 % interval", "UA", "95 % interval"),
-    "paper, IEMOCAP",
+    *("WA", "95 % interval", "UA", "95 % interval", "ECE"),
+    "paper",
     *COST_HEADER,
     *("lr", "seeds", "epochs", "folds"),
 ]
@@ -31,9 +31,9 @@ NOTES = (
     "WA: share of test utterances classified correctly; UA: mean recall of the",
     "classes. Both are means over seeds (± standard deviation, n - 1), of the",
     "folds that all seeds have done. Intervals: 95 %, bootstrap over speakers;",
-    "p: paired permutation test over speakers. Paper: WA and UA on IEMOCAP,",
-    "quoted. If several learning rates were tried, the one with the best",
-    "validation is shown.",
+    "p: paired permutation test over speakers. ECE: expected calibration error",
+    "of the posteriors. Paper: WA / UA, parameters, energy, quoted. If several",
+    "learning rates were tried, the one with the best validation is shown.",
 )
 
 
@@ -78,8 +78,11 @@ def body(record, as_markdown):
     list of str
     """
     lay_out = markdown if as_markdown else columns
+    quoted = _quoted_corpus(record)
+    header = [f"paper, {quoted}" if key == "paper" else key for key in VALUES]
+    cells = [_value_cells(row, quoted) for row in record.rows]
     return [
-        *lay_out([VALUES, *map(_value_cells, record.rows)]),
+        *lay_out([header, *cells]),
         "",
         f"Row minus {record.reference} (common folds only):",
         "",
@@ -154,16 +157,25 @@ def cost_remarks(shown):
     return remarks
 
 
-def _value_cells(row):
-    paper, values = _paper_cell(row.paper), row.values
+def _quoted_corpus(record):
+    """The corpus whose values are quoted from the paper: the record's own, or
+    IEMOCAP, of which all tables but one are.
+    """
+    of_its_own = any(record.corpus in row.paper for row in record.rows)
+    return record.corpus if of_its_own else "IEMOCAP"
+
+
+def _value_cells(row, quoted):
+    paper, values = _paper_cell(row.paper.get(quoted, {})), row.values
     if not values:
-        return [row.name, *"----", paper, *"---------"]
+        return [row.name, *"-----", paper, *"---------"]
     return [
         row.name,
         percent_and_std(values.WA, values.WA_std),
         interval(values.interval("WA")),
         percent_and_std(values.UA, values.UA_std),
         interval(values.interval("UA")),
+        number(values.ECE, ".3f"),
         paper,
         *cost_cells(values, (".3f", ".2f")),
         values.lr,
@@ -188,6 +200,8 @@ def _difference_cells(row):
 def _paper_cell(paper):
     scores = [f"{paper[key]:.2f}" for key in ("WA", "UA") if key in paper]
     cells = [f"{' / '.join(scores)}%"] if scores else []
+    if "parameters" in paper:
+        cells.append(f"{paper['parameters']:.2f} M")
     if "mJ" in paper:
         cells.append(f"{paper['mJ']:.2f} mJ")
     return ", ".join(cells) or "-"

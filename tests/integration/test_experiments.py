@@ -21,7 +21,7 @@ rows:
     - name: small
       head: linear_probe.yaml
       overrides: {model: small_probe, head: {size: 2}}
-      paper: {WA: 71.79}
+      paper: {URDU: {WA: 71.79}, IEMOCAP: {WA: 50}}
     - name: large
       head: linear_probe.yaml
 """
@@ -72,6 +72,7 @@ def test_a_set_is_trained_once_and_its_table_says_what_the_runs_gave(
             *("majority", "speaker_oracle"),
         ):
             assert figures[key] == own[key]
+        assert figures["ECE"] == pytest.approx(own["ECE"])
         for key in ("WA", "UA"):
             assert figures["interval_95"][key] == own["interval_95"][key]
         assert figures["epochs"] == 1
@@ -99,7 +100,9 @@ def test_a_set_is_trained_once_and_its_table_says_what_the_runs_gave(
     wa, p = small["figures"]["WA"], pair["difference"]["WA"]["p"]
     (figures,) = [line for line in cells if "0.125" in line]
     assert figures[:2] == ["small", f"{wa:.2%}"]
-    assert {"71.79%", "334"} < set(figures)
+    ece = f"{small['figures']['ECE']:.3f}"
+    assert {"71.79%", ece, "334"} < set(figures)
+    assert "paper, URDU" in said and "50.00%" not in said
     assert figures[-3:] == ["2", "of", "2"]
     difference = f"{pair['difference']['WA']['value']:+.2%}"
     (differences,) = [line for line in cells if difference in line[1:2]]
@@ -109,6 +112,8 @@ def test_a_set_is_trained_once_and_its_table_says_what_the_runs_gave(
     small = call(seed=2)["rows"][0]
     values = [summary(recipe, "small_probe", seed)["WA"] for seed in (1, 2)]
     assert [s["WA"] for s in small["figures"]["seeds"].values()] == values
+    errors = [summary(recipe, "small_probe", seed)["ECE"] for seed in (1, 2)]
+    assert small["figures"]["ECE"] == pytest.approx(statistics.mean(errors))
     assert small["figures"]["WA"] == pytest.approx(statistics.mean(values))
     assert small["figures"]["WA_std"] == statistics.stdev(values)
     assert small["figures"]["energy"]["mJ"] == 0.125
@@ -316,7 +321,7 @@ def test_a_table_for_each_protocol_without_training(recipe, call, capsys):
     said = capsys.readouterr().out
     for unit in units:
         assert f"Two probes: URDU, {unit} folds, fbank" in said
-    assert said.count(f"| small |{' - |' * 4} 71.79% |{' - |' * 7}") == 2
+    assert said.count(f"| small |{' - |' * 5} 71.79% |{' - |' * 7}") == 2
     assert not (recipe.path / "results").exists()
 
 

@@ -44,6 +44,7 @@ VALUES = Values(
     UA=0.25,
     WA_std=0.0123,
     UA_std=None,
+    ECE=0.0456,
     interval_95={"WA": [0.4, 0.6], "UA": None},
     majority={"WA": 0.1},
     speaker_oracle={"WA": 0.9},
@@ -57,7 +58,7 @@ ROW = RowRecord(
     folder="URDU/random/fbank/pts_snn",
     head="pts_snn.yaml",
     overrides={},
-    paper={"WA": 73.34},
+    paper={"IEMOCAP": {"WA": 73.34}},
     rates=[RATE],
     values=VALUES,
     difference=None,
@@ -85,8 +86,9 @@ def with_values(row, **changes):
 def test_a_row_says_what_its_record_says():
     text = tables([RECORD])
     assert (
-        "| PTS-SNN | 50.00% ± 1.2 | 40.0 to 60.0% | 25.00% | - | 73.34% | "
-        "1,234 | 0.124 | 0.250 | 0.374 | 2.35 | 0.001 | 1, 2 | 30 | 2 of 10 |"
+        "| PTS-SNN | 50.00% ± 1.2 | 40.0 to 60.0% | 25.00% | - | 0.046 | "
+        "73.34% | 1,234 | 0.124 | 0.250 | 0.374 | 2.35 | 0.001 | 1, 2 | 30 | "
+        "2 of 10 |"
     ) in text.splitlines()
     assert "majority 10.00%, speaker oracle 90.00%" in text
     for remark in (
@@ -97,10 +99,15 @@ def test_a_row_says_what_its_record_says():
         assert remark in text
     assert "part of the corpus" not in text
     bare = with_values(
-        ROW, interval_95=None, energy=None, latency=None, is_complete=False
+        ROW,
+        ECE=None,
+        interval_95=None,
+        energy=None,
+        latency=None,
+        is_complete=False,
     )
     text = tables([with_rows(bare)])
-    assert "| 25.00% | - | 73.34% | 1,234 | - | - | - | - | 0.001 |" in text
+    assert "| 25.00% | - | - | 73.34% | 1,234 | - | - | - | - | 0.001 |" in text
     assert "mJ:" not in text and "ms:" not in text
     assert "front-end mJ -" not in text
     assert "Of a part of the corpus" in text

@@ -11,7 +11,7 @@ rows:
     - name: 1
       head: mine.yaml
       overrides: {model: one, head: {size: 8}}
-      paper: {WA: 50.5}
+      paper: {EMOVO: {WA: 50.5, parameters: 2}}
     - {name: probe, head: linear_probe.yaml, lr: [0.01, 3e-4]}
 """
 SET = f"title: Mine\nreference: probe\n{ROWS}"
@@ -38,7 +38,7 @@ def test_rows_are_read_in_order_from_files_beside_the_set_or_ours(
             "1",
             tmp_path / "mine.yaml",
             {"model": "one", "head": {"size": 8}},
-            {"WA": 50.5},
+            {"EMOVO": {"WA": 50.5, "parameters": 2.0}},
         ),
         Row("probe", HPARAMS / "linear_probe.yaml", {}, {}, ("0.01", "0.0003")),
     )
@@ -51,11 +51,12 @@ def test_rows_are_read_in_order_from_files_beside_the_set_or_ours(
         ("name: probe", "name: 1", "two rows are called '1'"),
         ("title", "tilte", "few.yaml: unknown key 'tilte'; there are .*title"),
         ("title: Mine\n", "", "few.yaml: the key 'title' is missing"),
-        ("paper: {WA", "papers: {WA", "row 1: unknown key 'papers'"),
-        ("{WA:", "{WAR:", "row 1: paper: unknown key 'WAR'"),
-        ("{WA: 50.5}", "{WA: true}", "paper: WA must be a number, got True"),
-        ("{WA: 50.5}", "50.5", "row 1: paper must be like .* got 50.5"),
-        ("{WA: 50.5}", "{WA: high}", "paper: WA must be a number, got 'high'"),
+        ("paper: {", "papers: {", "row 1: unknown key 'papers'"),
+        ("{EMOVO: {", "50.5 #", "row 1: paper must be like .* got 50.5"),
+        ("EMOVO:", "EMOVA:", "row 1: paper: unknown corpus 'EMOVA' .*'EMOVO'"),
+        ("{WA:", "{WAR:", "row 1: paper: EMOVO: unknown key 'WAR'"),
+        ("WA: 50.5", "WA: true", "paper: EMOVO: WA must be .* got True"),
+        ("WA: 50.5", "WA: high", "paper: EMOVO: WA must be .* got 'high'"),
         ("overrides: {model: one, head: {size: 8}}", "overrides: 8", "overrid"),
         ("{model: one,", "{fold: 1,", "overrides cannot set 'fold'; all rows"),
         ("{model: one,", "{lr: 1,", "row 1: overrides: lr stands beside it"),
