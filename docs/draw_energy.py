@@ -25,7 +25,10 @@ PANELS = (
     ("URDU", "random"),
     ("URDU", "speaker"),
 )
-SETS = ("front_ends", "classical", "table5", "without_backbone")
+SETS = (
+    *("front_ends", "committees", "classical", "table5"),
+    "without_backbone",
+)
 # The file of a head, what it is called here, and its marker.
 HEADS = {
     "small.yaml": ("spike encoder, R-LIF, 35 k", "*"),

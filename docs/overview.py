@@ -6,6 +6,7 @@ the same records.
 """
 
 import json
+from dataclasses import replace
 from pathlib import PurePath
 
 from speechbrain_ptssnn.experiments.table import (
@@ -24,6 +25,7 @@ from speechbrain_ptssnn.utils.text_tables import (
 
 SETS = ("table4", "table5")  # whose rows are the columns of the overview
 FRONT_ENDS = "front_ends"  # the set that compares front-ends
+COMMITTEES = "committees"  # and this one adds rows to it
 COSTS = "peers"  # the set whose rows' costs are shown
 SIGNIFICANT = 0.05
 LEGEND = """\
@@ -93,6 +95,10 @@ def overview(records):
 def front_ends(records):
     """One line a front-end, one column a condition.
 
+    Leaves out models that have not finished all folds of the whole corpus.
+    Heads that only the set of committees has in a condition are taken from
+    there.
+
     Arguments
     ---------
     records : list of Record
@@ -103,28 +109,28 @@ def front_ends(records):
     str
         Markdown; empty if there is nothing to show.
     """
-    whole = {
-        record.condition: record.rows
-        for record in records
-        if record.set == FRONT_ENDS
-        and all(is_whole(row.values) for row in record.rows)
-    }
-    if not whole:
+    own = [record for record in records if record.set == FRONT_ENDS]
+    if not own:
         return ""
-    corpora = sorted({condition[:2] for condition in whole})
-    backbones = sorted({condition[2] for condition in whole})
+    committees = [record for record in records if record.set == COMMITTEES]
+    shown = {}
+    for record in [*own, *committees]:
+        for row in filter(lambda row: is_whole(row.values), record.rows):
+            if record.set != FRONT_ENDS:
+                # Its difference is to another reference.
+                row = replace(row, difference=None)
+            condition = shown.setdefault(record.condition, {})
+            condition.setdefault(row.name, row)
     # Older records lack the heads that the set has got since.
-    names = [row.name for row in max(whole.values(), key=len)]
+    names = [row.name for row in max((each.rows for each in own), key=len)]
+    corpora = sorted({condition[:2] for condition in shown})
     rows = [
         [
             f"`{backbone}`",
-            *(
-                _cells(whole.get((*each, backbone), ()), names)
-                for each in corpora
-            ),
-            _total(whole, backbone),
+            *(_cells(shown.get((*each, backbone)), names) for each in corpora),
+            _total(shown, backbone, names),
         ]
-        for backbone in backbones
+        for backbone in sorted({condition[2] for condition in shown})
     ]
     heads = " / ".join(names)
     header = ["front-end", *map(", ".join, corpora), "mJ, head and all"]
@@ -138,21 +144,28 @@ def front_ends(records):
 
 def _cells(rows, names):
     """The accuracies of a condition's heads, starred as in the overview."""
-    by_name = {row.name: row for row in rows}
-    cells = ["-"] * len(names)
-    for k, name in enumerate(names):
-        if row := by_name.get(name):
-            cells[k] = f"{100 * row.values.WA:.1f}"
-            cells[k] += " \\*" if _differs(row) else ""
-    return " / ".join(cells) if rows else "-"
+    if not rows:
+        return "-"
+    cells = []
+    for name in names:
+        row = rows.get(name)
+        star = " \\*" if row and _differs(row) else ""
+        cells.append(f"{100 * row.values.WA:.1f}{star}" if row else "-")
+    return " / ".join(cells)
 
 
-def _total(whole, backbone):
-    """The energy of the reference's head and front-end for an utterance."""
-    for (*_, name), rows in sorted(whole.items()):
-        energy = rows[0].values.energy
-        if name == backbone and energy and energy.total_mJ:
-            return number(energy.total_mJ, ".3g")
+def _total(shown, backbone, names):
+    """The energy of front-end and head for an utterance, of the first head
+    that was counted.
+    """
+    for (*_, name), rows in sorted(shown.items()):
+        counted = [
+            rows[head].values.energy.total_mJ
+            for head in names
+            if head in rows and rows[head].values.energy
+        ]
+        if name == backbone and any(counted):
+            return number(next(filter(None, counted)), ".3g")
     return "-"
 
 

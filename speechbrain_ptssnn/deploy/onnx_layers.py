@@ -339,7 +339,9 @@ class HeadWriter:
         self.spikes = {}
         self.members = [
             HeadWriter(g, each, f"members.{k}.")
-            for k, each in enumerate(getattr(head, "members", []))
+            for k, each in enumerate(
+                head.members if isinstance(head, Committee) else []
+            )
         ]
         writers = {
             Committee: self._committee,

@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.metrics import speaker_confusions
+from speechbrain_ptssnn.metrics import (
+    expected_calibration_error,
+    speaker_confusions,
+)
 from speechbrain_ptssnn.utils.files import damage, read_file, write_text
 
 FIELDS = ("id", "speaker", "label", "prediction")
@@ -106,6 +109,50 @@ def confusions_of(rows, labels):
     keys = ("speaker", "label", "prediction")
     cells = zip(*([row[key] for key in keys] for row in rows), strict=True)
     return speaker_confusions(*cells, labels)
+
+
+def posteriors_of(rows, labels):
+    """Reads the posteriors of predictions.
+
+    Arguments
+    ---------
+    rows : list of dict
+        The predictions.
+    labels : sequence of str
+        The classes.
+
+    Returns
+    -------
+    list of list of float
+        [utterances, classes].
+    """
+    return [[float(row[f"p_{label}"]) for label in labels] for row in rows]
+
+
+def calibration_error(rows, labels):
+    """Returns the expected calibration error of predictions.
+
+    Arguments
+    ---------
+    rows : list of dict
+        The predictions, at least one.
+    labels : sequence of str
+        The classes.
+
+    Returns
+    -------
+    float
+
+    Example
+    -------
+    >>> row = {"label": "a", "prediction": "a", "p_a": "0.75", "p_b": "0.25"}
+    >>> calibration_error([row], "ab")
+    0.25
+    """
+    return expected_calibration_error(
+        posteriors_of(rows, labels),
+        [row["label"] == row["prediction"] for row in rows],
+    )
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from statistics import mean
 
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.predictions import (
+    calibration_error,
     check_comparable,
     mean_confusions,
     predictions_of,
@@ -20,7 +21,6 @@ from speechbrain_ptssnn.evaluation.run_folder import (
     runs_of,
     seeds_file,
 )
-from speechbrain_ptssnn.evaluation.summary import calibration_error
 from speechbrain_ptssnn.evaluation.uncertainty import (
     bootstrap_intervals,
     sample_std,
@@ -126,7 +126,16 @@ class Seeds:
 
     @property
     def ECE(self):
-        """Mean over seeds of the expected calibration error."""
+        """Mean over seeds of the expected calibration error; None if a fold
+        is older than the temperature, which its posteriors then lack.
+        """
+        results = (
+            run.read_json(run.fold(number).result)
+            for run in self.runs
+            for number in self.folds_done
+        )
+        if not all("temperature" in result for result in results):
+            return None
         labels = self.summaries[0]["labels"]
         return mean(
             calibration_error([*run.rows.values()], labels)

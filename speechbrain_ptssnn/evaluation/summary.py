@@ -10,7 +10,9 @@ from speechbrain_ptssnn.evaluation.chance_levels import (
     speaker_labels,
 )
 from speechbrain_ptssnn.evaluation.predictions import (
+    calibration_error,
     confusions_of,
+    posteriors_of,
     read_predictions,
     write_predictions,
 )
@@ -117,19 +119,6 @@ def _scores(rows, labels):
         },
         "confusion": confusion.tolist(),
     }
-
-
-def posteriors_of(rows, labels):
-    """The posteriors of predictions, a list of [classes] each."""
-    return [[float(row[f"p_{label}"]) for label in labels] for row in rows]
-
-
-def calibration_error(rows, labels):
-    """The expected calibration error of predictions, a float."""
-    return expected_calibration_error(
-        posteriors_of(rows, labels),
-        [row["label"] == row["prediction"] for row in rows],
-    )
 
 
 def uncalibrated_posteriors(rows, labels, temperature):

@@ -98,10 +98,13 @@ def collapse_warnings(summary):
     """One sentence for each spiking layer that has collapsed, a list."""
     sentences = []
     for collapsed in summary["collapsed_layers"]:
+        layer = collapsed["layer"]
         folds = ", ".join(map(str, collapsed["folds"]))
+        is_of_members = "worst" in summary["firing_rates"][layer]
+        whose = "one member's" if is_of_members else "its"
         sentences.append(
-            f"{collapsed['layer']} has collapsed in fold {folds}: over half "
-            "of its neurons are silent or saturated."
+            f"{layer} has collapsed in fold {folds}: over half of {whose} "
+            "neurons are silent or saturated."
         )
     return sentences
 

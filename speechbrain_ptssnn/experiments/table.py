@@ -11,6 +11,8 @@ from speechbrain_ptssnn.utils.text_tables import (
     percent_and_std,
 )
 
+# Columns that a table leaves out if no row has a value.
+OPTIONAL = ("ECE", "paper", "head mJ", "front-end mJ", "total mJ", "ms")
 # Of the cells of cost_cells.
 COST_HEADER = [
     *("parameters", "head mJ", "front-end mJ", "total mJ", "ms"),
@@ -78,11 +80,8 @@ def body(record, as_markdown):
     list of str
     """
     lay_out = markdown if as_markdown else columns
-    quoted = _quoted_corpus(record)
-    header = [f"paper, {quoted}" if key == "paper" else key for key in VALUES]
-    cells = [_value_cells(row, quoted) for row in record.rows]
     return [
-        *lay_out([header, *cells]),
+        *lay_out(_value_lines(record)),
         "",
         f"Row minus {record.reference} (common folds only):",
         "",
@@ -158,11 +157,24 @@ def cost_remarks(shown):
 
 
 def _quoted_corpus(record):
-    """The corpus whose values are quoted from the paper: the record's own, or
-    IEMOCAP, of which all tables but one are.
+    """The corpus whose values are quoted from the paper: the record's own if
+    the set has any of it, otherwise IEMOCAP.
     """
     of_its_own = any(record.corpus in row.paper for row in record.rows)
     return record.corpus if of_its_own else "IEMOCAP"
+
+
+def _value_lines(record):
+    """The cells of the table of values, its header first."""
+    quoted = _quoted_corpus(record)
+    cells = [_value_cells(row, quoted) for row in record.rows]
+    kept = [
+        k
+        for k, key in enumerate(VALUES)
+        if key not in OPTIONAL or any(row[k] != "-" for row in cells)
+    ]
+    header = [f"paper, {quoted}" if key == "paper" else key for key in VALUES]
+    return [[row[k] for k in kept] for row in (header, *cells)]
 
 
 def _value_cells(row, quoted):
@@ -178,7 +190,7 @@ def _value_cells(row, quoted):
         number(values.ECE, ".3f"),
         paper,
         *cost_cells(values, (".3f", ".2f")),
-        values.lr,
+        values.lr if row.rates else "-",
         ", ".join(values.seeds),
         str(values.epochs),
         part_of(values.folds_done, values.folds),

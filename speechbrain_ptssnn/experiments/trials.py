@@ -205,7 +205,8 @@ def _train(rows, tuning_folds):
     for k, (name, trials) in enumerate(rows.items(), 1):
         where = f"{name}: row {k} of {len(rows)}"
         # With --fold=2 there is no other fold to choose the rate for.
-        is_tuned = len(trials) > 1 and "fold" not in trials[0].arguments.keys
+        has_all = trials[0].arguments.keys.get("fold", "all") == "all"
+        is_tuned = len(trials) > 1 and has_all
         if tuning_folds and is_tuned:
             with _noted(name, failures):
                 best = _best(trials, tuning_folds, where)

@@ -6,6 +6,7 @@ import torch
 
 from speechbrain_ptssnn.lobes.spike_encoder_net import RLIFLayer
 from speechbrain_ptssnn.nnet.masking import masked_mean, valid_counts
+from speechbrain_ptssnn.nnet.members import members_of
 from speechbrain_ptssnn.nnet.monitor import ENCODERS, LayerMonitor
 
 MEL, ALL_STREAMS = "mel", "encoder"
@@ -44,7 +45,7 @@ class StageMonitor(LayerMonitor):
     """
 
     def __init__(self, head, shares=(1.0,)):
-        first = getattr(head, "members", [head])[0]
+        first = members_of(head)[0]
         super().__init__(first, ENCODERS | RLIFLayer)
         self.shares = shares
         has_encoder = any(

@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional
 
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.nnet.members import members_of
 from speechbrain_ptssnn.nnet.plif import PLIF
 from speechbrain_ptssnn.nnet.stream_state import flat, nested
 
@@ -56,7 +57,7 @@ class HeadStream:
                 "train PTSSNN with causal: True (ablations/causal), or a "
                 "committee with --head='{member: {causal: True}}'"
             )
-        for each in getattr(head, "members", [head]):
+        for each in members_of(head):
             _check_parts(each)
         self.head = head
         self.batch_size = batch_size

@@ -1,6 +1,5 @@
 """Watches a head's spiking layers from outside: firing rates and currents."""
 
-import re
 from collections import defaultdict
 from functools import partial
 from statistics import mean
@@ -14,6 +13,7 @@ from speechbrain_ptssnn.nnet.calibration import (
 )
 from speechbrain_ptssnn.nnet.fixed_spike_encoders import FixedSpikeEncoder
 from speechbrain_ptssnn.nnet.masking import valid_counts
+from speechbrain_ptssnn.nnet.members import population
 from speechbrain_ptssnn.nnet.plif import PLIF, SingleStepPLIF
 from speechbrain_ptssnn.nnet.residual_spike_encoder import ResidualSpikeEncoder
 from speechbrain_ptssnn.nnet.rlif import RLIF
@@ -25,32 +25,6 @@ SPIKING = NEURONS | ENCODERS
 SILENT, SATURATED = 0.01, 0.9  # a neuron's firing rate: below, above
 COLLAPSED = 0.5  # of a layer's neurons
 CALIBRATED = "classifier.hidden"  # the layer with a bias voltage (eq. 13)
-MEMBER = re.compile(r"members\.(\d+)\.")  # of a committee
-
-
-def population(name):
-    """Returns the name that a layer has in all members of a committee.
-
-    Example
-    -------
-    >>> population("members.3.classifier.hidden")
-    'classifier.hidden'
-    """
-    return MEMBER.sub("", name)
-
-
-def in_words(name):
-    """Returns a layer's name for people, who count members from 1.
-
-    Example
-    -------
-    >>> in_words("members.3.classifier.hidden"), in_words("encoder")
-    ('classifier.hidden of member 4', 'encoder')
-    """
-    member = MEMBER.match(name)
-    if member is None:
-        return name
-    return f"{population(name)} of member {int(member[1]) + 1}"
 
 
 class LayerMonitor:
@@ -139,7 +113,8 @@ class FiringRates(LayerMonitor):
         dict
             Layer name to ``mean`` rate, share of ``silent`` neurons (rate
             below 0.01) and of ``saturated`` ones (above 0.9), each in [0, 1].
-            The members of a committee are one :func:`population`; their
+            The members of a committee are one
+            :func:`~speechbrain_ptssnn.nnet.members.population`; their
             ``worst`` is the share of silent and saturated neurons in that
             member that has most of them.
         """
@@ -226,6 +201,37 @@ def has_collapsed(rates):
     True
     """
     return rates.get("worst", _idle(rates)) > COLLAPSED
+
+
+def idle_in_words(rates):
+    """Says which share of a layer's neurons carries no information.
+
+    Arguments
+    ---------
+    rates : dict
+        As in :func:`has_collapsed`.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> rates = {"mean": 0.1, "silent": 0.2, "saturated": 0.0}
+    >>> idle_in_words(rates)
+    '20 % of the neurons are silent, 0 % saturated'
+    >>> idle_in_words({**rates, "worst": 1.0})
+    "100 % of one member's neurons are silent or saturated"
+    """
+    if "worst" in rates:
+        return (
+            f"{100 * rates['worst']:.0f} % of one member's neurons are silent "
+            "or saturated"
+        )
+    return (
+        f"{100 * rates['silent']:.0f} % of the neurons are silent, "
+        f"{100 * rates['saturated']:.0f} % saturated"
+    )
 
 
 def mean_rates(firing):

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import torch
 from tqdm import tqdm
 
+from speechbrain_ptssnn.nnet.members import population
 from speechbrain_ptssnn.nnet.monitor import (
     CALIBRATED,
     FiringRates,
     LayerRecorder,
     mean_rates,
-    population,
 )
 
 UNCALIBRATED = "without bias"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import matplotlib
 
-from speechbrain_ptssnn.evaluation.predictions import read_predictions
-from speechbrain_ptssnn.evaluation.run_folder import RULES
-from speechbrain_ptssnn.evaluation.summary import (
+from speechbrain_ptssnn.evaluation.predictions import (
     posteriors_of,
-    uncalibrated_posteriors,
+    read_predictions,
 )
+from speechbrain_ptssnn.evaluation.run_folder import RULES
+from speechbrain_ptssnn.evaluation.summary import uncalibrated_posteriors
 from speechbrain_ptssnn.evaluation.summary_table import (
     collapse_warnings,
     firing_rows,

@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from speechbrain_ptssnn.nnet.monitor import in_words
+from speechbrain_ptssnn.nnet.members import in_words
 from speechbrain_ptssnn.report.curves import mean_curve
 from speechbrain_ptssnn.report.mismatch import (
     BINS,

@@ -13,7 +13,12 @@ from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.separability import share_between
 from speechbrain_ptssnn.lobes.spike_stages import StageMonitor
 from speechbrain_ptssnn.metrics import unweighted_accuracy, weighted_accuracy
-from speechbrain_ptssnn.nnet.monitor import FiringRates, has_collapsed
+from speechbrain_ptssnn.nnet.members import repeated
+from speechbrain_ptssnn.nnet.monitor import (
+    FiringRates,
+    has_collapsed,
+    idle_in_words,
+)
 from speechbrain_ptssnn.training.temperature import fit_temperature
 
 logger = get_logger(__name__)
@@ -26,29 +31,6 @@ def best_validation(checkpoint):
     while the accuracy does, because wrong answers grow more certain.
     """
     return checkpoint.meta["UA"], -checkpoint.meta["loss"]
-
-
-def repeated(targets, outputs):
-    """Repeats the targets for each member of a committee in training.
-
-    Arguments
-    ---------
-    targets : torch.Tensor
-        [batch].
-    outputs : torch.Tensor
-        [batch * members, classes], utterance by utterance.
-
-    Returns
-    -------
-    torch.Tensor
-        [batch * members].
-
-    Example
-    -------
-    >>> repeated(torch.tensor([2, 0]), torch.zeros(4, 3))
-    tensor([2, 2, 0, 0])
-    """
-    return targets.repeat_interleave(len(outputs) // len(targets))
 
 
 class SERBrain(sb.Brain):
@@ -204,12 +186,7 @@ class SERBrain(sb.Brain):
         )
         for layer, stats in rates.items():
             if has_collapsed(stats):
-                logger.warning(
-                    "%s: %.0f %% of the neurons are silent, %.0f %% saturated",
-                    layer,
-                    100 * stats["silent"],
-                    100 * stats["saturated"],
-                )
+                logger.warning("%s: %s", layer, idle_in_words(stats))
         if not if_main_process():
             return
         scalars = {"lr": lr, "loss/train": self.train_loss}

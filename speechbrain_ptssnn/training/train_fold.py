@@ -16,11 +16,8 @@ from speechbrain_ptssnn.errors import REFUSALS, InputError
 from speechbrain_ptssnn.evaluation.predictions import write_predictions
 from speechbrain_ptssnn.features.normalized import NormalizedFeatures
 from speechbrain_ptssnn.inference import save_bundle
-from speechbrain_ptssnn.training.brain import (
-    SERBrain,
-    best_validation,
-    repeated,
-)
+from speechbrain_ptssnn.nnet.members import members_of, repeated
+from speechbrain_ptssnn.training.brain import SERBrain, best_validation
 from speechbrain_ptssnn.training.checkpoints import CompleteCheckpointer
 from speechbrain_ptssnn.training.sampler import LengthBuckets
 from speechbrain_ptssnn.utils.distributed import on_main
@@ -98,7 +95,7 @@ def check_step(hparams):
 
 def _check_shape(outputs, n_classes, head):
     """Refuses outputs for two utterances that have another shape."""
-    rows = 2 * len(getattr(head, "members", [head]))
+    rows = 2 * len(members_of(head))
     if outputs.shape != (rows, n_classes):
         raise ValueError(
             f"the head gives {list(outputs.shape)} values for two utterances "

@@ -106,8 +106,10 @@ def test_a_row_says_what_its_record_says():
         latency=None,
         is_complete=False,
     )
-    text = tables([with_rows(bare)])
+    text = tables([with_rows(bare, ROW)])
     assert "| 25.00% | - | - | 73.34% | 1,234 | - | - | - | - | 0.001 |" in text
+    text = tables([with_rows(bare)])  # columns without a value are left out
+    assert "| 25.00% | - | 73.34% | 1,234 | 0.001 |" in text
     assert "mJ:" not in text and "ms:" not in text
     assert "front-end mJ -" not in text
     assert "Of a part of the corpus" in text
@@ -116,7 +118,7 @@ def test_a_row_says_what_its_record_says():
 def test_a_front_end_that_was_not_counted_is_a_dash():
     old = replace(VALUES.energy, front_end_mJ=None)
     text = tables([with_rows(with_values(ROW, energy=old))])
-    assert "| 1,234 | 0.124 | - | - | 2.35 |" in text
+    assert "| 1,234 | 0.124 | 2.35 |" in text
     assert "- front-end mJ -: not counted for that row.\n" in text
     assert "- front-end mJ: all MACs" not in text
     text = tables([RECORD])
@@ -143,6 +145,21 @@ def test_seeds_that_were_left_out_are_named():
     text = tables([with_rows(with_values(ROW, left_out=[3, 4]))])
     assert "- PTS-SNN: seeds left out, with fewer folds done: 3, 4." in text
     assert "left out" not in tables([RECORD])
+
+
+def test_a_head_without_gradient_training_has_no_rate():
+    text = tables([with_rows(replace(ROW, rates=[]))])
+    assert "| 2.35 | - | 1, 2 | 30 |" in text
+
+
+def test_the_records_own_corpus_is_quoted_where_the_paper_has_it():
+    both = {"IEMOCAP": {"WA": 73.34}, "URDU": {"WA": 84.25, "parameters": 1.19}}
+    text = tables([with_rows(replace(ROW, paper=both))])
+    assert "paper, URDU" in text and "| 84.25%, 1.19 M |" in text
+    assert "73.34" not in text
+    old = RECORD.to_dict()
+    old["rows"][0]["paper"] = {"WA": 73.34}
+    assert Record.from_dict(old).to_dict() == RECORD.to_dict()
 
 
 def test_of_several_rates_all_are_named():
@@ -338,9 +355,17 @@ def test_readme_has_a_line_a_front_end_and_a_column_a_condition():
     ]
     assert lines_of(text, "| `") == [
         "| `fbank` | - | 50.0 / 25.4 \\* | 0.374 |",
-        "| `whisper` | 50.0 / 25.4 \\* | - | 0.374 |",
+        "| `whisper` | 50.0 / 25.4 \\* | 50.0 / - | 0.374 |",
     ]
-    assert "### Front-ends" not in section([partial])
+    voters = replace(
+        with_rows(whole(PROBE, WA=0.3), set="committees"), corpus="CASIA"
+    )
+    more = replace(voters, backbone="whisper", corpus="URDU")
+    assert lines_of(section([first, other, partial, voters, more]), "| `") == [
+        "| `fbank` | - / 30.0 | - | 50.0 / 25.4 \\* | 0.374 |",
+        "| `whisper` | - | 50.0 / 25.4 \\* | 50.0 / 30.0 | 0.374 |",
+    ]
+    assert "### Front-ends" not in section([voters])
     old = with_rows(whole(ROW), set="front_ends", backbone="old")
     assert lines_of(section([first, old]), "| `") == [
         "| `fbank` | 50.0 / 25.4 \\* | 0.374 |",

@@ -68,6 +68,10 @@ def make(tmp_path):
             **{"trainable_params": 7, "git_revision": None},
         }
         run.summary.write_text(json.dumps(summary))
+        for fold in folds_done:
+            run.fold(fold).path.mkdir()
+            result = {"temperature": 0.2, "valid_UA": 0.5}
+            run.fold(fold).result.write_text(json.dumps(result))
         run.settings.write_text(json.dumps(settings or {"processes": 1}))
         hyperparams = {
             **{"seed": seed, "lr": "0.1", "number_of_epochs": 3},
@@ -142,8 +146,18 @@ def test_the_seeds_table_and_the_experiments_table_agree(make):
     assert outcome["seeds"]["2"] == {"folds_done": [1], "WA": 0.0, "UA": 0.0}
     assert outcome["seeds"]["3"]["folds_done"] == [1, 2, 3, 4]
     assert outcome["seeds"]["3"]["WA"] == pytest.approx(5 / 6)
+    # The largest posterior is always 0.5.
+    assert pytest.approx((1 / 6 + 2 / 6) / 2) == values.ECE
     last = table_of_seeds(outcome).splitlines()[-1]
     assert " ".join(last.split()) == "2 (left out) 1 of 4 0.00% 0.00%"
+
+
+def test_posteriors_without_a_temperature_have_no_calibration_error(make):
+    make(1, [1, 2])
+    seeds = read_seeds(make(2, [1, 2]))
+    assert pytest.approx(0.5) == seeds.ECE
+    seeds.runs[1].fold(2).result.write_text('{"valid_UA": 0.5}')
+    assert seeds.ECE is None
 
 
 def test_one_kept_seed_has_no_spread(make):

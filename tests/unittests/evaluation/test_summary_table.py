@@ -3,7 +3,10 @@
 import json
 
 from speechbrain_ptssnn.evaluation.summary import summarize
-from speechbrain_ptssnn.evaluation.summary_table import table
+from speechbrain_ptssnn.evaluation.summary_table import (
+    collapse_warnings,
+    table,
+)
 
 LABELS = ("calm", "mad, very")
 FACTS = {
@@ -27,6 +30,13 @@ def test_table_shows_the_summary(run):
         "1,234",
     ):
         assert shown in text
+
+
+def test_a_member_that_collapsed_is_not_the_whole_layer(run):
+    summary = summarize(run, LABELS, **FACTS)
+    rates = {"mean": 0.1, "silent": 0.2, "saturated": 0.0, "worst": 1.0}
+    (sentence,) = collapse_warnings({**summary, "firing_rates": {"out": rates}})
+    assert "over half of one member's neurons are silent" in sentence
 
 
 def test_table_says_why_there_is_no_interval_and_who_shows_one_label(run):
