@@ -76,6 +76,11 @@ def measure(run):
             {name: PLIF(head.feature_size) for name in STAGES}
         )
         alone, watched = FiringRates(neurons.eval()), LayerRecorder(head)
+        if CALIBRATED not in watched.layers:
+            raise SystemExit(
+                f"{run.folder}: has no layer {CALIBRATED}; give runs of "
+                "PTS-SNN or an ablation"
+            )
         bare = FiringRates(watched.layers[CALIBRATED])
         ids = run.test_ids(number)
         # The prompts spike in a head's first call only, and are not counted.
