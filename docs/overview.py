@@ -96,8 +96,8 @@ def front_ends(records):
     """One line a front-end, one column a condition.
 
     Leaves out models that have not finished all folds of the whole corpus.
-    Heads that only the set of committees has in a condition are taken from
-    there.
+    Heads that the set of committees has with more seeds, or alone, are taken
+    from there.
 
     Arguments
     ---------
@@ -120,7 +120,9 @@ def front_ends(records):
                 # Its difference is to another reference.
                 row = replace(row, difference=None)
             condition = shown.setdefault(record.condition, {})
-            condition.setdefault(row.name, row)
+            known = condition.get(row.name)
+            if not known or len(row.values.seeds) > len(known.values.seeds):
+                condition[row.name] = row
     # Older records lack the heads that the set has got since.
     names = [row.name for row in max((each.rows for each in own), key=len)]
     corpora = sorted({condition[:2] for condition in shown})

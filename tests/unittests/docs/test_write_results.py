@@ -366,6 +366,9 @@ def test_readme_has_a_line_a_front_end_and_a_column_a_condition():
         "| `whisper` | - | 50.0 / 25.4 \\* | 50.0 / 30.0 | 0.374 |",
     ]
     assert "### Front-ends" not in section([voters])
+    steadier = whole(PROBE, WA=0.4, seeds={key: {} for key in "123"})
+    more = with_rows(steadier, set="committees")
+    assert "| `fbank` | 50.0 / 40.0 | 0.374 |" in section([first, more])
     old = with_rows(whole(ROW), set="front_ends", backbone="old")
     assert lines_of(section([first, old]), "| `") == [
         "| `fbank` | 50.0 / 25.4 \\* | 0.374 |",
