@@ -23,7 +23,7 @@ from speechbrain_ptssnn.utils.text_tables import (
     percent,
 )
 
-SETS = ("table4", "table5")  # whose rows are the columns of the overview
+SETS = ("table5", "table4")  # whose rows are the columns of the overview
 FRONT_ENDS = "front_ends"  # the set that compares front-ends
 COMMITTEES = "committees"  # and this one adds rows to it
 COSTS = "peers"  # the set whose rows' costs are shown
@@ -49,7 +49,7 @@ def overview(records):
 
     Leaves out models that have not finished all folds of the whole corpus. Of
     a condition's records the first one in :data:`SETS` names the reference; a
-    record with another run as its reference is left out.
+    record with another run as its reference is left out, and named below.
 
     Arguments
     ---------
@@ -64,10 +64,15 @@ def overview(records):
     records = [record for record in records if record.set in SETS]
     records.sort(key=lambda record: SETS.index(record.set))
     names, paper, conditions, references = {}, {}, {}, {}
+    left_out = []
     for record in records:
         reference = _reference_run(record)
         known = references.setdefault(record.condition, reference)
         if known != reference:
+            left_out.append(
+                f"\n{title(record)}: left out, because its {record.reference} "
+                "is another run."
+            )
             continue
         for row in record.rows:
             model = _model(row)
@@ -88,7 +93,10 @@ def overview(records):
     quoted = [paper.get(model, "-") for model in names]
     rows = [header, *lines, ["the paper, IEMOCAP", *quoted, "-", "-"]]
     return "\n".join(
-        ["### The paper's models, WA in %", "", *markdown(rows), "", LEGEND]
+        [
+            *("### The paper's models, WA in %", "", *markdown(rows), ""),
+            *(LEGEND, *left_out),
+        ]
     )
 
 

@@ -237,18 +237,18 @@ def test_the_overview_has_a_line_a_condition_and_a_column_a_model():
     )
     (header,) = lines_of(text, "| corpus,")
     assert header == (
-        "| corpus, folds, backbone | probe (`linear_probe`) | "
-        "PTS-SNN (`pts_snn`) | shift (`shift`) | oracle | seeds |"
+        "| corpus, folds, backbone | Full Model (`pts_snn`) | shift (`shift`) | "
+        "probe (`linear_probe`) | oracle | seeds |"
     )
     (urdu,) = lines_of(text, "| URDU")
     assert urdu == (
-        "| URDU, random, `fbank` | 25.4 | 50.0 (40.0 to 60.0) | "
-        "25.4 *, 1 seed | 90.0 | 2 |"
+        "| URDU, random, `fbank` | 50.0 (40.0 to 60.0) | 25.4 *, 1 seed | "
+        "25.4 | 90.0 | 2 |"
     )
     (emovo,) = lines_of(text, "| EMOVO")
-    assert emovo == "| EMOVO, random, `fbank` | 25.4 * | - | - | 90.0 | 2 |"
+    assert emovo == "| EMOVO, random, `fbank` | - | - | 25.4 * | 90.0 | 2 |"
     (paper,) = lines_of(text, "| the paper")
-    assert paper == "| the paper, IEMOCAP | - | 73.34 | - | - | - |"
+    assert paper == "| the paper, IEMOCAP | 73.34 | - | - | - | - |"
 
 
 @pytest.mark.parametrize(
@@ -264,12 +264,13 @@ def test_what_is_not_whole_is_not_in_the_overview(values):
 
 def test_rows_are_not_starred_for_another_reference_than_the_one_shown():
     for other in ({"lr": "0.003"}, {"seeds": {"1": {}}}):
-        ablations = with_rows(whole(ROW, **other), whole(PROBE), set="table5")
-        text = section([with_rows(whole(ROW)), ablations])
+        adaptations = with_rows(whole(ROW, **other), whole(PROBE))
+        text = section([with_rows(whole(ROW), set="table5"), adaptations])
         (line,) = lines_of(text, "| URDU")
         assert line == (
             "| URDU, random, `fbank` | 50.0 (40.0 to 60.0) | 90.0 | 2 |"
         )
+        assert "\nAdaptations: URDU, random folds, fbank: left out," in text
 
 
 def test_readme_has_the_cost_of_peers_that_were_measured():
