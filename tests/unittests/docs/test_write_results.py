@@ -237,8 +237,8 @@ def test_the_overview_has_a_line_a_condition_and_a_column_a_model():
     )
     (header,) = lines_of(text, "| corpus,")
     assert header == (
-        "| corpus, folds, backbone | Full Model (`pts_snn`) | shift (`shift`) | "
-        "probe (`linear_probe`) | oracle | seeds |"
+        "| corpus, folds, backbone | Full Model (`pts_snn`) | "
+        "shift (`shift`) | probe (`linear_probe`) | oracle | seeds |"
     )
     (urdu,) = lines_of(text, "| URDU")
     assert urdu == (
