@@ -147,8 +147,8 @@ class LayerRecorder(LayerMonitor):
     r"""Keeps the input and output of the last call of each layer of neurons.
 
     ``currents`` and ``spikes`` map a layer's name to [time, neurons].
-    ``encoded`` maps each stream of a spike encoder to its spikes, [time, 2,
-    size] with ups first, or [time, 1, size]. ``biases`` maps a layer that gets
+    ``encoded`` maps each stream of the first spike encoder to its spikes,
+    [time, 2, size] with ups first, or [time, 1, size]. ``biases`` maps a layer that gets
     bias voltages to them, [channels], or in a causal head to those of each
     frame, [time, channels].
 
@@ -170,6 +170,13 @@ class LayerRecorder(LayerMonitor):
         super().__init__(head, SPIKING | BIASES)
         self.currents, self.spikes = {}, {}
         self.encoded, self.biases = {}, {}
+        encoders = (
+            name
+            for name, layer in self.layers.items()
+            if isinstance(layer, ENCODERS)
+        )
+        # Each member of a committee may have one.
+        self._first_encoder = next(encoders, None)
 
     def record(self, name, layer, args, output):
         """Keeps one call in place of the call before."""
@@ -177,7 +184,8 @@ class LayerRecorder(LayerMonitor):
             *parents, _ = name.split(".")
             self.biases[".".join([*parents, CALIBRATED])] = output[0]
         elif isinstance(layer, ENCODERS):
-            self.encoded = layer.streams(output[0])
+            if name == self._first_encoder:
+                self.encoded = layer.streams(output[0])
         else:
             self.currents[name], self.spikes[name] = args[0][0], output[0]
 

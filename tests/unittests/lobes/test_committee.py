@@ -10,12 +10,12 @@ from speechbrain_ptssnn.lobes.committee import Committee
 from speechbrain_ptssnn.lobes.peers.linear_svm import LinearSVM
 from speechbrain_ptssnn.lobes.spike_encoder_net import SpikeEncoderNet
 from speechbrain_ptssnn.lobes.spike_stages import StageMonitor
+from speechbrain_ptssnn.nnet.members import repeated
 from speechbrain_ptssnn.nnet.monitor import (
     FiringRates,
     LayerRecorder,
     has_collapsed,
 )
-from speechbrain_ptssnn.training.brain import repeated
 from speechbrain_ptssnn.training.hyperparams import Hyperparams
 
 SMALL = partial(PTSSNN, hidden_size=20, size=16, bias_hidden=8)
@@ -144,6 +144,15 @@ def test_of_spike_encoders_the_first_members_stages_are_watched():
     assert stages.names == alone.names
     assert len(stages.means("layer 2")) == 4
     assert stages.errors() == alone.errors()
+    # Their encoders differ, as after training.
+    head.members[-1].encoder.w += 0.5
+    seen, of_first = LayerRecorder(head), LayerRecorder(head.members[0])
+    with seen:
+        head(feats[:1])
+    with of_first:
+        head.members[0](feats[:1])
+    for name, spikes in of_first.encoded.items():
+        assert torch.equal(seen.encoded[name], spikes)
 
 
 @torch.no_grad()
