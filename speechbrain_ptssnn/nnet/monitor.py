@@ -148,9 +148,9 @@ class LayerRecorder(LayerMonitor):
 
     ``currents`` and ``spikes`` map a layer's name to [time, neurons].
     ``encoded`` maps each stream of the first spike encoder to its spikes,
-    [time, 2, size] with ups first, or [time, 1, size]. ``biases`` maps a layer that gets
-    bias voltages to them, [channels], or in a causal head to those of each
-    frame, [time, channels].
+    [time, 2, size] with ups first, or [time, 1, size]. ``biases`` maps a layer
+    that gets bias voltages to them, [channels], or in a causal head to those
+    of each frame, [time, channels].
 
     Arguments
     ---------
