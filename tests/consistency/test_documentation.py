@@ -204,6 +204,12 @@ def test_every_file_in_a_sentence_exists(page):
             assert any((root / path).exists() for root in roots), span
 
 
+def test_every_set_is_explained():
+    text = (ROOT / "docs" / "experiments.md").read_text()
+    for path in sorted(HPARAMS.glob("sets/*.yaml")):
+        assert f"`{path.stem}`" in text
+
+
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_every_yaml_sets_keys_of_its_base(page):
     for text in re.findall(r"^```yaml\n(.*?)^```$", text_of(page), re.S | re.M):
