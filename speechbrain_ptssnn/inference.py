@@ -887,7 +887,8 @@ def save_bundle(
     if "sizes" not in objects["normalizer"]:
         objects["normalizer"]["size"] = backbone.output_size
     objects["head"]["input_size"] = backbone.output_size
-    if "n_layers" in objects["head"]:
+    # By default a reference; a number was set for this head.
+    if not isinstance(objects["head"].get("n_layers", 1), int):
         objects["head"]["n_layers"] = backbone.n_layers
     template = TEMPLATE
     _fix_sources(objects["backbone"], backbone)

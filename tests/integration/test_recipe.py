@@ -208,6 +208,23 @@ def test_layer_weighted_alone_makes_the_head_mix(
     check_bundle(run.folder / "fold_1", mini_urdu, recipe.path / "moved")
 
 
+def test_layers_that_are_not_mixed_are_more_channels(
+    recipe, mini_urdu, make_backbone
+):
+    file = recipe.path / "unmixed.yaml"
+    file.write_text("base: linear_probe.yaml\nhead: {n_layers: 1}\n")
+    run = recipe.run(
+        head=file.with_suffix(""),
+        backbone="huggingface",
+        hub=make_backbone("wav2vec2"),
+        layer="weighted:1-2",
+        fold=1,
+    )
+    saved = torch.load(run.folder / "fold_1" / "model" / "head.ckpt")
+    assert "mixture.logits" not in saved
+    check_bundle(run.folder / "fold_1", mini_urdu, recipe.path / "moved")
+
+
 def test_a_bundle_hears_the_louder_channel_or_the_chosen_one(recipe, mini_urdu):
     mono = next(mini_urdu.rglob("*.wav"))
     samples, rate = soundfile.read(mono)
