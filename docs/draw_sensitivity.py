@@ -55,7 +55,6 @@ def draw(records):
     figure.legend(
         *panels[0].get_legend_handles_labels(),
         loc="outside lower center",
-        ncols=2,
     )
     return figure
 
