@@ -79,7 +79,7 @@ def test_a_file_that_names_another_does_not_mean_the_current_folder(
     [
         ("head", "pts_sn.yaml", r"'pts_sn.yaml' \(did you mean 'pts_snn'\?\)"),
         ("head", "peers/lfi", r"unknown head 'peers/lfi' \(.*'lif'\?\)"),
-        ("set", "", r"unknown set ''; there are \['causal', .* will do"),
+        ("set", "", r"unknown set ''; there are \['adapted', .* will do"),
         ("protocol", "spaeker", r"'speaker'\?\); there are \['emobox', "),
     ],
 )
