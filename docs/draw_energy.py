@@ -26,7 +26,10 @@ PANELS = (
     ("URDU", "speaker"),
 )
 SETS = (
-    *("front_ends", "committees", "classical", "table5"),
+    "front_ends",
+    "committees",
+    "classical",
+    "table5",
     "without_backbone",
 )
 # The file of a head, what it is called here, and its marker.

@@ -168,15 +168,14 @@ def _total(shown, backbone, names):
     """The energy of front-end and head for an utterance, of the first head
     that was counted.
     """
-    for (*_, name), rows in sorted(shown.items()):
-        counted = [
-            rows[head].values.energy.total_mJ
-            for head in names
-            if head in rows and rows[head].values.energy
-        ]
-        if name == backbone and any(counted):
-            return number(next(filter(None, counted)), ".3g")
-    return "-"
+    energies = (
+        rows[head].values.energy
+        for (*_, name), rows in sorted(shown.items())
+        for head in names
+        if name == backbone and head in rows
+    )
+    totals = (energy.total_mJ for energy in energies if energy)
+    return number(next(filter(None, totals), None), ".3g")
 
 
 def costs(record):

@@ -129,15 +129,15 @@ def posteriors_of(rows, labels):
     return [[float(row[f"p_{label}"]) for label in labels] for row in rows]
 
 
-def calibration_error(rows, labels):
+def calibration_error(rows, posteriors):
     """Returns the expected calibration error of predictions.
 
     Arguments
     ---------
     rows : list of dict
         The predictions, at least one.
-    labels : sequence of str
-        The classes.
+    posteriors : list of list of float
+        [utterances, classes], those of the rows or at another temperature.
 
     Returns
     -------
@@ -146,12 +146,11 @@ def calibration_error(rows, labels):
     Example
     -------
     >>> row = {"label": "a", "prediction": "a", "p_a": "0.75", "p_b": "0.25"}
-    >>> calibration_error([row], "ab")
+    >>> calibration_error([row], posteriors_of([row], "ab"))
     0.25
     """
     return expected_calibration_error(
-        posteriors_of(rows, labels),
-        [row["label"] == row["prediction"] for row in rows],
+        posteriors, [row["label"] == row["prediction"] for row in rows]
     )
 
 

@@ -262,6 +262,10 @@ class RunFolder:
             settings["hyperparams"]["max_grad_norm"] = norm
         return settings
 
+    def is_calibrated(self, number):
+        """Whether a fold's posteriors have a temperature; older runs do not."""
+        return "temperature" in self.read_json(self.fold(number).result)
+
     def temperature(self, number):
         """What a fold's outputs are divided by for posteriors; 1 in older
         runs, which had none.

@@ -15,6 +15,7 @@ from speechbrain_ptssnn.evaluation.predictions import (
     calibration_error,
     check_comparable,
     mean_confusions,
+    posteriors_of,
     predictions_of,
 )
 from speechbrain_ptssnn.evaluation.run_folder import (
@@ -129,17 +130,17 @@ class Seeds:
         """Mean over seeds of the expected calibration error; None if a fold
         is older than the temperature, which its posteriors then lack.
         """
-        results = (
-            run.read_json(run.fold(number).result)
+        if not all(
+            run.is_calibrated(number)
             for run in self.runs
             for number in self.folds_done
-        )
-        if not all("temperature" in result for result in results):
+        ):
             return None
         labels = self.summaries[0]["labels"]
+        tested = [[*run.rows.values()] for run in self.common]
         return mean(
-            calibration_error([*run.rows.values()], labels)
-            for run in self.common
+            calibration_error(rows, posteriors_of(rows, labels))
+            for rows in tested
         )
 
     @property

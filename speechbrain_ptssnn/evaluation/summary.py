@@ -23,7 +23,6 @@ from speechbrain_ptssnn.evaluation.uncertainty import (
 from speechbrain_ptssnn.metrics import (
     class_recalls,
     confusion_scores,
-    expected_calibration_error,
 )
 from speechbrain_ptssnn.nnet.monitor import collapsed_layers, mean_rates
 from speechbrain_ptssnn.utils.files import write_text
@@ -80,9 +79,7 @@ def summarize(run, labels, **facts):
         **facts,
         "folds_done": [result["fold"] for result in results],
         **_scores(rows, labels),
-        "ECE_uncalibrated": expected_calibration_error(
-            uncalibrated, [row["label"] == row["prediction"] for row in rows]
-        ),
+        "ECE_uncalibrated": calibration_error(rows, uncalibrated),
         "interval_95": bootstrap_intervals(
             confusion_scores, confusions_of(rows, labels)
         ),
@@ -112,7 +109,7 @@ def _scores(rows, labels):
         "n_utterances": len(rows),
         "n_speakers": len(confusions),
         **{k: float(score) for k, score in confusion_scores(confusion).items()},
-        "ECE": calibration_error(rows, labels),
+        "ECE": calibration_error(rows, posteriors_of(rows, labels)),
         "recall": {
             label: None if np.isnan(recall) else float(recall)
             for label, recall in zip(labels, recalls, strict=True)
