@@ -1,5 +1,6 @@
 """Errors and work shared by the processes of one command."""
 
+import gc
 import os
 import re
 import sys
@@ -40,8 +41,15 @@ def one_sentence_errors():
     except KeyboardInterrupt:
         sys.exit("interrupted; the same command goes on from here")
     finally:
-        if torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
+        _end_process_group()
+
+
+def _end_process_group():
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+        # A Brain and its modules refer to each other, and so keep the group's
+        # threads, which may abort a process that ends with them.
+        gc.collect()
 
 
 def _thread_failed(args):
