@@ -143,7 +143,7 @@ def cost_remarks(shown):
             "front-end mJ: all MACs of the frozen backbone, for the audio of "
             "that utterance."
         )
-    if False in known:
+    if known == {True, False}:
         remarks.append("front-end mJ -: not counted for that row.")
     latencies = [values.latency for values in shown if values.latency]
     ways = {(each.frames, each.threads, each.processor) for each in latencies}
