@@ -1,5 +1,4 @@
-"""README's own tables: the paper's models in every condition, front-ends, and
-costs.
+"""README's own tables: the paper's models in every condition, and front-ends.
 
 They show less than those of ``speechbrain_ptssnn.experiments.table``, from
 the same records.
@@ -9,24 +8,16 @@ import json
 from dataclasses import replace
 from pathlib import PurePath
 
-from speechbrain_ptssnn.experiments.table import (
-    COST_HEADER,
-    cost_cells,
-    cost_remarks,
-    title,
-)
+from speechbrain_ptssnn.experiments.table import title
 from speechbrain_ptssnn.utils.text_tables import (
     interval,
     markdown,
     number,
-    part_of,
-    percent,
 )
 
 SETS = ("table5", "table4")  # whose rows are the columns of the overview
 FRONT_ENDS = "front_ends"  # the set that compares front-ends
 COMMITTEES = "committees"  # and this one adds rows to it
-COSTS = "peers"  # the set whose rows' costs are shown
 SIGNIFICANT = 0.05
 LEGEND = """\
 WA of all test utterances, the mean over seeds, with its 95 % interval
@@ -37,11 +28,6 @@ who speaks, and always answers this speaker's most frequent training label; for
 unseen speakers the most frequent of all, which in balanced EMOVO is rarely
 right. Seeds: number of seeds, unless the cell gives another. In brackets: the
 head's name in the commands. The paper's values are quoted."""
-COST_LEGEND = """\
-WA, its interval and p as above. PTS-SNN has 0.53 M parameters with openSMILE's
-130-dimensional features and 1.19 M with 768-dimensional ones. Strict count: a
-weight costs one addition for each spike that it meets, and a multiplication and
-an addition for each other value ([docs/energy.md](docs/energy.md))."""
 
 
 def overview(records):
@@ -178,34 +164,6 @@ def _total(shown, backbone, names):
     return number(next(filter(None, totals), None), ".3g")
 
 
-def costs(record):
-    """Accuracy beside parameters, energy and time.
-
-    Arguments
-    ---------
-    record : Record
-        Of :func:`speechbrain_ptssnn.experiments.record.collect`.
-
-    Returns
-    -------
-    str
-        Markdown.
-    """
-    header = [
-        *("model", "WA", "95 % interval"),
-        *(f"minus {record.reference} (common folds only)", "p"),
-        *COST_HEADER,
-        *("seeds", "folds"),
-    ]
-    cells = [_cost_line(row) for row in record.rows if row.values]
-    return "\n".join(
-        [
-            *(f"### {title(record)}", "", *markdown([header, *cells])),
-            *("", COST_LEGEND, *cost_remarks(record.values)),
-        ]
-    )
-
-
 def _reference_run(record):
     """What identifies the run that a record's rows are compared with."""
     for row in record.rows:
@@ -263,18 +221,3 @@ def _accuracy(row, n_seeds):
     own = len(values.seeds)
     seeds = f", {own} seed{'s'[: own > 1]}" if own < n_seeds else ""
     return " ".join(parts) + seeds
-
-
-def _cost_line(row):
-    values = row.values
-    difference = row.difference and row.difference.WA
-    return [
-        _named(row),
-        percent(values.WA),
-        interval(values.interval("WA")),
-        percent(difference and difference.value, "+"),
-        number(difference and difference.p, ".3f"),
-        *cost_cells(values, (".3g", ".3g")),
-        str(len(values.seeds)),
-        part_of(values.folds_done, values.folds),
-    ]

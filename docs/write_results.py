@@ -15,7 +15,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from overview import COSTS, costs, front_ends, overview
+from overview import front_ends, overview
 from speechbrain_ptssnn.corpora.registry import find_corpus
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.run_folder import record_files
@@ -130,9 +130,8 @@ def section(records):
     str
     """
     records = sorted(records, key=_name)
-    shown = [costs(each) for each in records if each.set == COSTS]
     missing = "\n\n".join("\n".join(lines) for lines in _missing(records))
-    parts = [overview(records), front_ends(records), *shown, missing]
+    parts = [overview(records), front_ends(records), missing]
     return "\n\n".join(filter(None, parts))
 
 

@@ -13,15 +13,11 @@ from speechbrain_ptssnn.utils.text_tables import (
 
 # Columns that a table leaves out if no row has a value.
 OPTIONAL = ("ECE", "paper", "head mJ", "front-end mJ", "total mJ", "ms")
-# Of the cells of cost_cells.
-COST_HEADER = [
-    *("parameters", "head mJ", "front-end mJ", "total mJ", "ms"),
-]
 VALUES = [
     "model",
     *("WA", "95 % interval", "UA", "95 % interval", "ECE"),
     "paper",
-    *COST_HEADER,
+    *("parameters", "head mJ", "front-end mJ", "total mJ", "ms"),
     *("lr", "seeds", "epochs", "folds"),
 ]
 DIFFERENCES = [
@@ -91,44 +87,20 @@ def body(record, as_markdown):
     ]
 
 
-def cost_cells(values, form):
-    """Parameters, mJ of head, front-end and both, and ms of a row.
-
-    Arguments
-    ---------
-    values : Values
-        The row's.
-    form : tuple of str
-        Python's formats of mJ and of ms.
-
-    Returns
-    -------
-    list of str
-    """
+def _cost_cells(values):
     energy, latency = values.energy, values.latency
     spent = [None] * 3
     if energy:
         spent = [energy.mJ, energy.front_end_mJ, energy.total_mJ]
     return [
         f"{values.trainable_params:,}",
-        *(number(mJ, form[0]) for mJ in spent),
-        number(latency and latency.ms, form[1]),
+        *(number(mJ, ".3f") for mJ in spent),
+        number(latency and latency.ms, ".2f"),
     ]
 
 
-def cost_remarks(shown):
-    """Says what the columns of energy and time are about.
-
-    Arguments
-    ---------
-    shown : list of Values
-        Of the rows that are shown.
-
-    Returns
-    -------
-    list of str
-        A sentence for each column that has a value.
-    """
+def _cost_remarks(shown):
+    """Says what the columns of energy and time are about."""
     remarks = []
     energies = [values.energy for values in shown if values.energy]
     sizes = {(each.frames, each.channels) for each in energies}
@@ -189,7 +161,7 @@ def _value_cells(row, quoted):
         interval(values.interval("UA")),
         number(values.ECE, ".3f"),
         paper,
-        *cost_cells(values, (".3f", ".2f")),
+        *_cost_cells(values),
         values.lr if row.rates else "-",
         ", ".join(values.seeds),
         str(values.epochs),
@@ -226,7 +198,7 @@ def _remarks(record):
         *_chance_remarks(shown),
         *_part_remarks(record),
         *_device_remarks(record.rows),
-        *cost_remarks(shown),
+        *_cost_remarks(shown),
         *map(_rate_remark, (row for row in record.rows if len(row.rates) > 1)),
         *(f"{row.name}: {row.why_not}" for row in record.rows if row.why_not),
     ]

@@ -274,25 +274,6 @@ def test_rows_are_not_starred_for_another_reference_than_the_one_shown():
         assert "\nAdaptations: URDU, random folds, fbank: left out," in text
 
 
-def test_readme_has_the_cost_of_peers_that_were_measured():
-    undone = replace(ROW, name="DST", values=None)
-    text = section([with_rows(ROW, PROBE, undone, set="peers")])
-    assert lines_of(text, "| PTS-SNN") == [
-        "| PTS-SNN (`pts_snn`) | 50.00% | 40.0 to 60.0% | - | - | 1,234 | "
-        "0.124 | 0.25 | 0.374 | 2.35 | 2 | 2 of 10 |"
-    ]
-    assert lines_of(text, "| probe") == [
-        "| probe (`linear_probe`) | 25.40% | - | -24.60% | 0.031 | 1,234 | "
-        "0.124 | 0.25 | 0.374 | 2.35 | 2 | 2 of 10 |"
-    ]
-    assert not lines_of(text, "| DST")
-    assert lines_of(text, "mJ: ") == [
-        "mJ: strict count, an utterance of 226 frames of 160 channels."
-    ]
-    assert lines_of(text, "ms: ")
-    assert "### The paper's models" not in text
-
-
 def test_what_the_paper_measures_and_we_do_not_has_its_command():
     done = {"backbone": "emotion2vec_base", "corpus": "IEMOCAP"}
     by_speaker = replace(RECORD, **done, protocol="speaker")
