@@ -751,18 +751,18 @@ def experiments_command(words):
         "holds one folder for each, with the corpus's name.",
     )
     flags = {
-        "energy": "also count the operations and energy of the models",
-        "table_only": "train nothing; print what is finished",
-        "markdown": "print tables as Markdown",
+        "--energy": "also count the operations and energy of the models",
+        "--table_only": "train nothing; print what is finished",
+        "--markdown": "print tables as Markdown",
     }
-    for name, text in flags.items():
-        parser.add_argument(f"--{name}", action="store_true", help=text)
+    for flag, text in flags.items():
+        parser.add_argument(flag, action="store_true", help=text)
     if _asks_for_help(words):
         _describe_training(parser)
         parser.print_help()
         return
-    given = {name: f"--{name}" in words for name in flags}
-    words = [word for word in words if word.removeprefix("--") not in flags]
+    given = {flag.removeprefix("--"): flag in words for flag in flags}
+    words = [word for word in words if word not in flags]
     if not words or words[0].startswith("-"):
         raise InputError(
             "name a set first: ptssnn experiments table5 --corpus=URDU; "

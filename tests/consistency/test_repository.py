@@ -161,7 +161,7 @@ def test_an_ablation_differs_from_pts_snn_where_it_says_so(name):
 @pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
 def test_every_set_builds(path, tmp_path, capsys):
     options = ["--corpus=URDU", "--backbone=fbank", "--table_only"]
-    ptssnn(["experiments", str(path), *options, f"--results_folder={tmp_path}"])
+    ptssnn(["experiments", path.stem, *options, f"--results_folder={tmp_path}"])
     said = capsys.readouterr().out
     for row in read_set(path).rows:
         assert said.count(f"\n{row.name} ") == 2
