@@ -1,4 +1,4 @@
-"""Names for doctests; a tiny corpus and tiny backbones: nothing downloads."""
+"""For tests and doctests: names, one thread, a tiny corpus, tiny backbones."""
 
 import tempfile
 
@@ -115,6 +115,15 @@ model_conf:
                 projection_layers: 1
                 projection_ratio: 2.0
 """
+
+
+def pytest_runtest_setup():
+    """One thread, whatever the last test left: trainings depend on the number.
+
+    The tensors in tests are tiny. More threads make them up to 40 times slower
+    if other processes use the cores.
+    """
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -9,11 +9,7 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from speechbrain_ptssnn.experiments.table import title
-from speechbrain_ptssnn.utils.text_tables import (
-    interval,
-    markdown,
-    number,
-)
+from speechbrain_ptssnn.utils.text_tables import interval, markdown, number
 
 SETS = ("table5", "table4")  # whose rows are the columns of the overview
 FRONT_ENDS = "front_ends"  # the set that compares front-ends

@@ -761,7 +761,7 @@ def experiments_command(words):
         _describe_training(parser)
         parser.print_help()
         return
-    given = {flag.removeprefix("--"): flag in words for flag in flags}
+    given = {flag for flag in flags if flag in words}
     words = [word for word in words if word not in flags]
     if not words or words[0].startswith("-"):
         raise InputError(
@@ -770,9 +770,9 @@ def experiments_command(words):
         )
     run_set(
         Arguments.parse(words),
-        given["energy"],
-        given["table_only"],
-        given["markdown"],
+        energy="--energy" in given,
+        table_only="--table_only" in given,
+        as_markdown="--markdown" in given,
     )
 
 

@@ -14,15 +14,6 @@ import torch
 from speechbrain_ptssnn.corpora.common import Utterance
 
 
-def pytest_runtest_setup():
-    """One thread, whatever the last test left: trainings depend on the number.
-
-    The tensors in tests are tiny. More threads make them up to 40 times slower
-    if other processes use the cores.
-    """
-    torch.set_num_threads(1)
-
-
 def beside_the_clone(name):
     """Returns a folder of data that is not in the repository, or skips."""
     folder = Path(__file__).resolve().parents[2] / "shared" / name

@@ -233,10 +233,7 @@ def test_autocast_and_inference_mode():
 def two_threads(monkeypatch):
     """Every utterance is shared out, however short."""
     monkeypatch.setattr(plif_numba, "MIN_ELEMENTS", 1)
-    threads = torch.get_num_threads()
     torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(threads)
 
 
 def test_the_number_of_threads_changes_nothing(two_threads):
