@@ -147,7 +147,7 @@ NIR takes heads without attention, whose neurons reset to 0 (docs/nir.md):
   ptssnn export MODEL --format=nir""",
     "experiments": """\
 All keys hold for all models, but --lr only for those to which the set gives no
-learning rates.
+learning rates. A key that a model's head does not use is refused.
 
 example:
   ptssnn experiments table5 --corpus=URDU --data_folder=/path/to/URDU \\
@@ -1169,6 +1169,23 @@ def _describe_training(parser):
         if group is None or title != group.title:
             group = parser.add_argument_group(title)
         _describe_key(group, key, default, text)
+    for title, key, example in (
+        ("The head, with HEAD=pts_snn", "head", "{n_prompts: 3, kappa: 0.4}"),
+        ("Its neurons", "plif", "{decay: 0.7}"),
+    ):
+        group = parser.add_argument_group(
+            f"{title}: --{key}='{example}'",
+            _arguments_of(key, HPARAMS / "pts_snn.yaml"),
+        )
+    group = parser.add_argument_group("keys of your own corpus's protocols")
+    texts, defaults = {}, {}
+    for file in (RECIPES / "Custom" / "protocols").glob("*.yaml"):
+        for _, key, default, text in _keys(file):
+            texts[key] = text
+            defaults.setdefault(key, set()).add(default)
+    for key in sorted(texts):
+        default = " or ".join(sorted(defaults[key]))
+        _describe_key(group, key, default, texts[key])
     group = parser.add_argument_group("keys of pretrained backbones")
     for _, key, default, text in _keys(HPARAMS / "backbones/huggingface.yaml"):
         _describe_key(group, key, default, text)
@@ -1190,22 +1207,31 @@ def _describe_key(group, key, default, text):
 
 
 def _keys(file):
-    """The plain keys of a YAML file: (heading, key, default, comment)."""
-    heading, above, blank = "keys", [], True
+    """The plain keys of a YAML file: (heading, key, default, comment). A
+    heading is a line of comment with an empty line below.
+    """
+    heading, above = "keys", []
     for line in file.read_text(encoding="utf-8").splitlines():
         pair = re.match(r"(\w+):\s*(.*?)\s*(?:# (.*))?$", line)
         if line.startswith("# "):
             above.append(line[2:])
         elif pair and not pair[1].startswith("_"):
             key, default, beside = pair.groups()
-            if len(above) == 1 and blank and not above[0].endswith("."):
-                heading, above = above[0], []
             if default[:5] not in ("!PLAC", "!new:", "!name", "!appl"):
                 text = " ".join([*above, beside or ""]).strip()
                 yield heading, key, default or '""', text
-            above, blank = [], False
+            above = []
         elif not line:
-            above, blank = [], True
+            heading, above = above[0] if len(above) == 1 else heading, []
+
+
+def _arguments_of(key, file):
+    """What a YAML file has inside an object, line by line as it is there."""
+    text = file.read_text(encoding="utf-8")
+    inside = re.search(rf"^{key}: .*\n((?: +.*\n?)+)", text, re.M)[1]
+    return "".join(
+        line for line in inside.splitlines(True) if ": !ref" not in line
+    )
 
 
 def _list_protocols():

@@ -32,6 +32,7 @@ NAMES = (
     *("base", "backbone", "protocol", "hub"),
     *("corpus", "model", "backbone_name", "train_corpus", "test_corpus"),
 )
+REFERENCE = re.compile(r"<(\w+)")  # in "!ref <backbone.n_layers>"
 SURROGATE = re.compile("[\ud800-\udfff]")
 MAY_BE_EMPTY = (
     *("data_folder", "audio_folder", "emobox_folder"),
@@ -72,7 +73,8 @@ class Hyperparams:
     ------
     InputError
         If a file or key does not exist, and the message lists those there
-        are, or a value is of another kind than its default.
+        are, or a value is of another kind than its default, or a key that
+        only a head uses is set for a head that does not.
     """
 
     def __init__(
@@ -86,7 +88,8 @@ class Hyperparams:
             self.protocol_name = self._choose(
                 "protocol", Path(recipe_folder) / "protocols", protocol
             )
-        lacking = sorted(read_yaml(HPARAMS / BASE).keys() - self.document)
+        base = read_yaml(HPARAMS / BASE)
+        lacking = sorted(base.keys() - self.document)
         if lacking:
             raise InputError(
                 f"{path}: lacks {len(lacking)} keys; write 'base: {BASE}' at "
@@ -98,6 +101,9 @@ class Hyperparams:
             key = min(unknown)
             near = suggestion(key, [*known, *OPTIONS])
             raise InputError(f"unknown key {key!r}{near}; {path} has {known}")
+        unused = _needs(base, "head") - _needs(self.document, "head")
+        for key in sorted(unused & self.overrides.keys()):
+            _refuse_unused(path, key, self.document["head"])
         for key in self.overrides.keys() - fixed.keys():
             self.overrides[key] = self._typed(key, self.overrides[key])
         for key in self._own:
@@ -383,6 +389,30 @@ def _update(document, changes):
             _update(document[key], value)
         else:
             document[key] = value
+
+
+def _needs(document, key):
+    """The keys that an object refers to, itself or through other keys."""
+    needs, nodes = set(), [document.get(key)]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, TaggedScalar):
+            names = {*REFERENCE.findall(node.value)} - needs
+            needs |= names
+            nodes += map(document.get, names)
+        elif isinstance(node, Mapping | list):
+            nodes += node.values() if isinstance(node, Mapping) else node
+    return needs
+
+
+def _refuse_unused(path, key, head):
+    """Tells that a key would change nothing with this head."""
+    has_own = isinstance(head, Mapping) and key in head
+    hint = f"write --head='{{{key}: ...}}'" if has_own else "leave it out"
+    raise InputError(
+        f"--{key} has no effect on the head of {path}, which does not use it; "
+        f"{hint}"
+    )
 
 
 def _is_object(value):

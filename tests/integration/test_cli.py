@@ -178,8 +178,12 @@ def test_help_names_every_option_with_its_default(capsys):
 @pytest.mark.parametrize("name", ["train", "extract", "experiments"])
 def test_help_has_all_keys(name, capsys):
     main([name, "--help"])
-    options = re.findall(r"^  --(\w+)", capsys.readouterr().out, re.M)
-    assert {"data_folder", "lr", "pooling", "hub", "debug"} <= {*options}
+    said = capsys.readouterr().out
+    options = re.findall(r"^  --(\w+)", said, re.M)
+    known = {"data_folder", "lr", "pooling", "n_folds", "hub", "debug"}
+    assert known <= {*options}
+    assert "\nData:\n  --data_folder VALUE   Folder of" in said
+    assert re.search(r"^The head, .*:\n(?:  .*\n)* +n_prompts: 5", said, re.M)
 
 
 def test_lists_have_a_line_for_everything(capsys):

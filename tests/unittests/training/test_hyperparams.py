@@ -33,6 +33,29 @@ def test_nested_overrides_reach_the_head():
     assert head.encoder.blocks[0].plif.v_threshold == 10
 
 
+@pytest.mark.parametrize(
+    ("head", "line", "hint"),
+    [
+        ("linear_probe", "pooling: 5", r"write --head='{pooling: \.\.\.}'"),
+        ("peers/superb", "saturation: 1.0", "leave it out"),
+        ("vanilla_snn", "layer_norm: False", "leave it out"),
+        ("linear_probe", "plif: {decay: 0.3}", "leave it out"),
+        ("peers/linear_svm", "surrogate_alpha: 2.0", "leave it out"),
+    ],
+)
+def test_a_key_that_the_head_does_not_use_is_refused(head, line, hint):
+    key = line.partition(":")[0]
+    with pytest.raises(InputError, match=rf"--{key} has no effect.*{hint}"):
+        hyperparams(f"backbone: fbank\n{line}", f"{head}.yaml")
+
+
+def test_a_key_that_the_head_uses_through_another_is_taken():
+    settings = hyperparams(
+        "backbone: fbank\nsurrogate_alpha: 2.0", "vanilla_snn.yaml"
+    )
+    assert settings.build()["head"].classifier.hidden.alpha == 2.0
+
+
 def test_the_backbones_file_decides_on_normalisation():
     settings = hyperparams()
     assert settings.backbone_name == "fbank"
