@@ -25,6 +25,11 @@ unseen speakers the most frequent of all, which in balanced EMOVO is rarely
 right. Seeds: number of seeds, unless the cell gives another. In brackets: the
 head's name in the commands. The paper's values are quoted."""
 
+FRONT_ENDS_LEGEND = (
+    "\\*: differs from PTS-SNN, of the same seeds, with p < 0.05. "
+    "[Seeds, intervals](docs/results.md)."
+)
+
 
 def overview(records):
     """One line a condition, one column a model.
@@ -130,6 +135,7 @@ def front_ends(records):
         [
             *(f"### Front-ends, WA in %: {heads}", ""),
             *markdown([header, *rows]),
+            *("", FRONT_ENDS_LEGEND),
         ]
     )
 
@@ -138,10 +144,15 @@ def _cells(rows, names):
     """The accuracies of a condition's heads, starred as in the overview."""
     if not rows:
         return "-"
-    cells = []
+    cells, reference = [], rows.get(names[0])
     for name in names:
         row = rows.get(name)
-        star = " \\*" if row and _differs(row) else ""
+        is_like = (
+            row
+            and reference
+            and row.values.seeds.keys() == reference.values.seeds.keys()
+        )
+        star = " \\*" if is_like and _differs(row) else ""
         cells.append(f"{100 * row.values.WA:.1f}{star}" if row else "-")
     return " / ".join(cells)
 

@@ -160,11 +160,7 @@ def _missing(records):
         return []
     return [
         ["### Not measured here"],
-        [
-            "These need a corpus or weights that we do not have. The commands "
-            "measure them in",
-            "the paper's protocols:",
-        ],
+        ["The paper's protocols, on corpora and weights that we do not have:"],
         ["```bash", *lines, "```"],
     ]
 

@@ -633,8 +633,8 @@ def export_command(words):
         "--format",
         choices=("onnx", "nir"),
         required=True,
-        help="onnx: for onnxruntime and other programs; nir: for Lava, "
-        "snnTorch and others",
+        help="onnx: for onnxruntime and other programs; nir: for snnTorch and, "
+        "in part, others (docs/nir.md)",
     )
     parser.add_argument(
         "--output",

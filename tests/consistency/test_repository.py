@@ -225,7 +225,9 @@ def test_the_table_of_heads_counts_their_parameters():
     assert {name for name, *_ in rows} == peers | set(HEADS)
     for name, *counts in rows:
         has_norm = "<layer_norm>" in (ROOT / "hparams" / name).read_text()
-        for size, n_classes, count in zip((768, 130), (4, 7), counts):
+        for size, n_classes, count in zip(
+            (768, 130), (4, 7), counts, strict=True
+        ):
             sizes = f", sizes: {HALVES[name][size]}" if name in HALVES else ""
             overrides = f"head: {{input_size: {size}{sizes}}}"
             if has_norm and size == 768:  # 130 are opensmile's, no LayerNorm
