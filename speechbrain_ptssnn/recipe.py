@@ -22,7 +22,7 @@ from speechbrain.utils.logger import (
 
 from speechbrain_ptssnn.corpora.checks import (
     check_same_audio,
-    warn_of_one_label,
+    check_speakers,
 )
 from speechbrain_ptssnn.corpora.given_folds import FoldColumn
 from speechbrain_ptssnn.errors import REFUSALS, InputError
@@ -114,7 +114,7 @@ def train(corpus, recipe_folder, arguments):
             command.settings.protocol_name,
         )
     if command.is_adapted:
-        on_main(warn_of_one_label, [utterances])
+        on_main(check_speakers, [utterances])
     show = not command.run_opts.noprogressbar
     # Before the features: refused after a few seconds, not after hours.
     on_main(_check_same_audio, [utterances, folds, store, show])

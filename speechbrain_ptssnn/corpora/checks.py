@@ -55,15 +55,28 @@ def check_counts(corpus, utterances, expected, hint, by="label"):
         )
 
 
-def warn_of_one_label(utterances):
-    """Warns of speakers whose recordings all show one label, where features
-    are standardised by speaker.
+def check_speakers(utterances):
+    """Checks that features can be standardised by speaker, and warns of
+    speakers whose recordings all show one label.
 
     Arguments
     ---------
     utterances : list of Utterance
         The corpus.
+
+    Raises
+    ------
+    InputError
+        If the speaker of an utterance is not known.
     """
+    unknown = [u.id for u in utterances if not u.speaker]
+    if unknown:
+        raise InputError(
+            "normalize=speaker standardises the recordings of each speaker, "
+            f"and {len(unknown)} of {len(utterances)} utterances have none: "
+            f"{named(unknown, 'utterances without a speaker')}; name their "
+            "speakers, or write --normalize=corpus"
+        )
     labels = defaultdict(set)
     for u in utterances:
         labels[u.speaker].add(u.label)

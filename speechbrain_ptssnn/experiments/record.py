@@ -421,7 +421,7 @@ def rate_text(lr):
     return np.format_float_positional(lr, trim="-")
 
 
-def collect(experiments, folders):
+def collect(experiments, folders, check):
     """Reads what the models of a set gave.
 
     Arguments
@@ -434,13 +434,17 @@ def collect(experiments, folders):
         is shown, then the one with the best validation. Test scores never
         enter the choice. In cross-validation one fold's validation utterances
         are another fold's test utterances; that holds for every row alike.
+    check : callable
+        Called with each RunFolder that is read. Where it raises an InputError,
+        the model is left out, and the row says why.
 
     Returns
     -------
     Record
     """
     tried = {
-        row.name: _read_models(folders[row.name]) for row in experiments.rows
+        row.name: _read_models(folders[row.name], check)
+        for row in experiments.rows
     }
     rows = [
         _row_record(row, folders[row.name], *tried[row.name])
@@ -461,12 +465,14 @@ def collect(experiments, folders):
     )
 
 
-def _read_models(folders):
+def _read_models(folders, check):
     """The seeds of each folder that has some; why others cannot be read."""
     seeds_by_folder, why_not = {}, None
     for folder in folders:
         try:
             seeds = read_seeds(folder)
+            for run in seeds.runs if seeds else ():
+                check(run)
         except InputError as error:
             why_not = str(error)
             continue

@@ -25,6 +25,7 @@ from speechbrain_ptssnn.experiments.table import table
 from speechbrain_ptssnn.recipe import train
 from speechbrain_ptssnn.training.arguments import Arguments
 from speechbrain_ptssnn.training.command import read_command
+from speechbrain_ptssnn.training.run import compare_settings
 from speechbrain_ptssnn.utils.files import write_text
 from speechbrain_ptssnn.utils.own_files import RECIPES
 
@@ -163,7 +164,21 @@ def _plan_table(experiments, corpus, arguments):
                     "'model' of its own in its overrides"
                 )
         rows[row.name] = trials
+    _check_one_condition(rows)
     return rows
+
+
+def _check_one_condition(rows):
+    """All rows of a table have one front-end, adapted to speakers or not."""
+    (first, (trial, *_)), *others = rows.items()
+    for name, (other, *_) in others:
+        if other.folder.parent != trial.folder.parent:
+            raise InputError(
+                f"rows {first!r} and {name!r} of the set have other "
+                f"front-ends, {trial.folder.parent.name} and "
+                f"{other.folder.parent.name}, which one table cannot compare; "
+                "choose the front-end on the command line"
+            )
 
 
 def _plan_row(row, corpus, recipe_folder, arguments, given):
@@ -258,7 +273,26 @@ def _collect(experiments, rows):
         name: [trial.folder for trial in trials]
         for name, trials in rows.items()
     }
-    return collect(experiments, folders)
+    by_folder = {
+        trial.folder: trial for trials in rows.values() for trial in trials
+    }
+    return collect(
+        experiments,
+        folders,
+        lambda run: _compare_settings(by_folder[run.path.parent], run),
+    )
+
+
+def _compare_settings(trial, run):
+    """Refuses a run that a trial would not have made: a table shows what was
+    asked for, not what lies there.
+    """
+    command = read_command(trial.arguments, trial.corpus, trial.recipe_folder)
+    changes = {"seed": int(run.path.name)}
+    if command.plain["extraction_precision"] == "auto":  # what it was there
+        made = run.read_hyperparams()
+        changes["extraction_precision"] = made["extraction_precision"]
+    compare_settings(run, command.settings.text(**changes))
 
 
 def _show(experiments, rows, as_markdown):

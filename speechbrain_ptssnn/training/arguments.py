@@ -6,14 +6,20 @@ from speechbrain.utils.run_opts import HELP_TEXTS, RunOptions
 
 from speechbrain_ptssnn.errors import InputError
 
-# Keys of our YAML that SpeechBrain has an option for as well: ours counts.
-OURS_TOO = ("precision", "max_grad_norm")
-# SpeechBrain's own options, and those of them that take no value.
+# SpeechBrain's own options that a training here understands, and those of them
+# that take no value.
 OPTIONS = {
-    field.name: HELP_TEXTS[field.name]
-    for field in fields(RunOptions)
-    if field.name in HELP_TEXTS and field.name not in OURS_TOO
+    name: HELP_TEXTS[name]
+    for name in (
+        *("device", "distributed_backend", "find_unused_parameters"),
+        *("debug", "debug_batches", "debug_epochs", "debug_persistently"),
+        *("eval_precision", "grad_accumulation_factor"),
+        *("skip_nonfinite_grads", "nonfinite_patience"),
+        *("remove_vector_weight_decay", "noprogressbar", "tqdm_colored_bar"),
+    )
 }
+# Keys of our YAML for which SpeechBrain has an option too: ours counts.
+OURS_TOO = ("precision", "max_grad_norm")
 FLAGS = {
     field.name
     for field in fields(RunOptions)
@@ -148,6 +154,14 @@ def _next_pair(words):
     spaced = following and not following.startswith("--")
     if is_pair and not value and spaced:
         raise _blanks(name, following)
+    if name in HELP_TEXTS and name not in (*OPTIONS, *OURS_TOO):
+        raise InputError(
+            f"SpeechBrain's --{name} cannot be used here; leave it out"
+        )
+    if is_pair and name in FLAGS:
+        raise InputError(
+            f"--{name} takes no value; write --{name}, or leave it out"
+        )
     if is_pair or name in FLAGS:
         return name, value
     if not spaced:

@@ -146,7 +146,7 @@ class SERBrain(sb.Brain):
         if best is None:
             raise InputError(
                 f"{self.hparams.files.path}: there is no checkpoint to test; "
-                "leave out --test_only"
+                "train for at least one epoch"
             )
         self.best = best.meta
 

@@ -113,8 +113,12 @@ class Command:
     @property
     def is_adapted(self):
         """Whether features are standardised with the speaker's own."""
-        rules = self.plain["normalize"]
-        return "speaker" in (rules if isinstance(rules, list) else [rules])
+        # Of the object: its arguments may be set otherwise than normalize.
+        arguments = self.settings.arguments("normalizer")
+        return "speaker" in [
+            arguments.get("rule"),
+            *arguments.get("rules", ()),
+        ]
 
     @cached_property
     def model_folder(self):
@@ -274,4 +278,12 @@ def start_command(arguments, corpus, recipe_folder=None):
             overridden_args=run_opts.overridden_args | {"distributed_backend"},
         )
     ddp_init_group(run_opts)
-    return replace(command, run_opts=run_opts)
+    command = replace(command, run_opts=run_opts)
+    try:
+        torch.empty(0, device=command.device)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"--device={command.device} cannot be used: {reason}"
+        ) from error
+    return command

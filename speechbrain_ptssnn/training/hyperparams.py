@@ -214,6 +214,22 @@ class Hyperparams:
                 )
         return self.build([key for key in document if key not in objects])
 
+    def arguments(self, key):
+        """What an object is built with.
+
+        Arguments
+        ---------
+        key : str
+            Of the object.
+
+        Returns
+        -------
+        dict
+            Name of an argument to its value, references resolved.
+        """
+        node = YAML().load(self.text())[key]
+        return {str(name): plain(value) for name, value in node.items()}
+
     def check_objects(self):
         """Checks the arguments' names of all objects, without building any.
 

@@ -24,7 +24,6 @@ RESULT_OPTIONS = (
     "debug",
     "eval_precision",
     "grad_accumulation_factor",
-    "optimizer_step_limit",
     "remove_vector_weight_decay",
     "skip_nonfinite_grads",
 )
@@ -159,16 +158,7 @@ class Run:
         InputError
             If they differ or cannot be read; names the first that do.
         """
-        files = self.files
-        old, new = files.read_settings(), self._settings()
-        new["hyperparams"] = fixed_keys(plain(YAML().load(self.text)))
-        for key in ("hyperparams", *new):
-            what = _difference(key, old.get(key), new[key])
-            if what:
-                raise InputError(
-                    f"{files.path} was made with other settings: {what}; "
-                    "choose another --results_folder or remove that folder"
-                )
+        compare_settings(self.files, self.text, **self._settings())
 
     def summarize(self):
         """Puts the finished folds together.
@@ -199,6 +189,34 @@ class Run:
             "processes": command.processes,
             "version": version("speechbrain-ptssnn"),
         }
+
+
+def compare_settings(files, text, **others):
+    """Compares what a run's folder was made with to what is wanted.
+
+    Arguments
+    ---------
+    files : RunFolder
+        Of the run.
+    text : str
+        The resolved YAML that is wanted.
+    **others
+        Other keys of ``settings.json``.
+
+    Raises
+    ------
+    InputError
+        If they differ or cannot be read; names the first that do.
+    """
+    old = files.read_settings()
+    new = {"hyperparams": fixed_keys(plain(YAML().load(text))), **others}
+    for key in new:
+        what = _difference(key, old.get(key), new[key])
+        if what:
+            raise InputError(
+                f"{files.path} was made with other settings: {what}; choose "
+                "another --results_folder or remove that folder"
+            )
 
 
 def _difference(key, old, new):

@@ -51,7 +51,8 @@ class LengthBuckets(torch.utils.data.Sampler):
         generator.manual_seed(self.seed * 100_003 + self.epoch)
         order = torch.randperm(len(self), generator=generator)
         batches = []
-        for bucket in order.split(self.batch_size * self.batches):
+        size = min(self.batch_size * self.batches, len(order))
+        for bucket in order.split(size):
             by_length = self.lengths[bucket].argsort(stable=True)
             batches += bucket[by_length].split(self.batch_size)
         # The short batch, if there is one, stays last: the loader cuts this

@@ -311,6 +311,27 @@ def test_a_row_that_fails_stops_no_other_and_ends_with_an_error(
     assert f"large {large['WA']:.2%}" in " ".join(said.split())
 
 
+def test_a_table_leaves_out_runs_of_other_settings(recipe, call, capsys):
+    recipe.run(head="linear_probe", number_of_epochs=1, fold=1)
+    small, large = call("--table_only", number_of_epochs=3)["rows"]
+    assert large["figures"] is None
+    assert "number_of_epochs=3 (there: 1)" in large["why_not"]
+    assert large["why_not"] in " ".join(capsys.readouterr().out.split())
+    # What does not change the result does not matter.
+    large = call("--table_only", jobs=2, fold=2)["rows"][1]
+    assert large["figures"]["folds_done"] == [1] and not large["why_not"]
+
+
+def test_rows_of_other_front_ends_are_refused(recipe, call):
+    for key in ("normalize: speaker", "normalizer: {rule: speaker}"):
+        (recipe.path / "probes.yaml").write_text(
+            SET.replace("overrides: {", f"overrides: {{{key}, ")
+        )
+        message = "front-ends, fbank_speaker-adapted and fbank, which one"
+        with pytest.raises(SystemExit, match=message):
+            call("--table_only")
+
+
 def test_a_table_for_each_protocol_without_training(recipe, call, capsys):
     units = ("utterance", "speaker")
     both = ",".join(str(recipe.path / f"{unit}.yaml") for unit in units)

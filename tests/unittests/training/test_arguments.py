@@ -38,6 +38,9 @@ def test_speechbrains_options_are_told_apart_from_keys():
     [
         (["--seed=1", "--seed", "2"], "--seed is given twice"),
         (["--debug", "--debug"], "--debug is given twice"),
+        (["--jit"], "SpeechBrain's --jit cannot be used here; leave it out"),
+        (["--test_only"], "--test_only cannot be used here"),
+        (["--debug=False"], "--debug takes no value; write --debug, or leave"),
         (["stray"], "unexpected argument 'stray'; write --key=value"),
         (["-seed=3"], r"unexpected argument '-seed=3'.*--seed="),
         (["--seed"], "--seed has no value; write --seed=value"),
