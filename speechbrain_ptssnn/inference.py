@@ -198,6 +198,7 @@ class UtteranceEncoder(torch.nn.Module):
         self.head = head
         self.precision = precision
         self._is_adapted = False
+        self._is_told = False
 
     def adapt(self, wavs):
         """Prepares a speaker-adapted model for a speaker. Call it before the
@@ -281,8 +282,8 @@ class UtteranceEncoder(torch.nn.Module):
             If there is not one length in (0, 1] for each waveform, or a
             waveform is too short, not finite or far beyond 1.
         """
-        if self.lacks_speaker:
-            self._is_adapted = True  # told once
+        if self.lacks_speaker and not self._is_told:
+            self._is_told = True
             logger.warning(
                 "this model was trained speaker-adapted and was not given the "
                 "speaker's recordings, so it takes the training's statistics, "

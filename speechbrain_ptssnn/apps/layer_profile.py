@@ -265,7 +265,7 @@ def table(outcome):
             for key in ("WA", "UA")
         ]
         lines.append([layer, *cells, *["best"] * (layer == best)])
-    folds = sorted({row["fold"] for rows in scores.values() for row in rows})
+    folds = [row["fold"] for row in scores[best]]
     names = map(outcome.get, (*CONDITION, "head"))
     title = (
         f"{', '.join(names)}; validation of folds "
@@ -275,8 +275,16 @@ def table(outcome):
 
 
 def _scored(outcome):
-    """Layer to the scores of its folds, without layers that have none."""
-    return {k: rows for k, rows in outcome["scores"].items() if rows}
+    """Layer to its scores on the folds that all layers have, without layers
+    that have none: an interrupted profile.
+    """
+    scores = {k: rows for k, rows in outcome["scores"].items() if rows}
+    folds = ({row["fold"] for row in rows} for rows in scores.values())
+    common = set.intersection(*folds)
+    return {
+        layer: [row for row in rows if row["fold"] in common]
+        for layer, rows in scores.items()
+    }
 
 
 def _mean(rows, key):

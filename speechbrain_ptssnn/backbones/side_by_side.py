@@ -70,6 +70,7 @@ class SideBySide(Backbone):
                 "as mean:2-5"
             )
         self.output_size = sum(self.sizes)
+        self.is_pooled = all(each.is_pooled for each in self.backbones)
         self.min_samples = max(each.min_samples for each in self.backbones)
         self.freeze()
 

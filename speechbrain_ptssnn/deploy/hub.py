@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from speechbrain_ptssnn.corpora.common import EMOTION
 from speechbrain_ptssnn.corpora.registry import find_corpus, is_known
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.evaluation.run_folder import RunFolder
+from speechbrain_ptssnn.evaluation.run_folder import ADAPTED, RunFolder
 from speechbrain_ptssnn.evaluation.summary_table import (
     interval_note,
     score_rows,
@@ -289,22 +289,33 @@ def _description(corpus):
 
 
 def _use(name, summary):
+    option = adapt = note = ""
+    if summary["backbone"].endswith(ADAPTED):
+        option = " --adapt speaker"
+        adapt = """
+others = [classifier.load_audio(file) for file in speaker]
+classifier.mods.embedding_model.adapt(others)"""
+        note = """
+
+The model was trained speaker-adapted. The scores below hold where it is given
+other recordings of the same speaker, in several emotions: `speaker` is their
+folder, in Python the list of the files."""
     return f"""\
 ## How to use it
 
 ```bash
-ptssnn classify {name} recording.wav
+ptssnn classify {name} recording.wav{option}
 ```
 
 ```python
 from speechbrain.inference import EncoderClassifier
 
-classifier = EncoderClassifier.from_hparams("{name}")
+classifier = EncoderClassifier.from_hparams("{name}"){adapt}
 log_posteriors, score, index, label = classifier.classify_file("recording.wav")
 ```
 
 Both need the package speechbrain-ptssnn. The posteriors are calibrated: a
-temperature that was fitted on the validation part is in the model."""
+temperature that was fitted on the validation part is in the model.{note}"""
 
 
 def _values(summary, own):

@@ -11,6 +11,8 @@ from speechbrain_ptssnn.utils.yaml_files import plain, read_yaml
 
 # The folders above a run's, from the results folder down.
 CONDITION = ("corpus", "protocol", "backbone")
+# Ends the backbone's name where features depend on the speaker.
+ADAPTED = "_speaker-adapted"
 LEVELS = (*CONDITION, "model", "seed")
 SHAPE = "results/" + "/".join(f"<{level}>" for level in LEVELS)
 
@@ -178,6 +180,14 @@ class RunFolder:
     def report(self):
         """HTML, after ``ptssnn report``."""
         return self.path / "report.html"
+
+    @property
+    def outcomes(self):
+        """The files that tell of the trained folds, which they outlive."""
+        return [
+            *(self.predictions, self.summary, self.energy, self.latency),
+            *(self.probes, self.probes_plot, self.report),
+        ]
 
     @property
     def log(self):

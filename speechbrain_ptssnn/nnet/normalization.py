@@ -11,6 +11,7 @@ from speechbrain_ptssnn.nnet.masking import frame_mask
 
 # Whose mean and standard deviation features are standardised with.
 RULES = ("none", "corpus", "speaker")
+LEAST_STD = 1e-5  # that of a constant channel
 
 
 class SoftSaturation(torch.nn.Module):
@@ -205,7 +206,7 @@ class FeatureNorm(torch.nn.Module):
             raise InputError("there are no training frames to compute from")
         mean = total / n
         # Avoids division by 0 in a constant channel.
-        std = (squares / n - mean.square()).clamp(min=1e-10).sqrt()
+        std = (squares / n - mean.square()).clamp(min=LEAST_STD**2).sqrt()
         if not torch.isfinite(std).all():
             raise InputError("the training features are not finite")
         self.mean.copy_(mean)
@@ -217,7 +218,9 @@ class FeatureNorm(torch.nn.Module):
         return self.rule == "speaker"
 
     def adapted(self, features):
-        """Returns a copy with the statistics of a speaker.
+        """Returns a copy with the statistics of a speaker. A channel that is
+        constant in the speaker's recordings keeps the training fold's
+        deviation.
 
         Arguments
         ---------
@@ -235,6 +238,9 @@ class FeatureNorm(torch.nn.Module):
         """
         copy = deepcopy(self)
         copy.fit(features)
+        # One recording's functionals, say, tell no deviation.
+        is_constant = copy.std <= 1.01 * LEAST_STD
+        copy.std.copy_(torch.where(is_constant, self.std, copy.std))
         return copy
 
     def forward(self, x):

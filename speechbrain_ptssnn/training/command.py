@@ -16,7 +16,7 @@ from speechbrain_ptssnn.corpora.checks import check_utterances
 from speechbrain_ptssnn.corpora.common import Corpus, classes_of, map_labels
 from speechbrain_ptssnn.corpora.registry import find_corpus
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.evaluation.run_folder import model_folder
+from speechbrain_ptssnn.evaluation.run_folder import ADAPTED, model_folder
 from speechbrain_ptssnn.features.store import FeatureStore, check_settings
 from speechbrain_ptssnn.training.arguments import Arguments
 from speechbrain_ptssnn.training.hyperparams import Hyperparams
@@ -25,9 +25,6 @@ from speechbrain_ptssnn.utils.memory import (
     bound_kernel_cache,
     keep_freed_memory,
 )
-
-# Ends the front-end's name where features depend on the speaker.
-ADAPTED = "_speaker-adapted"
 
 
 @dataclass

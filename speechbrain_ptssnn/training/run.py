@@ -136,7 +136,7 @@ class Run:
         if files.is_begun:
             self.refuse_other()
         else:  # the folds of an earlier run were removed
-            for path in (files.predictions, files.summary):
+            for path in files.outcomes:
                 path.unlink(missing_ok=True)
         write_text(files.hyperparams, self.text)
         # Absolute paths, which hold wherever the manifest is read.

@@ -313,7 +313,7 @@ def test_a_row_that_fails_stops_no_other_and_ends_with_an_error(
 
 def test_a_table_leaves_out_runs_of_other_settings(recipe, call, capsys):
     recipe.run(head="linear_probe", number_of_epochs=1, fold=1)
-    small, large = call("--table_only", number_of_epochs=3)["rows"]
+    _, large = call("--table_only", number_of_epochs=3)["rows"]
     assert large["figures"] is None
     assert "number_of_epochs=3 (there: 1)" in large["why_not"]
     assert large["why_not"] in " ".join(capsys.readouterr().out.split())

@@ -69,6 +69,21 @@ def test_folds_join_and_nothing_is_trained_twice(layers, monkeypatch, capsys):
         layers(lr=0.1)
 
 
+def test_layers_are_compared_on_the_folds_that_all_have():
+    def rows(*accuracies):
+        return [
+            {"fold": k, "WA": WA, "UA": WA} for k, WA in enumerate(accuracies)
+        ]
+
+    names = {"corpus": "URDU", "protocol": "random", "backbone": "tiny"}
+    scores = {"1": rows(0.5, 0.9), "2": rows(0.6), "3": []}
+    outcome = {**names, "head": "linear_probe", "scores": scores, "n_folds": 2}
+    said = layer_profile.table(outcome).splitlines()
+    assert said[0].endswith("validation of folds 0 of 2")
+    assert said[2].split() == ["1", "50.00%", "50.00%"]
+    assert said[3].split() == ["2", "60.00%", "60.00%", "best"]
+
+
 def test_the_test_part_is_not_read(layers, monkeypatch):
     heard = set()
     original = layer_profile.LayerStore.__getitem__

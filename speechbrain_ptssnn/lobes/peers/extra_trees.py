@@ -90,7 +90,7 @@ class ExtraTrees(SolvedHead):
             random_state=self.seed,
         ).fit(x, targets)
 
-    def keep(self, forest):
+    def keep(self, forest, x):
         """Takes over the trees."""
         with torch.no_grad():
             self.shares.zero_()  # a class that was not heard has none

@@ -58,7 +58,7 @@ class LinearSVM(SolvedHead):
         """Returns the machines of one value of C."""
         return LinearSVC(C=penalty, random_state=self.seed).fit(x, targets)
 
-    def keep(self, machine):
+    def keep(self, machine, x):
         """Takes over the weights."""
         weight, bias = machine.coef_, machine.intercept_
         if len(machine.classes_) == 2:  # one machine for both
@@ -66,9 +66,13 @@ class LinearSVM(SolvedHead):
                 np.concatenate([-each, each]) for each in (weight, bias)
             )
         with torch.no_grad():
-            # A class that was not heard in training is never chosen.
-            self.output.weight.zero_()
-            self.output.bias.fill_(-1e3)
+            # A class that was not heard is below the mean of the others, so it
+            # is never chosen, but not so far below that the temperature, which
+            # shows each class a little, goes to its end.
+            outputs = x @ weight.T + bias
+            below = (outputs.max(-1) - outputs.mean(-1)).max()
+            self.output.weight[:] = torch.from_numpy(weight.mean(0))
+            self.output.bias.fill_(bias.mean() - below)
             rows = torch.from_numpy(machine.classes_)
             self.output.weight[rows] = torch.from_numpy(weight).float()
             self.output.bias[rows] = torch.from_numpy(bias).float()

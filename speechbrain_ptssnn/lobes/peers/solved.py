@@ -12,7 +12,7 @@ class SolvedHead(Head):
     A subclass sets ``settings``, the values that are tried on validation, those
     that are preferred where they tie first. It defines ``fit``, which returns
     scikit-learn's classifier for a setting, and ``keep``, which takes over the
-    best one.
+    best one, and is given the training data too.
 
     Arguments
     ---------
@@ -53,7 +53,7 @@ class SolvedHead(Head):
             unweighted_accuracy(valid_targets, each.predict(valid_x))
             for each in fitted
         ]
-        self.keep(fitted[scores.index(max(scores))])
+        self.keep(fitted[scores.index(max(scores))], x)
 
 
 def _mean_frames(part):

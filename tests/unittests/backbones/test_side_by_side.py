@@ -1,7 +1,12 @@
 import pytest
 import torch
 
-from speechbrain_ptssnn.backbones import Fbank, HuggingFace, SideBySide
+from speechbrain_ptssnn.backbones import (
+    Fbank,
+    HuggingFace,
+    OpenSmile,
+    SideBySide,
+)
 from speechbrain_ptssnn.errors import InputError
 
 
@@ -15,6 +20,13 @@ def hub(make_backbone):
     return lambda kind, **options: HuggingFace(
         str(make_backbone(kind)), **options
     )
+
+
+def test_functionals_side_by_side_are_one_frame():
+    pytest.importorskip("opensmile", reason="the extra [opensmile] is missing")
+    functionals = [OpenSmile("eGeMAPSv02", functionals=True) for _ in "ab"]
+    assert SideBySide(functionals).is_pooled
+    assert not SideBySide([Fbank(), Fbank()]).is_pooled
 
 
 def test_streams_are_the_front_ends_cut_to_the_shortest(hub, wav):

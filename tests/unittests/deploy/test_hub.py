@@ -278,6 +278,17 @@ def test_the_card_names_the_corpuss_task(corpus, task, run):
     assert ("emotion" in card.lower()) == ("emotion" in task)
 
 
+def test_the_card_of_an_adapted_model_asks_for_the_speakers_recordings(run):
+    path, model = run / "summary.json", run / "fold_1" / "model"
+    assert "adapt" not in model_card(model, "anna/cafe")
+    summary = json.loads(path.read_text())
+    backbone = f"{summary['backbone']}_speaker-adapted"
+    path.write_text(json.dumps({**summary, "backbone": backbone}))
+    card = model_card(model, "anna/cafe")
+    assert "ptssnn classify anna/cafe recording.wav --adapt speaker" in card
+    assert "classifier.mods.embedding_model.adapt(others)" in card
+
+
 def test_the_card_says_whether_the_voices_are_known(run):
     model = run / "fold_1" / "model"
     assert "The folds share speakers" in model_card(model, "anna/cafe")

@@ -95,6 +95,16 @@ def test_other_front_ends_hear_the_last_seconds_again(windowed, wav):
     assert as_text(stream.finish()).startswith("2.01 s, the last 0.8 s, end: ")
 
 
+def test_a_classification_without_the_speaker_does_not_count_as_adapted(
+    write_bundle, wav
+):
+    folder = write_bundle("ablations/causal", normalize="speaker")
+    classifier = open_bundle(folder)
+    classifier.classify_file(str(wav))  # warns, and takes the training's
+    with pytest.raises(InputError, match=r"trained speaker-adapted.*--adapt"):
+        AudioStream(classifier)
+
+
 def test_too_little_audio_has_no_result_yet(bundle, windowed):
     for folder in (bundle, windowed):
         stream = AudioStream(open_bundle(folder))

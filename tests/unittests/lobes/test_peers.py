@@ -29,6 +29,7 @@ from speechbrain_ptssnn.nnet.deformable_attention import (
     DeformableAttention,
     window_weights,
 )
+from speechbrain_ptssnn.training.temperature import fit_temperature
 
 
 def linear(x, w, name):
@@ -399,6 +400,10 @@ def test_the_linear_svm_never_chooses_a_class_it_has_not_heard():
     head.solve(part, part)
     chosen = head(torch.stack(feats) * 100).argmax(-1)
     assert set(chosen.tolist()) <= {0, 2}
+    outputs, targets = head(torch.stack(feats)), torch.tensor(part[1])
+    temperature = fit_temperature(outputs, targets)
+    both = fit_temperature(outputs[:, [0, 2]], targets // 2)
+    assert temperature < 2 * both
     with pytest.raises(ValueError, match="learns no mixture of layers"):
         LinearSVM(4, n_layers=2)
 

@@ -183,3 +183,13 @@ def test_without_a_rule_nothing_is_standardised():
     x = torch.randn(4, 3)
     assert torch.equal(norm(x), x)
     assert not norm.by_speaker
+
+
+def test_a_channel_that_is_constant_keeps_the_training_deviation():
+    norm = FeatureNorm(2, rule="speaker")
+    norm.fit([torch.tensor([[0.0, 0.0], [4.0, 6.0]])])
+    one = torch.tensor([[1.0, 2.0]])  # one recording's functionals
+    adapted = norm.adapted([one])
+    assert torch.equal(adapted(one[None])[0], torch.zeros(1, 2))
+    other = adapted(torch.tensor([[[3.0, 5.0]]]))
+    assert other.tolist() == [[[1.0, 1.0]]]

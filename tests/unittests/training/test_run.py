@@ -50,8 +50,12 @@ def test_a_folder_where_nothing_was_computed_may_be_taken_over(make):
     with make(lr=0.1).opened():
         pass
     with make(lr=0.2).opened():
-        pass
-    assert make().files.read_hyperparams()["lr"] == 0.2
+        # Of folds that were removed since.
+        for path in make().files.outcomes:
+            path.write_text("{}")
+    with make(lr=0.3).opened():
+        assert not any(path.exists() for path in make().files.outcomes)
+    assert make().files.read_hyperparams()["lr"] == 0.3
 
 
 def test_a_folder_belongs_to_the_run_that_has_it_open(make):
