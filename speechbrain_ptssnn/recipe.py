@@ -23,6 +23,7 @@ from speechbrain.utils.logger import (
 from speechbrain_ptssnn.corpora.checks import (
     check_same_audio,
     check_speakers,
+    warn_of_overlaps,
 )
 from speechbrain_ptssnn.corpora.given_folds import FoldColumn
 from speechbrain_ptssnn.errors import REFUSALS, InputError
@@ -285,6 +286,7 @@ def _fold_numbers(fold, n_folds):
 
 def _check_same_audio(utterances, folds, store, progressbar):
     check_same_audio(utterances, folds, store.recordings(progressbar))
+    warn_of_overlaps(utterances, folds)
 
 
 def _open(runs, folder, stack):

@@ -10,6 +10,8 @@ from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.utils.long_lists import named
 
 logger = get_logger(__name__)
+# Seconds that two parts of a file may share: times are often rounded.
+TOLERANCE = 0.1
 
 
 def check_counts(corpus, utterances, expected, hint, by="label"):
@@ -230,6 +232,45 @@ def check_same_audio(utterances, folds, recordings):
             "%s of utterances with the same recording, which counts twice: %s",
             _count(harmless, "pair"),
             named(harmless, "pairs of the same recording"),
+        )
+
+
+def warn_of_overlaps(utterances, folds):
+    """Warns of parts of one file that overlap and are on two sides of a fold:
+    what is tested there was partly trained on.
+
+    Arguments
+    ---------
+    utterances : list of Utterance
+        The corpus.
+    folds : list of Fold
+        How it is split.
+    """
+    files = defaultdict(list)
+    for u in utterances:
+        files[u.wav].append(u)
+    pairs = []
+    for same in files.values():
+        same.sort(key=lambda u: u.start)
+        for k, one in enumerate(same):
+            end = one.start + one.duration - TOLERANCE
+            for other in same[k + 1 :]:
+                if other.start >= end:
+                    break
+                pairs.append((one, other))
+    parts = _parts_of({u.id for pair in pairs for u in pair}, folds)
+    leaks = [
+        f"{one.id!r} and {other.id!r}{sides}"
+        for one, other in pairs
+        if (sides := _sides(parts[one.id], parts[other.id]))
+    ]
+    if leaks:
+        logger.warning(
+            "%s of utterances overlap in one file and are on two sides of a "
+            "fold, so the accuracy is too high; choose a protocol that keeps "
+            "a file together, such as --protocol=speaker: %s",
+            _count(leaks, "pair"),
+            named(leaks, "overlapping pairs"),
         )
 
 

@@ -9,6 +9,7 @@ from speechbrain_ptssnn.corpora.checks import (
     check_counts,
     check_same_audio,
     check_utterances,
+    warn_of_overlaps,
 )
 from speechbrain_ptssnn.corpora.common import Corpus, Utterance
 from speechbrain_ptssnn.corpora.folds import Fold
@@ -26,6 +27,23 @@ DIFFERENT = {name: name.encode() for name in LABELS}
 def test_audio_that_differs_is_no_leak(caplog):
     check_same_audio(CORPUS, FOLDS, DIFFERENT)
     assert not caplog.text
+
+
+def test_parts_that_overlap_on_two_sides_are_warned_of(caplog):
+    def warned(*spans):
+        caplog.clear()
+        utterances = [
+            replace(u, wav="talk.wav", start=start, duration=end - start)
+            for u, (start, end) in zip(CORPUS, spans, strict=True)
+        ]
+        warn_of_overlaps(utterances, FOLDS)
+        return caplog.text
+
+    assert not warned((0, 2), (2, 4), (4, 6), (5.95, 8))
+    assert not warned((0, 2), (1, 4), (4, 6), (6, 8))  # on one side
+    said = warned((0, 9), (20, 21), (8, 9), (9, 10))
+    assert "1 pair of utterances overlap in one file" in said
+    assert "'a' and 'c' [fold 1: train and valid] [fold 2: test and t" in said
 
 
 def test_a_copy_on_the_same_side_of_every_fold_is_warned_of(caplog):
