@@ -389,8 +389,21 @@ def _settings(run):
     """What the seeds of a model share, as one dict."""
     settings = run.read_settings()
     hyperparams = settings.pop("hyperparams")
-    for key in ("seed", "__set_seed"):
-        hyperparams.pop(key, None)
+    hyperparams.pop("__set_seed", None)
+    hyperparams = _without_seed(hyperparams, hyperparams["seed"])
     return hyperparams | {
         f"{key} (settings.json)": value for key, value in settings.items()
+    }
+
+
+def _without_seed(node, seed):
+    """Leaves out the seed, of the run and of objects that are built with it."""
+    if isinstance(node, list):
+        return [_without_seed(each, seed) for each in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: _without_seed(each, seed)
+        for key, each in node.items()
+        if (key, each) != ("seed", seed)
     }

@@ -190,3 +190,12 @@ def test_seeds_of_old_and_new_runs_are_alike(make):
     make(1, [1], settings=old, jobs=2, data_folder="here")
     folder = make(2, [1], jobs=4, data_folder="there")
     assert len(read_seeds(folder).runs) == 2
+
+
+def test_an_object_that_is_built_with_the_seed_is_no_difference(make):
+    make(1, [1], head="{size: 2, parts: [{seed: 1}]}")
+    folder = make(2, [1], head="{size: 2, parts: [{seed: 2}]}")
+    assert len(read_seeds(folder).runs) == 2
+    make(3, [1], head="{size: 2, parts: [{seed: 1}]}")  # a fixed one
+    with pytest.raises(InputError, match="seeds of different runs: head="):
+        read_seeds(folder)
