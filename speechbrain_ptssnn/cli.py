@@ -1179,7 +1179,7 @@ def _describe_training(parser):
         )
     group = parser.add_argument_group("keys of your own corpus's protocols")
     texts, defaults = {}, {}
-    for file in (RECIPES / "Custom" / "protocols").glob("*.yaml"):
+    for file in sorted((RECIPES / "Custom" / "protocols").glob("*.yaml")):
         for _, key, default, text in _keys(file):
             texts[key] = text
             defaults.setdefault(key, set()).add(default)

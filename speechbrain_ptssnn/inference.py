@@ -197,6 +197,8 @@ class UtteranceEncoder(torch.nn.Module):
         self.normalizer = normalizer
         self.head = head
         self.precision = precision
+        # In a tuple, which keeps it out of the module's state.
+        self._unadapted = (normalizer,)
         self._is_adapted = False
         self._is_told = False
 
@@ -228,7 +230,8 @@ class UtteranceEncoder(torch.nn.Module):
         for k, wav in enumerate(wavs):
             with _waveform(k, len(wavs)):
                 features.append(self._features(wav))
-        self.normalizer = self.normalizer.adapted(features)
+        (normalizer,) = self._unadapted
+        self.normalizer = normalizer.adapted(features)
         self._is_adapted = True
 
     @property

@@ -114,8 +114,6 @@ def train(corpus, recipe_folder, arguments):
             "keep: what it calls test may be trained on; try --protocol=column",
             command.settings.protocol_name,
         )
-    if command.is_adapted:
-        on_main(check_speakers, [utterances])
     show = not command.run_opts.noprogressbar
     # Before the features: refused after a few seconds, not after hours.
     on_main(_check_same_audio, [utterances, folds, store, show])
@@ -167,6 +165,8 @@ def prepare(command):
         If data or settings are not usable.
     """
     _check(command)
+    if command.is_adapted and not is_task():
+        on_main(check_speakers, [command.utterances])
     precision = training_precision(command.plain["precision"], command.device)
     folds = command.protocol.split(command.utterances)
     numbers = _fold_numbers(command.plain["fold"], len(folds))

@@ -11,7 +11,7 @@ from speechbrain_ptssnn.utils.long_lists import named
 
 logger = get_logger(__name__)
 # Seconds that two parts of a file may share: times are often rounded.
-TOLERANCE = 0.1
+OVERLAP = 0.1
 
 
 def check_counts(corpus, utterances, expected, hint, by="label"):
@@ -237,7 +237,7 @@ def check_same_audio(utterances, folds, recordings):
 
 def warn_of_overlaps(utterances, folds):
     """Warns of parts of one file that overlap and are on two sides of a fold:
-    what is tested there was partly trained on.
+    what is tested, or chosen on, there was partly trained on.
 
     Arguments
     ---------
@@ -253,7 +253,7 @@ def warn_of_overlaps(utterances, folds):
     for same in files.values():
         same.sort(key=lambda u: u.start)
         for k, one in enumerate(same):
-            end = one.start + one.duration - TOLERANCE
+            end = one.start + one.duration - OVERLAP
             for other in same[k + 1 :]:
                 if other.start >= end:
                     break
@@ -267,8 +267,8 @@ def warn_of_overlaps(utterances, folds):
     if leaks:
         logger.warning(
             "%s of utterances overlap in one file and are on two sides of a "
-            "fold, so the accuracy is too high; choose a protocol that keeps "
-            "a file together, such as --protocol=speaker: %s",
+            "fold, so the accuracy may be too high; keep a file on one side, "
+            "e.g. by --protocol=session with the file as session: %s",
             _count(leaks, "pair"),
             named(leaks, "overlapping pairs"),
         )

@@ -1,6 +1,7 @@
 """A run's folder: the only place that knows the names of its files."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -516,8 +517,9 @@ def runs_of(folder):
     Returns
     -------
     list of RunFolder
-        Those that were begun.
+        Those that were begun. A copy, such as "1_old", is none.
     """
     paths = [path.parent for path in Path(folder).glob("*/folds.json")]
+    paths = [path for path in paths if re.fullmatch(r"-?\d+", path.name)]
     paths.sort(key=lambda each: (len(each.name), each.name))
     return [RunFolder(path) for path in paths]

@@ -288,11 +288,12 @@ def _compare_settings(trial, run):
     asked for, not what lies there.
     """
     command = read_command(trial.arguments, trial.corpus, trial.recipe_folder)
-    changes = {"seed": int(run.path.name)}
+    keys = ["seed"]
     if command.plain["extraction_precision"] == "auto":  # what it was there
-        made = run.read_hyperparams()
-        changes["extraction_precision"] = made["extraction_precision"]
-    compare_settings(run, command.settings.text(**changes))
+        keys.append("extraction_precision")
+    made = run.read_hyperparams()
+    text = command.settings.text(**{key: made.get(key) for key in keys})
+    compare_settings(run, text)
 
 
 def _show(experiments, rows, as_markdown):

@@ -238,15 +238,20 @@ class FeatureNorm(torch.nn.Module):
         """
         copy = deepcopy(self)
         copy.fit(features)
-        # One recording's functionals, say, tell no deviation.
-        is_constant = copy.std <= 1.01 * LEAST_STD
-        copy.std.copy_(torch.where(is_constant, self.std, copy.std))
+        copy.std.copy_(known_deviation(copy.std, self.std))
         return copy
 
     def forward(self, x):
         """Takes and returns [batch, time, size]."""
         x = (x - self.mean) / self.std
         return x if self.clip == math.inf else x.clamp(-self.clip, self.clip)
+
+
+def known_deviation(own, corpus):
+    """The speaker's own standard deviations, and the corpus's where a channel
+    is constant: one recording's functionals, say, tell none.
+    """
+    return torch.where(own <= 1.01 * LEAST_STD, corpus, own)
 
 
 def check_rule(rule):

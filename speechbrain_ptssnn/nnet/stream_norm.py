@@ -5,7 +5,10 @@ from copy import deepcopy
 import torch
 from torch.nn import functional
 
-from speechbrain_ptssnn.nnet.normalization import FeatureNorm
+from speechbrain_ptssnn.nnet.normalization import (
+    FeatureNorm,
+    known_deviation,
+)
 
 
 class StreamNorm(torch.nn.Module):
@@ -84,7 +87,8 @@ class StreamNorm(torch.nn.Module):
         return any(norm.by_speaker for norm in self.norms)
 
     def adapted(self, features):
-        """Returns a copy whose front-ends by speaker have those of a speaker.
+        """Returns a copy whose front-ends by speaker have those of a speaker,
+        as in :meth:`FeatureNorm.adapted`.
 
         Arguments
         ---------
@@ -102,6 +106,8 @@ class StreamNorm(torch.nn.Module):
         """
         copy = deepcopy(self)
         copy._fit(features, ("speaker",))
+        for own, corpus in zip(copy.norms, self.norms, strict=True):
+            own.std.copy_(known_deviation(own.std, corpus.std))
         return copy
 
     def _fit(self, features, rules):

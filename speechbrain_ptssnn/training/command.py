@@ -110,11 +110,12 @@ class Command:
     @property
     def is_adapted(self):
         """Whether features are standardised with the speaker's own."""
-        # Of the object: its arguments may be set otherwise than normalize.
+        rules = self.plain["normalize"]
+        # The object's own may be set otherwise.
         arguments = self.settings.arguments("normalizer")
         return "speaker" in [
-            arguments.get("rule"),
-            *arguments.get("rules", ()),
+            *(rules if isinstance(rules, list) else [rules]),
+            *(arguments.get("rules") or [arguments.get("rule")]),
         ]
 
     @cached_property
@@ -278,7 +279,8 @@ def start_command(arguments, corpus, recipe_folder=None):
     command = replace(command, run_opts=run_opts)
     try:
         torch.empty(0, device=command.device)
-    except RuntimeError as error:
+    # The last two where torch was built without the device.
+    except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
             f"--device={command.device} cannot be used: {reason}"

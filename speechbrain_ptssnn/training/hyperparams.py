@@ -73,8 +73,8 @@ class Hyperparams:
     ------
     InputError
         If a file or key does not exist, and the message lists those there
-        are, or a value is of another kind than its default, or a key that
-        only a head uses is set for a head that does not.
+        are, or a value is of another kind than its default, or a key is set
+        that nothing uses with this head.
     """
 
     def __init__(
@@ -101,8 +101,10 @@ class Hyperparams:
             key = min(unknown)
             near = suggestion(key, [*known, *OPTIONS])
             raise InputError(f"unknown key {key!r}{near}; {path} has {known}")
-        unused = _needs(base, "head") - _needs(self.document, "head")
-        for key in sorted(unused & self.overrides.keys()):
+        used = set().union(*(_needs(self.document, key) for key in OBJECTS))
+        unused = _needs(base, "head") - used
+        key = min(unused & self.overrides.keys(), default=None)
+        if key is not None:
             _refuse_unused(path, key, self.document["head"])
         for key in self.overrides.keys() - fixed.keys():
             self.overrides[key] = self._typed(key, self.overrides[key])

@@ -51,6 +51,7 @@ class LengthBuckets(torch.utils.data.Sampler):
         generator.manual_seed(self.seed * 100_003 + self.epoch)
         order = torch.randperm(len(self), generator=generator)
         batches = []
+        # torch knows no larger numbers than 2^63 - 1.
         size = min(self.batch_size * self.batches, len(order))
         for bucket in order.split(size):
             by_length = self.lengths[bucket].argsort(stable=True)

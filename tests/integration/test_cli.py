@@ -207,6 +207,10 @@ def test_lists_have_a_line_for_everything(capsys):
         ),
         (["train"], "name a corpus first"),
         (["train", "URDU", "linear_prob"], "did you mean 'linear_probe'"),
+        (
+            ["train", "URDU", "--backbone=fbank", "--device=nonsense"],
+            "--device=nonsense cannot be used: ",
+        ),
         (["train", "URDU", "--backbone=fbnk"], "did you mean 'fbank'"),
         (
             ["train", "URDU", "--backbone=fbank", "--protocol=spaeker"],

@@ -130,6 +130,8 @@ def test_a_manifest_without_speakers_trains_in_random_folds_only(cafe, caplog):
     arguments = [CUSTOM, cafe / "cafe.yaml", "--backbone=fbank", "--fold=1"]
     with pytest.raises(SystemExit, match=r"48 of 48 .* have no speaker, by"):
         run(*arguments, "--protocol=speaker", "--n_folds=3")
+    with pytest.raises(SystemExit, match=r"48 of 48 utterances have none"):
+        run(*arguments, "--normalize=speaker")
     assert not Path("results").exists()
     run(*arguments)
     assert "has no speakers; random folds may test" in caplog.text

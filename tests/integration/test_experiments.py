@@ -1,6 +1,7 @@
 """Sets of two small models: trained once, resumed, put in one table."""
 
 import json
+import shutil
 import statistics
 from pathlib import Path
 
@@ -317,9 +318,19 @@ def test_a_table_leaves_out_runs_of_other_settings(recipe, call, capsys):
     assert large["figures"] is None
     assert "number_of_epochs=3 (there: 1)" in large["why_not"]
     assert large["why_not"] in " ".join(capsys.readouterr().out.split())
-    # What does not change the result does not matter.
+    # What does not change the result does not matter, and a copy is no seed.
+    model = folder(recipe, "linear_probe")
+    shutil.copytree(model / "1", model / "1_old")
     large = call("--table_only", jobs=2, fold=2)["rows"][1]
     assert large["figures"]["folds_done"] == [1] and not large["why_not"]
+    assert [*large["figures"]["seeds"]] == ["1"]
+    # Old runs do not say in which precision their features were computed.
+    settings = model / "1" / "hyperparams.yaml"
+    lines = settings.read_text().splitlines(keepends=True)
+    settings.write_text(
+        "".join(line for line in lines if "extraction_precision" not in line)
+    )
+    assert call("--table_only")["rows"][1]["figures"]
 
 
 def test_rows_of_other_front_ends_are_refused(recipe, call):

@@ -8,6 +8,7 @@ import pytest
 from speechbrain_ptssnn.corpora.checks import (
     check_counts,
     check_same_audio,
+    check_speakers,
     check_utterances,
     warn_of_overlaps,
 )
@@ -27,6 +28,14 @@ DIFFERENT = {name: name.encode() for name in LABELS}
 def test_audio_that_differs_is_no_leak(caplog):
     check_same_audio(CORPUS, FOLDS, DIFFERENT)
     assert not caplog.text
+
+
+def test_features_are_not_standardised_by_speaker_without_speakers(caplog):
+    check_speakers(CORPUS)
+    assert not caplog.text  # one speaker, two labels
+    unknown = [replace(CORPUS[0], speaker=""), *CORPUS[1:]]
+    with pytest.raises(InputError, match=r"1 of 4 utterances have none: a;"):
+        check_speakers(unknown)
 
 
 def test_parts_that_overlap_on_two_sides_are_warned_of(caplog):

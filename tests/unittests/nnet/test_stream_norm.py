@@ -63,5 +63,9 @@ def test_only_the_streams_by_speaker_are_adapted():
     two.fit(x[:, 2:] for x in own)
     assert torch.allclose(adapted(own[0])[:, :2], one(own[0][:, :2]))
     assert torch.allclose(adapted(own[0])[:, 2:], two(own[0][:, 2:]), atol=1e-5)
+    # A channel that is constant in the speaker's frames keeps the corpus's.
+    one = norm.adapted([own[0][:1]])
+    assert torch.equal(one.norms[1].mean, own[0][0, 2:])
+    assert torch.equal(one.norms[1].std, norm.norms[1].std)
     assert norm.by_speaker
     assert not StreamNorm([6], ["corpus"], [6.0], [False]).by_speaker

@@ -10,7 +10,7 @@ def batches_of(sampler):
     return torch.tensor(list(sampler)).split(sampler.batch_size)
 
 
-@pytest.mark.parametrize("batches", [1, 3, 100])
+@pytest.mark.parametrize("batches", [1, 3, 100, 2**63])
 @pytest.mark.parametrize("n", [1, 7, 8, 50])
 def test_every_utterance_comes_once(n, batches):
     sampler = LengthBuckets(list(range(n)), 8, batches)
