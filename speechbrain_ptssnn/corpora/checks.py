@@ -314,10 +314,12 @@ def _parts_of(ids, folds):
 
 
 def _sides(ones, others):
-    """Says in which folds two utterances are in different parts."""
+    """Says in which folds two utterances are in different parts, if both are
+    in one.
+    """
     folds = defaultdict(list)
     for number, (one, other) in enumerate(zip(ones, others, strict=True), 1):
-        if one != other:
+        if one and other and one != other:
             folds[f"{one} and {other}"].append(str(number))
     return "".join(
         f" [fold {', '.join(numbers)}: {sides}]"

@@ -39,18 +39,20 @@ def test_features_are_not_standardised_by_speaker_without_speakers(caplog):
 
 
 def test_parts_that_overlap_on_two_sides_are_warned_of(caplog):
-    def warned(*spans):
+    def warned(*spans, folds=FOLDS):
         caplog.clear()
         utterances = [
             replace(u, wav="talk.wav", start=start, duration=end - start)
             for u, (start, end) in zip(CORPUS, spans, strict=True)
         ]
-        warn_of_overlaps(utterances, FOLDS)
+        warn_of_overlaps(utterances, folds)
         return caplog.text
 
     assert not warned((0, 2), (2, 4), (4, 6), (5.95, 8))
     assert not warned((0, 2), (1, 4), (4, 6), (6, 8))  # on one side
-    said = warned((0, 9), (20, 21), (8, 9), (9, 10))
+    spans = (0, 9), (20, 21), (8, 9), (9, 10)
+    assert not warned(*spans, folds=[Fold(["a"], ["b"], [])])  # c is nowhere
+    said = warned(*spans)
     assert "1 pair of utterances overlap in one file" in said
     assert "'a' and 'c' [fold 1: train and valid] [fold 2: test and t" in said
 
