@@ -116,7 +116,7 @@ def train(corpus, recipe_folder, arguments):
         )
     show = not command.run_opts.noprogressbar
     # Before the features: refused after a few seconds, not after hours.
-    on_main(_check_same_audio, [utterances, folds, store, show])
+    on_main(_check_leaks, [utterances, folds, store, show])
     several = len(runs) > 1
     folder = command.model_folder if several else runs[0].files.path
     with ExitStack() as stack:
@@ -284,7 +284,7 @@ def _fold_numbers(fold, n_folds):
     raise InputError(f"fold must be 'all' or 1 to {n_folds}, got {fold}")
 
 
-def _check_same_audio(utterances, folds, store, progressbar):
+def _check_leaks(utterances, folds, store, progressbar):
     check_same_audio(utterances, folds, store.recordings(progressbar))
     warn_of_overlaps(utterances, folds)
 

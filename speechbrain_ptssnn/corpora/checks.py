@@ -241,10 +241,8 @@ def warn_of_overlaps(utterances, folds):
 
     Arguments
     ---------
-    utterances : list of Utterance
-        The corpus.
-    folds : list of Fold
-        How it is split.
+    utterances, folds : list of Utterance, list of Fold
+        As in :func:`check_same_audio`.
     """
     files = defaultdict(list)
     for u in utterances:

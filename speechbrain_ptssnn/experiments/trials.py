@@ -11,6 +11,7 @@ import json
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from statistics import mean
@@ -55,6 +56,11 @@ class Trial:
     arguments: Arguments
     folder: Path
     seed: int
+
+    @cached_property
+    def command(self):
+        """The training as it was asked for, read but not started."""
+        return read_command(self.arguments, self.corpus, self.recipe_folder)
 
 
 def run_set(arguments, energy=False, table_only=False, as_markdown=False):
@@ -287,8 +293,7 @@ def _compare_settings(trial, run):
     """Refuses a run that a trial would not have made: a table shows what was
     asked for, not what lies there.
     """
-    command = read_command(trial.arguments, trial.corpus, trial.recipe_folder)
-    keys = ["seed"]
+    command, keys = trial.command, ["seed"]
     if command.plain["extraction_precision"] == "auto":  # what it was there
         keys.append("extraction_precision")
     made = run.read_hyperparams()

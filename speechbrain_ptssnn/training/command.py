@@ -107,7 +107,7 @@ class Command:
             "backbone": backbone + ADAPTED * self.is_adapted,
         }
 
-    @property
+    @cached_property
     def is_adapted(self):
         """Whether features are standardised with the speaker's own."""
         rules = self.plain["normalize"]

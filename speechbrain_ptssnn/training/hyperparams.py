@@ -17,7 +17,7 @@ from ruamel.yaml.error import YAMLError
 from speechbrain_ptssnn.errors import REFUSALS, InputError
 from speechbrain_ptssnn.evaluation.run_folder import with_new_names
 from speechbrain_ptssnn.training.arguments import OPTIONS
-from speechbrain_ptssnn.training.side_by_side import side_by_side
+from speechbrain_ptssnn.training.side_by_side import REFERENCE, side_by_side
 from speechbrain_ptssnn.utils.long_lists import named
 from speechbrain_ptssnn.utils.own_files import HPARAMS, find_yaml
 from speechbrain_ptssnn.utils.suggestions import suggestion
@@ -32,7 +32,6 @@ NAMES = (
     *("base", "backbone", "protocol", "hub"),
     *("corpus", "model", "backbone_name", "train_corpus", "test_corpus"),
 )
-REFERENCE = re.compile(r"<(\w+)")  # in "!ref <backbone.n_layers>"
 SURROGATE = re.compile("[\ud800-\udfff]")
 MAY_BE_EMPTY = (
     *("data_folder", "audio_folder", "emobox_folder"),

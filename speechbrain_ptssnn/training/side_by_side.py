@@ -20,6 +20,7 @@ normalizer: !new:speechbrain_ptssnn.nnet.stream_norm.StreamNorm
 layer_norm: False
 """
 # What a backbone's file says of its features, beside how to compute them.
+REFERENCE = re.compile(r"<(\w+)")  # in "!ref <backbone.n_layers>"
 RULE = ("normalize", "clip_features", "layer_norm", "saturation")
 
 
@@ -82,8 +83,8 @@ def side_by_side(names, documents, defaults):
 def _renamed(node, names):
     """Lets references lead to the new names of keys; changes the node."""
     if isinstance(node, TaggedScalar):
-        node.value = re.sub(
-            r"<(\w+)", lambda m: f"<{names.get(m[1], m[1])}", node.value
+        node.value = REFERENCE.sub(
+            lambda m: f"<{names.get(m[1], m[1])}", node.value
         )
     elif isinstance(node, Mapping):
         for key in node:
