@@ -7,7 +7,8 @@ First it copies every record that ``ptssnn experiments`` wrote below the folder
 it writes all records of that folder as tables into docs/results.md, and the
 most important ones between two comments of README.md. ``--check`` writes
 nothing, and fails if the two files do not show what the records hold. A record
-whose rows had unequal numbers of learning rates is refused.
+whose rows had unequal numbers of learning rates is refused. Rows that only the
+record in docs/results has are kept if the reference came out the same again.
 """
 
 import argparse
@@ -242,6 +243,8 @@ def _update(arguments):
                     "folders; name only one of them"
                 )
             new[name] = record
+    for name in new.keys() & records.keys():
+        new[name] = _with_older_rows(new[name], records[name])
     records |= new
     for record in records.values():
         _check_effort(record)
@@ -267,6 +270,37 @@ def _update(arguments):
     for path, text in texts.items():
         write_text(path, text)
     print(f"{readme}: {len(records)} tables")
+
+
+def _with_older_rows(new, old):
+    """Keeps what only the older record measured, for its models are gone.
+
+    Such a row is compared with the reference's utterances of then, so the
+    reference must have come out the same.
+    """
+    measured = {row.name for row in new.rows if row.values}
+    lost = {
+        row.name: row
+        for row in old.rows
+        if row.values and row.name not in measured
+    }
+    if not lost:
+        return new
+    if _outcome(new) != _outcome(old):
+        raise InputError(
+            f"{_name(new)}: does not have {', '.join(lost)}, which the older "
+            f"record compares with another outcome of {old.reference}; train "
+            "these rows again, or remove the older record"
+        )
+    rows = {row.name: row for row in [*old.rows, *new.rows]} | lost
+    return replace(new, rows=list(rows.values()))
+
+
+def _outcome(record):
+    """What two trainings of the reference must have in common."""
+    values = {row.name: row.values for row in record.rows}[record.reference]
+    keys = ("lr", "epochs", "folds_done", "seeds", "ECE", "interval_95")
+    return (record.reference, *(getattr(values, key, None) for key in keys))
 
 
 def _check_effort(record):

@@ -190,6 +190,50 @@ def test_rows_with_unequal_numbers_of_rates_are_refused(rates, tmp_path):
     assert readme.read_text() == f"{BEGIN}\n{END}"
 
 
+def write_record(record, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record.to_dict()))
+
+
+def test_rows_of_the_older_record_are_kept_if_the_reference_is_the_same(
+    tmp_path,
+):
+    records, readme = tmp_path / "records", tmp_path / "README.md"
+    readme.write_text(f"{BEGIN}\n{END}")
+    older = replace(with_values(ROW, WA=0.4), name="lif")
+    untrained = replace(ROW, name="lif", values=None)
+    added = replace(with_values(ROW, WA=0.3), name="bilstm")
+    file = records / "URDU-random-fbank-table4.json"
+    write_record(with_rows(ROW, older), file)
+    path = tmp_path / "new" / "URDU" / "random" / "fbank" / "table4.json"
+    argv = [str(tmp_path / "new"), f"--readme={readme}", f"--records={records}"]
+
+    def kept():
+        rows = json.loads(file.read_text())["rows"]
+        return {row["name"]: row["figures"]["WA"] for row in rows}
+
+    # Energy and revision may differ: they say nothing of the utterances.
+    again = with_values(ROW, energy=None, git_revisions=["later"])
+    write_record(with_rows(again, untrained, added), path)
+    main(argv)
+    assert kept() == {"PTS-SNN": 0.5, "lif": 0.4, "bilstm": 0.3}
+
+    for reference in (
+        with_values(ROW, seeds={"1": {"WA": 0.6}}),
+        replace(ROW, values=None),
+    ):
+        write_record(with_rows(reference, added), path)
+        with pytest.raises(SystemExit, match=r"does not have .*lif, which"):
+            main(argv)
+    assert kept() == {"PTS-SNN": 0.5, "lif": 0.4, "bilstm": 0.3}
+
+    trained = with_values(replace(ROW, name="lif"), WA=0.7)
+    other = with_values(ROW, seeds={"1": {"WA": 0.6}}, WA=0.6)
+    write_record(with_rows(other, trained, added), path)
+    main(argv)  # all rows are new: nothing is lost
+    assert kept() == {"PTS-SNN": 0.6, "lif": 0.7, "bilstm": 0.3}
+
+
 def test_tables_are_by_corpus_protocol_backbone_and_set():
     other = replace(RECORD, corpus="EMOVO")
     unseen = replace(RECORD, protocol="speaker")
