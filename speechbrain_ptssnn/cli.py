@@ -29,7 +29,11 @@ from speechbrain_ptssnn.apps.timeline import (
 from speechbrain_ptssnn.audio import Levels
 from speechbrain_ptssnn.corpora.checks import check_silence
 from speechbrain_ptssnn.corpora.databases import is_database
-from speechbrain_ptssnn.corpora.registry import all_corpora, find_corpus
+from speechbrain_ptssnn.corpora.registry import (
+    all_corpora,
+    find_corpus,
+    is_known,
+)
 from speechbrain_ptssnn.deploy import classify as classification
 from speechbrain_ptssnn.deploy import hub, nir_export, streaming
 from speechbrain_ptssnn.deploy.many_files import Bundle, classify_into_csv
@@ -363,6 +367,8 @@ def classify_command(words):
     if args.csv:
         _classify_into_csv(bundle, files, skipped, args)
     else:
+        for line in classification.name_skipped(skipped):
+            print(line, file=sys.stderr)
         _classify_on_screen(bundle.open(), files, args.format)
 
 
@@ -481,7 +487,7 @@ def stream_command(words):
             "standard input is a terminal; give a FILE, or send raw samples: "
             "arecord -q -t raw -f S16_LE -c 1 -r 16000 | ptssnn stream MODEL"
         )
-    classifier = _bundle(model, args).open()
+    classifier, levels = _bundle(model, args).open(), Levels()
     stream = streaming.AudioStream(classifier, args.window)
     if is_raw:
         rate = stream.sample_rate if args.rate is None else args.rate
@@ -489,7 +495,7 @@ def stream_command(words):
             sys.stdin.buffer, rate, stream.sample_rate, args.every
         )
     else:
-        blocks = streaming.file_blocks(files[0], classifier, args.every)
+        blocks = streaming.file_blocks(files[0], classifier, args.every, levels)
     try:
         for block in blocks:
             heard = stream(block)
@@ -498,6 +504,8 @@ def stream_command(words):
     except KeyboardInterrupt:  # ends the recording, not the command
         print(file=sys.stderr)
     print(streaming.as_text(stream.finish(), args.format), end="")
+    for sentence in levels.warnings():
+        print(f"warning: {sentence}", file=sys.stderr)
 
 
 def timeline_command(words):
@@ -1027,14 +1035,16 @@ def _asks_for_help(words):
     return "--help" in words or "-h" in words
 
 
-def _target(name, words, head="pts_snn"):
+def _target(name, words, head=None):
     """The corpus, its recipe's folder and the parsed rest of a command line
-    that begins with a corpus, or with the YAML file of a corpus of one's own.
+    that begins with a corpus, or with the YAML file of a corpus of one's own;
+    ``head`` is trained if none is named.
     """
     n_names = next(
         (k for k, word in enumerate(words) if word.startswith("-")), len(words)
     )
     names, rest = words[:n_names], words[n_names:]
+    head = names[1] if len(names) > 1 else head
     if not names:
         raise InputError(
             f"name a corpus first, or your corpus's YAML file: ptssnn {name} "
@@ -1042,15 +1052,12 @@ def _target(name, words, head="pts_snn"):
         )
     if names[0].endswith((".yaml", ".yml")):
         corpus, file = "Custom", find_yaml("head", names[0])
-        if len(names) > 1:
-            raise InputError(
-                f"{names[1]!r} cannot stand behind {names[0]}; write 'base: "
-                f"{names[1]}' into that file"
-            )
+        if head:
+            rest = [*rest, f"--base={find_yaml('head', head)}"]
     else:
         is_folder = is_database(names[0])
-        corpus = "Custom" if is_folder else find_corpus(names[0]).name
-        file = find_yaml("head", names[1] if len(names) > 1 else head)
+        corpus = "Custom" if is_folder else _corpus(names[0], name)
+        file = find_yaml("head", head or "pts_snn")
         if is_folder:
             rest = [*rest, f"--data_folder={names[0]}"]
     arguments = Arguments.parse([str(file), *names[2:], *rest])
@@ -1060,6 +1067,18 @@ def _target(name, words, head="pts_snn"):
             f"{arguments.keys['corpus']} ..."
         )
     return corpus, RECIPES / corpus, arguments
+
+
+def _corpus(name, command):
+    """The name of a corpus as its recipe has it."""
+    if not is_known(name) and Path(name).exists():
+        kind = "folder" if Path(name).is_dir() else "file"
+        raise InputError(
+            f"{name} is no corpus's name, but a {kind} of yours; say in a YAML "
+            "file what it holds (docs/own_corpus.md), and write ptssnn "
+            f"{command} MY.yaml"
+        )
+    return find_corpus(name).name
 
 
 def _check_parent(option, path):

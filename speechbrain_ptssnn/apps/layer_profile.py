@@ -171,6 +171,12 @@ def _open(path, command, store, folds):
             "scores": {str(layer): [] for layer in layers},
         }
     outcome = read_json(path)
+    head = command.plain["model"]
+    if outcome.get("head", head) != head:
+        raise InputError(
+            f"{path}: is the profile of {outcome['head']}, not of {head}; "
+            "choose another --results_folder"
+        )
     if outcome.get("settings") != settings:
         raise InputError(
             f"{path}: was made with other settings or another corpus; remove "

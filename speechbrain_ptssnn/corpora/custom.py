@@ -225,7 +225,12 @@ def _read_rows(manifest, columns):
     ]
     unused = sorted({*found} - {*sources.values(), ""})
     if unused:
-        logger.warning("%s: columns that are not used: %s", manifest, unused)
+        free = {*OPTIONAL} - {*sources}
+        logger.warning(
+            "%s: columns that are not used: %s",
+            manifest,
+            ", ".join(f"{name!r}{suggestion(name, free)}" for name in unused),
+        )
     return rows
 
 

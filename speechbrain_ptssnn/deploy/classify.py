@@ -208,6 +208,34 @@ def find_audio(paths, skipped=None):
     return files
 
 
+def name_skipped(skipped, listed_in=None):
+    """What a search for audio left out, as lines for people.
+
+    Arguments
+    ---------
+    skipped : dict
+        Of :func:`find_audio`.
+    listed_in : str, optional
+        A file that lists all of it.
+
+    Returns
+    -------
+    list of str
+
+    Example
+    -------
+    >>> name_skipped({"a.txt": "no audio", "b.m4a": "no audio"})
+    ['skipped, no audio: 2 (a.txt; b.m4a)']
+    """
+    reasons = {}
+    for path, reason in skipped.items():
+        reasons.setdefault(reason, []).append(path)
+    return [
+        f"skipped, {reason}: {len(paths)} ({named(paths, reason, listed_in)})"
+        for reason, paths in reasons.items()
+    ]
+
+
 def _search(top, skipped):
     """Yields the audio files of a folder, and notes what else it holds."""
 

@@ -15,6 +15,7 @@ from speechbrain_ptssnn.deploy.answer_table import AnswerTable
 from speechbrain_ptssnn.deploy.classify import (
     adapt,
     classify,
+    name_skipped,
     open_bundle,
     size_and_time,
 )
@@ -26,7 +27,6 @@ from speechbrain_ptssnn.inference import (
     file_of,
     read_labels,
 )
-from speechbrain_ptssnn.utils.long_lists import named
 from speechbrain_ptssnn.utils.processes import Died, map_in_processes
 from speechbrain_ptssnn.utils.processor import threads_per_job
 
@@ -155,14 +155,7 @@ class Outcome:
             lines.append(f"{UNSURE}: {self.n_unsure} of {n_good} answers")
         if self.n_others:
             lines.append(f"kept: {self.n_others} rows of other files")
-        reasons = {}
-        for path, reason in self.skipped.items():
-            reasons.setdefault(reason, []).append(path)
-        lines += [
-            f"skipped, {reason}: {len(paths)} "
-            f"({named(paths, reason, f'{self.path}.json')})"
-            for reason, paths in reasons.items()
-        ]
+        lines += name_skipped(self.skipped, f"{self.path}.json")
         return "\n".join(lines)
 
 

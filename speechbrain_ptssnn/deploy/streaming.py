@@ -164,18 +164,18 @@ class AudioStream:
         InputError
             If no audio came, or it was too short for one frame.
         """
-        if self.window is None:
-            self._classify(self._frames.finish())
-        heard = self._heard(is_end=True)
-        if heard is None:
+        shortest = self.classifier.mods.embedding_model.backbone.min_samples
+        if self._n_samples < shortest:
             came = "no audio came"
             if self._n_samples:
                 came = f"only {self._n_samples} samples came"
             raise InputError(
                 f"{came} at {self.sample_rate} Hz, which is too short for one "
-                "frame"
+                f"frame: at least {shortest} are needed"
             )
-        return heard
+        if self.window is None:
+            self._classify(self._frames.finish())
+        return self._heard(is_end=True)
 
     def _classify(self, frames):
         if len(frames):
@@ -197,7 +197,7 @@ class AudioStream:
         )
 
 
-def file_blocks(path, classifier, seconds):
+def file_blocks(path, classifier, seconds, levels=None):
     """Yields a recording in blocks, read as ``ptssnn classify`` reads it.
 
     Arguments
@@ -208,6 +208,8 @@ def file_blocks(path, classifier, seconds):
         Whose channel and sample rate it takes.
     seconds : float
         Length of a block; the last one may be shorter.
+    levels : Levels, optional
+        Notes whether the file is silent or too loud.
 
     Returns
     -------
@@ -218,7 +220,7 @@ def file_blocks(path, classifier, seconds):
     InputError
         If the file cannot be read.
     """
-    wav = load_audio(path, classifier.audio_normalizer)
+    wav = load_audio(path, classifier.audio_normalizer, levels=levels)
     yield from wav.split(
         max(1, round(seconds * classifier.hparams.sample_rate))
     )

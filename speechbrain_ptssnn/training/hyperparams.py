@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from inspect import Parameter, signature
 from io import StringIO
+from itertools import product
 from pathlib import Path
 from pydoc import locate
 
@@ -50,7 +51,9 @@ class Hyperparams:
     file with a ``base`` says itself wins over these files' keys. A file's
     ``data_folder`` begins where the file lies.
     ``head: {n_prompts: 2}``, without a ``!new:``, keeps the base's head and
-    its other arguments; so with every object.
+    its other arguments; so with every object. An override ``base: FILE`` takes
+    another head than a file of the user's: that file's own ``base``, ``head``
+    and ``model`` do not count.
 
     Arguments
     ---------
@@ -80,8 +83,12 @@ class Hyperparams:
         self, path, overrides, recipe_folder, protocol="random", **fixed
     ):
         path = find_yaml("head", path)
-        self.document, self._defaults, self._own = _load_on_base(path, HPARAMS)
-        self.overrides = {**with_new_names(overrides), **fixed}
+        overrides = with_new_names(overrides)
+        other = overrides.pop("base", None)
+        self.document, self._defaults, self._own = _load_on_base(
+            path, HPARAMS, other and find_yaml("head", other)
+        )
+        self.overrides = {**overrides, **fixed}
         self.backbone_name = self._choose("backbone", path.parent / "backbones")
         if recipe_folder is not None:
             self.protocol_name = self._choose(
@@ -383,16 +390,33 @@ def _begin_in(folder, value):
     return str(folder / str(value)) if value else value
 
 
-def _load_on_base(path, folder):
-    """The document, the base below all others, what the others say."""
-    document, changes = _load(path), []
+def _load_on_base(path, folder, other=None):
+    """The document, the base below all others, what the others say. The file
+    ``other`` is taken instead of the first base that is one of ours.
+    """
+    first, document, changes = path, _load(path), []
     while "base" in document:
         name = document.pop("base")
         base = Path(path).parent / name
         is_beside = base.is_file() and base != Path(path)
+        if not is_beside and not (folder / name).is_file():
+            ours = [str(each.relative_to(folder)) for each in folder.rglob("*")]
+            raise InputError(
+                f"{path}: its base {name!r}{suggestion(name, ours)} is neither "
+                "beside it nor one of ours, which 'ptssnn list' names"
+            )
         path = base if is_beside else folder / name
         changes.append(document)
+        if other and HPARAMS in path.resolve().parents:
+            for each, key in product(changes, ("head", "model")):
+                each.pop(key, None)
+            path, other = other, None
         document = _load(path)
+    if other:
+        raise InputError(
+            f"{first}: has no base of ours that {other.stem} could stand in "
+            f"for; write 'base: {BASE}' at its top"
+        )
     defaults = deepcopy(document)
     for each in reversed(changes):
         _update(document, each)

@@ -221,7 +221,7 @@ def compare_settings(files, text, **others):
 
 def _difference(key, old, new):
     """Says in what two settings differ; "" if they are equal."""
-    if old == new:
+    if old == new and _order(old) == _order(new):
         return ""
     if key in ("data", "folds"):
         return f"{key} differ"
@@ -230,5 +230,12 @@ def _difference(key, old, new):
             f"{name}={new.get(name)!r} (there: {old.get(name)!r})"
             for name in sorted({*old, *new})
             if old.get(name) != new.get(name)
+            or (name == "label_map" and _order(old) != _order(new))
         )
     return f"{key}={new!r} (there: {old!r})"
+
+
+def _order(settings):
+    """The order of a label map, which is the classes'; else None."""
+    label_map = isinstance(settings, dict) and settings.get("label_map")
+    return [*label_map.items()] if isinstance(label_map, dict) else None

@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from speechbrain_ptssnn import cli
 from speechbrain_ptssnn.cli import COMMANDS, LISTS, classification, main
+from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.training.command import read_command
 
 CALL = "from speechbrain_ptssnn.cli import main; main()"
 
@@ -52,7 +55,10 @@ def test_classify_goes_on_after_a_bad_file(bundle, recipe, mini_urdu, capsys):
     capsys.readouterr()
     with pytest.raises(SystemExit, match=rf"1 of 11 files .*{bad}"):
         main(["classify", str(bundle), str(folder)])
-    lines = capsys.readouterr().out.splitlines()
+    said = capsys.readouterr()
+    skipped = f"skipped, no ending of an audio file: 1 ({folder}/notes.txt)"
+    assert skipped in said.err.splitlines()
+    lines = said.out.splitlines()
     assert len(lines) == 10
     for line in lines:
         assert re.fullmatch(
@@ -253,6 +259,53 @@ def test_the_nearest_right_word_is_named(argv, message, tmp_path, monkeypatch):
         main(argv)
     assert "\n" not in str(error.value)
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "model", "n_prompts"),
+    [
+        ("train", [], "pts_snn", 3),
+        ("train", ["linear_probe"], "linear_probe", 0),
+        ("train", ["ablations/causal.yaml"], "causal", 5),
+        ("layers", [], "linear_probe", 0),
+        ("layers", ["pts_snn"], "pts_snn", 5),
+    ],
+)
+def test_a_head_may_stand_behind_a_file_of_ones_own(
+    name, words, model, n_prompts, tmp_path, monkeypatch
+):
+    """And ``layers`` trains a linear head, whatever that file trains."""
+    (tmp_path / "cafe.csv").write_text("path,label\n")
+    (tmp_path / "cafe.yaml").write_text(
+        "base: pts_snn.yaml\ncorpus: Cafe\ndata_folder: cafe.csv\n"
+        "label_map: {ruhig: calm, laut: angry}\nhead: {n_prompts: 3}\n"
+    )
+    read = []
+
+    def profile(arguments, corpus, recipe_folder):
+        read.append(read_command(arguments, corpus, recipe_folder))
+        raise InputError("seen")
+
+    def train(corpus, recipe_folder, arguments):
+        profile(arguments, corpus, recipe_folder)
+
+    monkeypatch.setattr(cli, "train", train)
+    monkeypatch.setattr(cli.layer_profile, "profile_layers", profile)
+    with pytest.raises(SystemExit, match="seen"):
+        main([name, f"{tmp_path}/cafe.yaml", *words, "--backbone=fbank"])
+    (command,) = read
+    assert command.corpus.name == "Cafe"
+    assert command.plain["model"] == model
+    names = dict(command.settings.build()["head"].named_parameters())
+    assert len(names.get("attention.prompts", [])) == n_prompts
+
+
+def test_a_table_in_the_place_of_a_corpus_needs_a_yaml_file(tmp_path):
+    (tmp_path / "cafe.csv").write_text("path,label\n")
+    for path, kind in ((tmp_path / "cafe.csv", "file"), (tmp_path, "folder")):
+        message = f"but a {kind} of yours; .*ptssnn explore MY.yaml"
+        with pytest.raises(SystemExit, match=message):
+            main(["explore", str(path), "--backbone=fbank"])
 
 
 def test_a_terminal_without_accents_is_no_error(bundle, mini_urdu, recipe):

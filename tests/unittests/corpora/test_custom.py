@@ -94,7 +94,7 @@ def test_a_corpus_without_speakers_is_warned_of(read, caplog):
     with caplog.at_level(logging.WARNING):
         read("path,label,note\nb.wav,calm,x\n李/二.flac,laut,y\n")
     assert "corpus.csv: has no speakers" in caplog.text
-    assert "columns that are not used: ['note']" in caplog.text
+    assert "columns that are not used: 'note'\n" in caplog.text
 
 
 GOOD = "b.wav,calm,Anna,,\n"

@@ -111,7 +111,8 @@ def test_too_little_audio_has_no_result_yet(bundle, windowed):
         with pytest.raises(InputError, match="no audio came at 16000 Hz"):
             stream.finish()
         assert stream(torch.zeros(100)) is None
-        with pytest.raises(InputError, match=r"only 100 samples.*one frame"):
+        stream(torch.zeros(299))  # classify refuses as many
+        with pytest.raises(InputError, match=r"only 399 samples.*one frame"):
             stream.finish()
 
 
@@ -241,6 +242,14 @@ def test_bad_arguments_are_one_sentence(bundle, wav, tmp_path, send):
         with pytest.raises(SystemExit, match=message) as error:
             cli.main(["stream", *map(str, words)])
         assert "\n" not in str(error.value)
+
+
+def test_a_silent_file_is_named(bundle, tmp_path, capsys):
+    soundfile.write(tmp_path / "mute.wav", np.zeros(8000), RATE)
+    cli.main(["stream", str(bundle), str(tmp_path / "mute.wav")])
+    said = capsys.readouterr()
+    assert "0.50 s, end: " in said.out
+    assert "warning: " in said.err and "mute.wav: is digital" in said.err
 
 
 def test_ctrl_c_ends_the_recording(bundle, speech, monkeypatch, capsys):

@@ -138,6 +138,30 @@ def test_a_file_elsewhere_stands_on_ours_and_its_data_lie_beside_it(tmp_path):
     assert hparams["label_map"] == settings.value("label_map") == mapped
 
 
+def test_another_head_may_stand_in_for_that_of_a_users_file(tmp_path):
+    below, file = tmp_path / "below.yaml", tmp_path / "mine.yaml"
+    below.write_text("base: pts_snn.yaml\nlr: 0.01\nhead: {n_prompts: 2}\n")
+    file.write_text("base: below.yaml\nmodel: mine\nweight_decay: 0.1\n")
+    hparams = hyperparams("backbone: fbank\nbase: linear_probe", file).build()
+    assert type(hparams["head"]).__name__ == "LinearProbe"
+    assert hparams["model"] == "linear_probe"
+    assert (hparams["lr"], hparams["weight_decay"]) == (0.01, 0.1)
+    hparams = hyperparams("backbone: fbank\nbase: pts_snn", file).build()
+    assert len(hparams["head"].attention.prompts) == 5
+    whole = hyperparams().text()
+    file.write_text(whole)
+    with pytest.raises(InputError, match=r"mine.yaml: has no base of ours"):
+        hyperparams("backbone: fbank\nbase: linear_probe", file)
+
+
+def test_a_base_that_does_not_exist_is_named(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("base: linear_probe\n")
+    message = r"base 'linear_probe' \(did you mean 'linear_probe.yaml'\?\) is"
+    with pytest.raises(InputError, match=message):
+        hyperparams(head=file)
+
+
 def test_what_is_no_yaml_of_keys_is_named(tmp_path):
     (tmp_path / "a.csv").write_text("path,label\n")
     with pytest.raises(InputError, match=r"a\.csv: is not a YAML file of keys"):

@@ -90,6 +90,22 @@ def test_what_was_computed_keeps_its_settings(make):
         pass
 
 
+def test_another_order_of_the_classes_is_another_run(make):
+    """A checkpoint's outputs are in that order."""
+    run = make(label_map="{joy: good, calm: good, anger: bad}")
+    with run.opened():
+        compute(run)
+    with (
+        pytest.raises(
+            InputError, match=r"label_map=\{'anger.* \(there: \{'joy"
+        ),
+        make(label_map="{anger: bad, calm: good, joy: good}").opened(),
+    ):
+        pass
+    with run.opened():
+        pass
+
+
 @pytest.mark.parametrize("name", ["settings.json", "hyperparams.yaml"])
 def test_results_without_settings_are_refused(name, make):
     run = make(lr=0.1)
