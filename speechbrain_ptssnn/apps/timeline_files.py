@@ -150,19 +150,30 @@ def summary(timeline):
     Returns
     -------
     str
-        Such as "a.wav: speech in 0:12 of 1:00; calm 75 %, mad 25 %".
+        Such as "a.wav: speech in 0:12 of 1:00; calm 75 %, mad 25 %". With
+        several tracks, each channel's speech is named, "speech in 0:12
+        (channel 0), 0:50 (channel 1) of 1:00", since people may speak at the
+        same time; the labels' shares are of all of it.
     """
-    seconds = {}
+    seconds, heard = {}, {}
     for track in timeline.tracks:
+        heard[track.channel] = 0.0
         for each in track.segments:
             length = each.end - each.start
             seconds[each.label] = seconds.get(each.label, 0.0) + length
-    total = sum(seconds.values())
+            heard[track.channel] += length
+    total = sum(heard.values())
+    speech = clock(total)
+    if len(heard) > 1:
+        speech = ", ".join(
+            f"{clock(length)} (channel {channel})"
+            for channel, length in heard.items()
+        )
     shares = ", ".join(
         f"{label} {100 * seconds[label] / total:.0f} %"
         for label in sorted(seconds, key=seconds.get, reverse=True)
     )
-    heard = f"speech in {clock(total)} of {clock(timeline.seconds)}"
+    text = f"speech in {speech} of {clock(timeline.seconds)}"
     if timeline.until is not None:
-        heard += f", interrupted at {clock(timeline.until)}"
-    return f"{timeline.path}: {heard}{'; ' if shares else ''}{shares}"
+        text += f", interrupted at {clock(timeline.until)}"
+    return f"{timeline.path}: {text}{'; ' if shares else ''}{shares}"

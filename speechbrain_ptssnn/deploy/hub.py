@@ -361,10 +361,13 @@ def _energy(run):
     scaled = run.read_energy()["scaled"]
     head = scaled["strict"]["mJ"]
     front_end = scaled.get("backbone", {}).get("mJ")
+    length = f"{scaled['frames']} frames"
+    if "seconds" in scaled:  # files of older versions lack it
+        length = f"{scaled['seconds']:.2f} s"
     text = (
         "## Energy\n\nEstimated from counted operations at 45 nm (4.6 pJ for "
         "a multiplication with addition, 0.9 pJ for an addition), not measured "
-        "on a device, for an utterance of 4.55 s: head "
+        f"on a device, for an utterance of {length}: head "
         f"{number(head, '.3g')} mJ"
     )
     if front_end is not None:
@@ -425,7 +428,7 @@ def _licences(summary, licence):
         f"Corpus: {summary['corpus']}; its owner's terms hold for what is "
         "trained on it.",
     ]
-    for name in summary["backbone"].split("+"):
+    for name in summary["backbone"].removesuffix(ADAPTED).split("+"):
         if name.startswith("fbank"):
             continue  # it has no weights
         said = _front_end_licence(name)

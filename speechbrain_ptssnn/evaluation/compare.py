@@ -15,6 +15,7 @@ from speechbrain_ptssnn.evaluation.seeds import seed_runs
 from speechbrain_ptssnn.evaluation.uncertainty import (
     bootstrap_intervals,
     sign_flip_p,
+    smallest_p,
 )
 from speechbrain_ptssnn.metrics import confusion_scores
 from speechbrain_ptssnn.utils.text_tables import (
@@ -160,7 +161,7 @@ def table(comparison):
         if n > 1
         else "no interval: the test utterances name one speaker or none",
     ]
-    smallest = 2 / 2**n
+    smallest = smallest_p(n)
     if smallest > 0.05:
         lines.append(
             f"the smallest p that so few speakers allow: {smallest:.4f}"

@@ -16,6 +16,7 @@ from statistics import stdev
 import numpy as np
 
 EXACT_UP_TO = 14  # speakers: 16,384 patterns of signs
+DRAWS = 10_000  # patterns of signs, for more speakers
 
 
 def sample_std(values):
@@ -86,7 +87,7 @@ def bootstrap_intervals(scores, counts, draws=2000, level=0.95, seed=1):
     }
 
 
-def sign_flip_p(differences, draws=10_000, seed=1):
+def sign_flip_p(differences, draws=DRAWS, seed=1):
     """Two-sided p value of a paired permutation test.
 
     If two runs are equally good, a speaker's predictions can be swapped
@@ -123,3 +124,29 @@ def sign_flip_p(differences, draws=10_000, seed=1):
     signs = np.random.default_rng(seed).choice((1, -1), (draws, n))
     extreme = np.count_nonzero(abs(signs @ differences) >= observed)
     return (1 + extreme) / (1 + draws)
+
+
+def smallest_p(n_speakers, draws=DRAWS):
+    """The smallest value that :func:`sign_flip_p` can give.
+
+    Arguments
+    ---------
+    n_speakers : int
+        One or more.
+    draws : int
+        Number of random patterns.
+
+    Returns
+    -------
+    float
+        Up to 14 speakers the share of two patterns, the one observed and its
+        opposite; above, of the one observed among those drawn and itself.
+
+    Example
+    -------
+    >>> smallest_p(6), round(smallest_p(29), 6)
+    (0.03125, 0.0001)
+    """
+    if n_speakers <= EXACT_UP_TO:
+        return 2 / 2**n_speakers
+    return 1 / (1 + draws)

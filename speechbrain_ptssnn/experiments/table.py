@@ -1,5 +1,6 @@
 """The record of a set as text or as markdown."""
 
+from speechbrain_ptssnn.evaluation.uncertainty import smallest_p
 from speechbrain_ptssnn.utils.text_tables import (
     columns,
     difference_cells,
@@ -213,7 +214,7 @@ def _chance_remarks(shown):
         "WA without hearing the recordings: majority "
         f"{percent(widest.majority['WA'])}, speaker oracle "
         f"{percent(widest.speaker_oracle['WA'])}.",
-        f"{n} speakers: the smallest possible p is {2 / 2**n:.2g}; not "
+        f"{n} speakers: the smallest possible p is {smallest_p(n):.2g}; not "
         "corrected for multiple tests.",
     ]
 

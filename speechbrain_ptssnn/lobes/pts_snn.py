@@ -88,12 +88,13 @@ class SpikingShiftBlock(torch.nn.Module):
         output_size]. Padded frames of h must be 0, those of the spikes are.
         A stream, in evaluation, gives its state, a dict.
         """
-        if learns(self, self.linear.weight):
+        tensors = self._tensors()
+        if learns(self, tensors):
             current = self.norm(self.linear(self.shift(h)), lengths)
             if self.shortcut == "membrane":
                 current = current + self.projection(h)
         else:
-            unshifted, shifted, bias = self._fused(self.fuse, self._tensors())
+            unshifted, shifted, bias = self._fused(self.fuse, tensors)
             current = functional.linear(h, unshifted, bias)
             self.shift.add_product(current, h, shifted, **part(state, "shift"))
         spikes = self.plif(current, lengths, **part(state, "plif"))

@@ -150,10 +150,11 @@ class SpikingSparseLinearAttention(torch.nn.Module):
         features : torch.Tensor
             [batch, time, size]; padded frames are undefined.
         """
-        if learns(self, self.query.weight):
+        tensors = self._tensors()
+        if learns(self, tensors):
             weight, prompts, affine = self.fuse()
         else:
-            weight, prompts, affine = self._fused(self.fuse, self._tensors())
+            weight, prompts, affine = self._fused(self.fuse, tensors)
         tokens = self._project(self.plif(x, lengths), weight)
         if self.causal:
             prompts, features = self._attend_so_far(

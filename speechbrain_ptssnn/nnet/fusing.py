@@ -2,19 +2,26 @@
 
 import torch
 
+INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
-def learns(module, parameter):
-    """Whether the module is in training, or autograd follows the parameter.
+
+def learns(module, tensors):
+    """Whether the module is in training, or autograd follows a tensor of it.
 
     Fused weights have no gradient, so they are for all other calls.
     """
     return module.training or (
-        torch.is_grad_enabled() and parameter.requires_grad
+        torch.is_grad_enabled() and any(each.requires_grad for each in tensors)
     )
 
 
 class FusedWeights:
     """Keeps what was computed from tensors until one of them changes.
+
+    A change is seen by the tensors' bits: PyTorch's version counter does not
+    know of writes through ``.data``, of its own fused optimizers and of
+    ``batch_norm``'s running statistics. On a GPU reading the bits would wait
+    for it at every call, so there nothing is kept.
 
     Example
     -------
@@ -22,12 +29,12 @@ class FusedWeights:
     >>> double = fused(lambda: 2 * weight, [weight])
     >>> double is fused(lambda: 2 * weight, [weight])
     True
-    >>> fused(lambda: 2 * weight, [weight.mul_(3)])
+    >>> fused(lambda: 2 * weight, [weight.data.mul_(3)])
     tensor([6., 6.])
     """
 
     def __init__(self):
-        self._versions = self._kept = None
+        self._seen = self._kept = None
 
     def __call__(self, compute, tensors):
         """Returns the result of ``compute()``, kept or new.
@@ -39,10 +46,23 @@ class FusedWeights:
         tensors : list of torch.Tensor
             All tensors on which the result depends.
         """
-        versions = [(each.data_ptr(), each._version) for each in tensors]
-        if self._versions != versions:
-            device = tensors[0].device.type
+        device = tensors[0].device.type
+        seen = None
+        if device == "cpu":
+            # The sum of bits does not see values that change places.
+            seen = [(each._version, _sum_of_bits(each)) for each in tensors]
+        if seen is None or self._seen != seen:
             with torch.no_grad(), torch.autocast(device, enabled=False):
                 self._kept = compute()
-            self._versions = versions
+            self._seen = seen
         return self._kept
+
+
+def _sum_of_bits(tensor):
+    """Another number, but for rare coincidence, after any change of values."""
+    flat = tensor.detach().reshape(-1)
+    n_bytes = flat.element_size()
+    whole = (flat.numel() * n_bytes) % 8 == 0
+    if whole and (flat.storage_offset() * n_bytes) % 8 == 0:
+        n_bytes = 8  # several values at once
+    return flat.view(INTEGERS[n_bytes]).sum().item()

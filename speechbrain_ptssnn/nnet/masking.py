@@ -2,6 +2,8 @@
 
 import torch
 
+from speechbrain_ptssnn.errors import InputError
+
 
 def frame_counts(lengths, n_frames):
     """Returns the number of valid frames of each utterance.
@@ -19,11 +21,26 @@ def frame_counts(lengths, n_frames):
         [batch], int64, each from 1 to ``n_frames``. Products are rounded,
         because a float32 ratio may give slightly less than the true count.
 
+    Raises
+    ------
+    InputError
+        If the type of ``lengths`` is too coarse to tell the frames apart:
+        bfloat16 above 128 frames, float16 above 1024.
+
     Example
     -------
     >>> frame_counts(torch.tensor([1.0, 0.4999]), 10).tolist()
     [10, 5]
     """
+    if lengths.is_floating_point():
+        most = int(1 / torch.finfo(lengths.dtype).eps)
+        # Ratios rounded that much would give counts that are off by some.
+        if n_frames > most:
+            raise InputError(
+                f"lengths of {lengths.dtype} tell at most {most} frames "
+                f"apart, got {n_frames}; keep lengths in float32, also where "
+                "the features are cast"
+            )
     return (lengths * n_frames).round().long().clamp(1, n_frames)
 
 
@@ -41,6 +58,11 @@ def valid_counts(x, lengths=None):
     -------
     torch.Tensor
         [batch], int64.
+
+    Raises
+    ------
+    InputError
+        As :func:`frame_counts`.
 
     Example
     -------
@@ -74,6 +96,8 @@ def frame_mask(lengths, n_frames):
     ------
     ValueError
         If a length is not in (0, 1], for example an absolute one.
+    InputError
+        As :func:`frame_counts`.
 
     Example
     -------

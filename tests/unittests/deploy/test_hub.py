@@ -289,6 +289,52 @@ def test_the_card_of_an_adapted_model_asks_for_the_speakers_recordings(run):
     assert "classifier.mods.embedding_model.adapt(others)" in card
 
 
+@pytest.mark.parametrize(
+    ("length", "words"),
+    [
+        ({"frames": 226, "seconds": 4.55}, "4.55 s"),
+        ({"frames": 2000, "seconds": 2000 / 226 * 4.55}, "40.27 s"),
+        ({"frames": 226}, "226 frames"),  # of an older version
+    ],
+)
+def test_the_card_names_the_length_whose_energy_was_counted(length, words, run):
+    scaled = {**length, "strict": {"mJ": 0.125}, "backbone": {"mJ": 2.0}}
+    (run / "energy.json").write_text(json.dumps({"scaled": scaled}))
+    card = model_card(run / "fold_1" / "model", "anna/cafe")
+    assert (
+        f"for an utterance of {words}: head 0.125 mJ, front-end 2 mJ, "
+        "together 2.12 mJ."
+    ) in card
+
+
+@pytest.mark.parametrize(
+    ("backbone", "lines"),
+    [
+        (
+            "emotion2vec_base",
+            ["Front-end `emotion2vec_base`: FunASR's model licence."],
+        ),
+        (
+            "fbank+emotion2vec_base+whisper-base-audio",
+            [
+                "Front-end `emotion2vec_base`: FunASR's model licence.",
+                "Front-end `whisper-base-audio`: Apache-2.0.",
+            ],
+        ),
+        ("fbank", []),
+        ("mine", ["Front-end `mine`: see its publisher."]),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["", "_speaker-adapted"])
+def test_the_card_has_the_front_ends_licences(backbone, lines, suffix, run):
+    path = run / "summary.json"
+    summary = json.loads(path.read_text())
+    path.write_text(json.dumps({**summary, "backbone": backbone + suffix}))
+    card = model_card(run / "fold_1" / "model", "anna/cafe")
+    found = [each for each in card.splitlines() if "- Front-end" in each]
+    assert found == [f"- {line}" for line in lines]
+
+
 def test_the_card_says_whether_the_voices_are_known(run):
     model = run / "fold_1" / "model"
     assert "The folds share speakers" in model_card(model, "anna/cafe")

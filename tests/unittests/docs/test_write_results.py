@@ -115,6 +115,14 @@ def test_a_row_says_what_its_record_says():
     assert "Of a part of the corpus" in text
 
 
+@pytest.mark.parametrize(
+    ("n_speakers", "p"), [(3, "0.25"), (14, "0.00012"), (29, "0.0001")]
+)
+def test_the_smallest_p_is_one_that_the_test_can_give(n_speakers, p):
+    text = tables([with_rows(with_values(ROW, n_speakers=n_speakers))])
+    assert f"{n_speakers} speakers: the smallest possible p is {p};" in text
+
+
 def test_a_front_end_that_was_not_counted_is_a_dash():
     old = replace(VALUES.energy, front_end_mJ=None)
     text = tables([with_rows(with_values(ROW, energy=old))])

@@ -9,6 +9,7 @@ from scipy.stats import bootstrap, permutation_test
 from speechbrain_ptssnn.evaluation.uncertainty import (
     bootstrap_intervals,
     sign_flip_p,
+    smallest_p,
 )
 
 
@@ -81,6 +82,15 @@ def test_p_by_hand():
     assert sign_flip_p([0, 0, 0]) == 1
     assert sign_flip_p([0.1]) == 1
     assert sign_flip_p([0.1] * 6) == 2 / 2**6
+
+
+@pytest.mark.parametrize("n_speakers", [1, 6, 14, 15, 19, 29])
+def test_smallest_p_is_that_of_speakers_who_all_agree(n_speakers):
+    # Some of 2^15 patterns are drawn twice: other seeds draw none like it.
+    found = [
+        sign_flip_p(np.full(n_speakers, 0.1), seed=seed) for seed in range(4)
+    ]
+    assert min(found) == smallest_p(n_speakers)
 
 
 @pytest.mark.parametrize("n_speakers", [3, 8, 10])

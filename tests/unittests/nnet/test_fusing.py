@@ -69,6 +69,67 @@ def test_a_changed_tensor_is_fused_again(head, name):
     assert (before - after).abs().max() > 1e-3
 
 
+def moving_average(head):
+    for each in head.parameters():
+        each.data.mul_(0.9).add_(0.05)
+
+
+def fused_optimizer(head):
+    optimizer = torch.optim.AdamW(head.parameters(), lr=0.1, fused=True)
+    head.train()(torch.randn(4, 30, 24)).sum().backward()
+    optimizer.step()
+
+
+def refreshed_statistics(head):
+    with torch.no_grad():
+        head.train()(3 * torch.randn(4, 30, 24))
+
+
+def exchanged_rows(head):
+    with torch.no_grad():
+        weight = head.encoder.blocks[0].linear.weight
+        weight.copy_(weight.flip(0))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [moving_average, fused_optimizer, refreshed_statistics, exchanged_rows],
+)
+def test_every_kind_of_change_is_seen(head, change):
+    """PyTorch's version counter sees the last one only."""
+    feats = torch.randn(3, 30, 24)
+    before = evaluate(head, feats, grad=False)
+    change(head)
+    head.eval()
+    unfused, after = (evaluate(head, feats, grad) for grad in (True, False))
+    torch.testing.assert_close(unfused, after, rtol=1e-4, atol=1e-4)
+    assert (before - after).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "attention.prompts",
+        "attention.norm.weight",
+        "attention.value.weight",
+        "encoder.blocks.0.norm.bias",
+        "encoder.blocks.1.projection.weight",
+    ],
+)
+def test_one_parameter_of_a_frozen_head_learns_in_evaluation(head, name):
+    """As in prompt tuning: it has the gradient that it has among others."""
+    for each in head.bias_generator.parameters():
+        each.data.normal_()  # it starts at 0, and lets nothing through
+    feats, parameter = torch.randn(3, 30, 24), head.get_parameter(name)
+    head(feats)[:, 0].sum().backward()
+    among_others, parameter.grad = parameter.grad, None
+    head.requires_grad_(False)
+    parameter.requires_grad_(True)
+    head(feats)[:, 0].sum().backward()
+    torch.testing.assert_close(parameter.grad, among_others)
+    assert parameter.grad.abs().max() > 0
+
+
 def test_a_copy_fuses_its_own_tensors(head):
     feats = torch.randn(3, 30, 24)
     before = evaluate(head, feats, grad=False)

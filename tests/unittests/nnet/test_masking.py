@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from speechbrain.dataio.batch import PaddedBatch
 
+from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.nnet.masking import (
     frame_counts,
     frame_mask,
@@ -15,6 +17,39 @@ def test_counts_survive_float32_ratios(n_frames):
     counts = torch.arange(1, n_frames + 1)
     lengths = counts.float() / n_frames
     assert torch.equal(frame_counts(lengths, n_frames), counts)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "most"), [(torch.bfloat16, 128), (torch.float16, 1024)]
+)
+def test_lengths_too_coarse_to_tell_frames_apart_are_refused(dtype, most):
+    counts = torch.arange(1, most + 1)
+    lengths = (counts.float() / most).to(dtype)
+    assert torch.equal(frame_counts(lengths, most), counts)
+    for count in (frame_counts, frame_mask):
+        with pytest.raises(InputError, match=rf"{dtype} .* {most} .*float32"):
+            count(lengths, most + 1)
+
+
+def test_lengths_may_be_whole_numbers():
+    assert frame_counts(torch.tensor([1, 1]), 500).tolist() == [500, 500]
+
+
+def test_a_batch_cast_to_bfloat16_does_not_give_wrong_frames():
+    batch = PaddedBatch([{"feats": torch.ones(n, 1)} for n in (500, 333, 251)])
+    feats, lengths = batch.feats
+    assert frame_counts(lengths, 500).tolist() == [500, 333, 251]
+    feats, lengths = batch.to(dtype=torch.bfloat16).feats
+    with pytest.raises(InputError, match="keep lengths in float32"):
+        masked_mean(feats, lengths)
+
+
+def test_counts_compile_for_any_number_of_frames():
+    compiled = torch.compile(
+        frame_counts, fullgraph=True, dynamic=True, backend="aot_eager"
+    )
+    for n_frames in (10, 500):
+        assert compiled(torch.tensor([0.5]), n_frames) == n_frames / 2
 
 
 def test_a_tiny_length_keeps_one_frame():
