@@ -9,7 +9,6 @@ python benchmarks/feature_store.py growth [--sizes 1000 10000 100000]
 
 import argparse
 import json
-import os
 import random
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from timing import compare, report, save
 
 from speechbrain_ptssnn.backbones.base import Backbone
 from speechbrain_ptssnn.corpora.common import Utterance
+from speechbrain_ptssnn.features.audio_hashes import RACY_NS
 from speechbrain_ptssnn.features.store import FeatureStore
 from speechbrain_ptssnn.utils.memory import keep_freed_memory
 
@@ -44,20 +44,21 @@ class Noise(Backbone):
 
 
 def make_utterances(folder, n):
-    """Returns n utterances; makes their tiny audio files, an hour old, if they
-    do not exist.
+    """Returns n utterances; makes their tiny audio files if they do not
+    exist.
     """
     folder.mkdir(exist_ok=True)
-    hour_ago = time.time() - 3600
-    rows = []
+    rows, is_new = [], False
     for k in range(n):
         wav = folder / f"{k // 1000}" / f"{k:07d}.wav"
         if not wav.exists():
             wav.parent.mkdir(exist_ok=True)
             noise = np.random.default_rng(k).standard_normal(128)
             soundfile.write(wav, 0.1 * noise, 16000)
-            os.utime(wav, (hour_ago, hour_ago))
+            is_new = True
         rows.append(Utterance(wav.stem, str(wav), "s", "calm", 1.0))
+    if is_new:
+        time.sleep(RACY_NS / 1e9)  # hashes of newer files are not remembered
     return rows
 
 

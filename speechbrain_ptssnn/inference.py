@@ -855,6 +855,11 @@ def _counts(wavs, wav_lens):
             "lengths must be relative to the longest waveform, in (0, 1], got "
             f"{wav_lens.min():g} to {wav_lens.max():g}"
         )
+    if wav_lens.dtype in (torch.bfloat16, torch.float16):
+        raise InputError(
+            f"lengths of {wav_lens.dtype} cannot count samples; keep them in "
+            "float32"
+        )
     return (wav_lens * wavs.shape[1]).round().long().tolist()
 
 

@@ -23,6 +23,7 @@ from speechbrain.utils.logger import (
 from speechbrain_ptssnn.corpora.checks import (
     check_same_audio,
     check_speakers,
+    check_tested_once,
     warn_of_overlaps,
 )
 from speechbrain_ptssnn.corpora.given_folds import FoldColumn
@@ -169,6 +170,7 @@ def prepare(command):
         on_main(check_speakers, [command.utterances])
     precision = training_precision(command.plain["precision"], command.device)
     folds = command.protocol.split(command.utterances)
+    check_tested_once(folds)
     numbers = _fold_numbers(command.plain["fold"], len(folds))
     command.hparams["precision"] = precision
     _check_crop(command)

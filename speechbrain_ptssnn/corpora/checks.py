@@ -171,6 +171,38 @@ def _simple(name):
     return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"^(\d+)\.0+$", r"\1", name))
 
 
+def check_tested_once(folds):
+    """Checks that no utterance is tested by two folds: a run has one prediction
+    of each.
+
+    Arguments
+    ---------
+    folds : list of Fold
+        Of any protocol.
+
+    Raises
+    ------
+    InputError
+        If there is one; names it and the folds.
+
+    Example
+    -------
+    >>> from speechbrain_ptssnn.corpora.folds import Fold
+    >>> folds = [Fold(["a"], ["b"], ["c"]), Fold(["b"], ["a"], ["c"])]
+    >>> check_tested_once(folds)
+    Traceback (most recent call last):
+    speechbrain_ptssnn.errors.InputError: 1 utterances are tested by several ...
+    """
+    tested = Counter(name for fold in folds for name in fold.test)
+    twice = [name for name, n in tested.items() if n > 1]
+    if twice:
+        raise InputError(
+            f"{len(twice)} utterances are tested by several folds, but a run "
+            "has one prediction of each; make a protocol of each repetition: "
+            f"{named(twice, 'utterances tested twice')}"
+        )
+
+
 def check_same_audio(utterances, folds, recordings):
     """Checks that no recording is both trained on and tested, under two ids.
 

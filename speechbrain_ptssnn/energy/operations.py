@@ -192,7 +192,7 @@ class OperationCounter(BaseCounter):
             self._reached = {}
 
     def _watch(self, head, feats):
-        lengths = feats.new_ones(1)
+        lengths = torch.ones(1, device=feats.device)
         head(feats, lengths)  # lets the head fuse its parameters, uncounted
         # Keeps the tensors alive, so that no other gets one's address.
         self._reached = {_address(feats): feats}

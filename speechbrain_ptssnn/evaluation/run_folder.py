@@ -377,7 +377,8 @@ def fixed_keys(hyperparams):
     """The keys that a resumed run cannot change, with their values.
 
     Keys that are younger than the run have their default. The backbone is not
-    among them: its arguments may grow, and its fingerprint is compared.
+    among them: its arguments may grow, and its fingerprint is compared. A label
+    map is a list of pairs, since its order is that of the classes.
 
     Example
     -------
@@ -388,6 +389,8 @@ def fixed_keys(hyperparams):
     rule = {FEATURE_NORM: {"rule": keys.get("normalize")}}
     keys = _with_new_arguments(keys, {**NEW_ARGUMENTS, **rule})
     fixed = {k: v for k, v in keys.items() if k not in FREE_KEYS}
+    if fixed.get("label_map"):
+        fixed["label_map"] = [*map(list, fixed["label_map"].items())]
     return _without(hyperparams.get("backbone"), fixed)
 
 

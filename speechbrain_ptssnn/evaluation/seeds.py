@@ -67,8 +67,14 @@ class Seeds:
 
     @property
     def valid_UA(self):
-        """Mean over seeds of the validation UA of the selected epochs."""
-        return mean(summary["valid_UA"] for summary in self.summaries)
+        """Mean of the selected epochs' validation UA, over seeds and
+        ``folds_done``.
+        """
+        return mean(
+            run.read_json(run.fold(fold).result)["valid_UA"]
+            for run in self.runs
+            for fold in self.folds_done
+        )
 
     def predictions(self, numbers):
         """Reads the predictions on some folds.
@@ -390,7 +396,10 @@ def _settings(run):
     settings = run.read_settings()
     hyperparams = settings.pop("hyperparams")
     hyperparams.pop("__set_seed", None)
+    # A protocol's own seed may be the same number by chance.
+    protocol = hyperparams.pop("protocol", None)
     hyperparams = _without_seed(hyperparams, hyperparams["seed"])
+    hyperparams["protocol"] = protocol
     return hyperparams | {
         f"{key} (settings.json)": value for key, value in settings.items()
     }

@@ -12,6 +12,13 @@ from speechbrain_ptssnn.evaluation.compare import compare_predictions
 from speechbrain_ptssnn.evaluation.run_folder import CONDITION, condition_of
 from speechbrain_ptssnn.evaluation.seeds import SHARED, read_seeds
 
+# What a table's runs must have in common, of settings.json; in words.
+ORIGIN = {
+    "backbone": "another front-end",
+    "data": "another corpus",
+    "folds": "other folds",
+}
+
 
 @dataclass(frozen=True)
 class Energy:
@@ -446,6 +453,7 @@ def collect(experiments, folders, check):
         row.name: _read_models(folders[row.name], check)
         for row in experiments.rows
     }
+    tried = _of_one_origin(tried, experiments.reference)
     rows = [
         _row_record(row, folders[row.name], *tried[row.name])
         for row in experiments.rows
@@ -479,6 +487,35 @@ def _read_models(folders, check):
         if seeds:
             seeds_by_folder[folder] = seeds
     return seeds_by_folder, why_not
+
+
+def _of_one_origin(tried, reference):
+    """Leaves out models of another corpus or front-end than the reference's,
+    and says why.
+    """
+    shown = _shown(tried[reference][0])
+    if not shown:
+        return tried
+    wanted, result = shown.runs[0].read_settings(), {}
+    for name, (seeds_by_folder, why_not) in tried.items():
+        kept = {}
+        for folder, seeds in seeds_by_folder.items():
+            settings = seeds.runs[0].read_settings()
+            other = [
+                what
+                for key, what in ORIGIN.items()
+                if settings.get(key) != wanted.get(key)
+            ]
+            if other:
+                why_not = (
+                    f"{folder}: was trained with {' and '.join(other)} than "
+                    f"{reference!r}; remove the older of the two folders and "
+                    "give the command again"
+                )
+            else:
+                kept[folder] = seeds
+        result[name] = kept, why_not
+    return result
 
 
 def _shown(seeds_by_folder):

@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import mean
 
 from speechbrain_ptssnn.corpora.registry import find_corpus
-from speechbrain_ptssnn.energy.measure import write_energy
+from speechbrain_ptssnn.energy.measure import MEAN_FRAMES, write_energy
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.run_folder import RunFolder, record_file
 from speechbrain_ptssnn.experiments.record import collect
@@ -290,8 +290,9 @@ def _collect(experiments, rows):
 
 
 def _compare_settings(trial, run):
-    """Refuses a run that a trial would not have made: a table shows what was
-    asked for, not what lies there.
+    """Refuses a run with other settings than a trial's: a table shows what was
+    asked for, not what lies there. Audio and front-end are compared among the
+    runs of a table, as they may not be at hand.
     """
     command, keys = trial.command, ["seed"]
     if command.plain["extraction_precision"] == "auto":  # what it was there
@@ -324,6 +325,7 @@ def _count_operations(record):
         if (
             not energy
             or energy.front_end_mJ is None
+            or energy.frames != MEAN_FRAMES
             or not {*values.folds_done} <= {*energy.folds}
         ):
             run_folder = Path(row.folder, seed)

@@ -164,12 +164,14 @@ def part_of(utterance):
 
 
 def _state(path):
-    """Returns size and time of a file, which change when it is written."""
+    """Returns size and time of a file, which change when it is written, or
+    when another one takes its name.
+    """
     try:
         status = os.stat(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
-    return status.st_size, status.st_mtime_ns
+    return status.st_size, max(status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _digest(utterance):

@@ -27,6 +27,7 @@ RESULT_OPTIONS = (
     "remove_vector_weight_decay",
     "skip_nonfinite_grads",
 )
+DEBUG_OPTIONS = ("debug_batches", "debug_epochs")  # of --debug
 
 
 @dataclass
@@ -179,7 +180,10 @@ class Run:
 
     def _settings(self):
         command = self.command
-        options = {key: command.run_opts[key] for key in RESULT_OPTIONS}
+        keys = RESULT_OPTIONS
+        if command.run_opts["debug"]:
+            keys += DEBUG_OPTIONS
+        options = {key: command.run_opts[key] for key in keys}
         options["precision"] = self.hparams["precision"]
         return {
             "backbone": self.store.fingerprint,
@@ -221,7 +225,7 @@ def compare_settings(files, text, **others):
 
 def _difference(key, old, new):
     """Says in what two settings differ; "" if they are equal."""
-    if old == new and _order(old) == _order(new):
+    if old == new:
         return ""
     if key in ("data", "folds"):
         return f"{key} differ"
@@ -230,12 +234,5 @@ def _difference(key, old, new):
             f"{name}={new.get(name)!r} (there: {old.get(name)!r})"
             for name in sorted({*old, *new})
             if old.get(name) != new.get(name)
-            or (name == "label_map" and _order(old) != _order(new))
         )
     return f"{key}={new!r} (there: {old!r})"
-
-
-def _order(settings):
-    """The order of a label map, which is the classes'; else None."""
-    label_map = isinstance(settings, dict) and settings.get("label_map")
-    return [*label_map.items()] if isinstance(label_map, dict) else None

@@ -335,6 +335,45 @@ def test_a_table_leaves_out_runs_of_other_settings(recipe, call, capsys):
     assert call("--table_only")["rows"][1]["figures"]
 
 
+def test_a_row_of_another_corpus_or_front_end_is_left_out(recipe, call):
+    """As when the front-end's file was changed between two rows."""
+    call(fold=1)
+    file = folder(recipe, "small_probe") / "1" / "settings.json"
+    made = json.loads(file.read_text())
+    for key, words in (("backbone", "front-end"), ("data", "corpus")):
+        file.write_text(json.dumps({**made, key: "another"}))
+        small, large = call("--table_only")["rows"]
+        assert small["figures"] is small["difference"] is None
+        assert f"another {words} than 'large'" in small["why_not"]
+        assert large["figures"]
+    file.write_text(json.dumps(made))
+    assert call("--table_only")["rows"][0]["figures"]
+
+
+def test_an_energy_of_another_length_is_counted_again(recipe, call):
+    call(fold=1)
+    run = folder(recipe, "small_probe") / "1"
+    main(["energy", str(run), "--frames=2000"])
+    small, large = call("--table_only", "--energy")["rows"]
+    for row in (small, large):
+        assert row["figures"]["energy"]["frames"] == 226
+
+
+def test_an_utterance_is_tested_once(recipe, tmp_path, monkeypatch):
+    (tmp_path / "twice.py").write_text(
+        "from speechbrain_ptssnn.corpora.folds import KFold\n"
+        "class Twice(KFold):\n"
+        "    def split(self, utterances):\n"
+        "        return 2 * super().split(utterances)\n"
+    )
+    (tmp_path / "twice.yaml").write_text(
+        "protocol: !new:twice.Twice {n_folds: 2, unit: utterance, seed: 1}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SystemExit, match="are tested by several folds, but a"):
+        recipe.call(protocol=tmp_path / "twice.yaml")
+
+
 def test_rows_of_other_front_ends_are_refused(recipe, call):
     for key in ("normalize: speaker", "normalizer: {rule: speaker}"):
         (recipe.path / "probes.yaml").write_text(

@@ -199,3 +199,28 @@ def test_an_object_that_is_built_with_the_seed_is_no_difference(make):
     make(3, [1], head="{size: 2, parts: [{seed: 1}]}")  # a fixed one
     with pytest.raises(InputError, match="seeds of different runs: head="):
         read_seeds(folder)
+
+
+def test_seeds_with_their_classes_in_another_order_are_refused(make):
+    make(1, [1], label_map="{joy: good, anger: bad}")
+    folder = make(2, [1], label_map="{anger: bad, joy: good}")
+    with pytest.raises(InputError, match="different runs: label_map="):
+        read_seeds(folder)
+
+
+def test_a_protocols_seed_that_is_a_runs_by_chance_is_no_difference(make):
+    make(1, [1], protocol="{seed: 2}")
+    folder = make(2, [1], protocol="{seed: 2}")
+    assert len(read_seeds(folder).runs) == 2
+    make(3, [1], protocol="{seed: 3}")
+    with pytest.raises(InputError, match="different runs: protocol="):
+        read_seeds(folder)
+
+
+def test_the_validation_counts_on_the_common_folds_only(make):
+    make(1, [1, 2])
+    folder = make(2, [1, 2, 3])
+    better = {"temperature": 0.2, "valid_UA": 0.95}
+    (folder / "2" / "fold_3" / "result.json").write_text(json.dumps(better))
+    seeds = read_seeds(folder)
+    assert (seeds.folds_done, seeds.valid_UA) == ([1, 2], 0.5)

@@ -11,6 +11,7 @@ import soundfile
 from speechbrain_ptssnn.backbones import Fbank
 from speechbrain_ptssnn.corpora.common import Utterance
 from speechbrain_ptssnn.errors import InputError
+from speechbrain_ptssnn.features import audio_hashes
 from speechbrain_ptssnn.features import recordings as recordings_module
 from speechbrain_ptssnn.features.recordings import SILENT, recording
 from speechbrain_ptssnn.features.store import FeatureStore
@@ -96,12 +97,12 @@ def test_equal_samples_are_silence(level, tmp_path):
 
 
 @pytest.fixture
-def open_store(tmp_path):
+def open_store(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio_hashes, "RACY_NS", 0)  # as if files were old
     rows = []
     for name, samples in {"a": NOISE, "b": NOISE, "c": 0 * NOISE}.items():
         wav = tmp_path / f"{name}.{'flac' if name == 'b' else 'wav'}"
         soundfile.write(wav, samples, 16000)
-        os.utime(wav, (1e9, 1e9))
         rows.append(Utterance(name, str(wav), "s", "calm", 0.5))
 
     def call():

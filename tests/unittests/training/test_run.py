@@ -90,6 +90,22 @@ def test_what_was_computed_keeps_its_settings(make):
         pass
 
 
+def test_debugging_is_compared_with_its_numbers(make):
+    def debugged(epochs):
+        run = make()
+        run.command.run_opts |= {"debug": True, "debug_batches": 2}
+        run.command.run_opts["debug_epochs"] = epochs
+        return run
+
+    with debugged(1).opened():
+        compute(make())
+    with (
+        pytest.raises(InputError, match=r"debug_epochs=3 \(there: 1\)"),
+        debugged(3).opened(),
+    ):
+        pass
+
+
 def test_another_order_of_the_classes_is_another_run(make):
     """A checkpoint's outputs are in that order."""
     run = make(label_map="{joy: good, calm: good, anger: bad}")
@@ -97,7 +113,7 @@ def test_another_order_of_the_classes_is_another_run(make):
         compute(run)
     with (
         pytest.raises(
-            InputError, match=r"label_map=\{'anger.* \(there: \{'joy"
+            InputError, match=r"label_map=\[\['anger.* \(there: \[\['joy"
         ),
         make(label_map="{anger: bad, calm: good, joy: good}").opened(),
     ):
