@@ -83,8 +83,6 @@ def measure(run):
             )
         bare = FiringRates(watched.layers[CALIBRATED])
         ids = run.test_ids(number)
-        # The prompts spike in a head's first call only, and are not counted.
-        head(load(ids[0]))
         rates = FiringRates(head)
         for id in ids:
             x = load(id)

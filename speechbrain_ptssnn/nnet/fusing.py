@@ -20,8 +20,7 @@ class FusedWeights:
 
     A change is seen by the tensors' bits: PyTorch's version counter does not
     know of writes through ``.data``, of its own fused optimizers and of
-    ``batch_norm``'s running statistics. On a GPU reading the bits would wait
-    for it at every call, so there nothing is kept.
+    ``batch_norm``'s running statistics.
 
     Example
     -------
@@ -46,12 +45,12 @@ class FusedWeights:
         tensors : list of torch.Tensor
             All tensors on which the result depends.
         """
-        device = tensors[0].device.type
-        seen = None
-        if device == "cpu":
-            # The sum of bits does not see values that change places.
-            seen = [(each._version, _sum_of_bits(each)) for each in tensors]
-        if seen is None or self._seen != seen:
+        # A sum of bits does not see values that change places.
+        versions = [each._version for each in tensors]
+        bits = torch.stack([_sum_of_bits(each) for each in tensors])
+        seen = versions, bits.tolist()
+        if self._seen != seen:
+            device = tensors[0].device.type
             with torch.no_grad(), torch.autocast(device, enabled=False):
                 self._kept = compute()
             self._seen = seen
@@ -65,4 +64,4 @@ def _sum_of_bits(tensor):
     whole = (flat.numel() * n_bytes) % 8 == 0
     if whole and (flat.storage_offset() * n_bytes) % 8 == 0:
         n_bytes = 8  # several values at once
-    return flat.view(INTEGERS[n_bytes]).sum().item()
+    return flat.view(INTEGERS[n_bytes]).sum()

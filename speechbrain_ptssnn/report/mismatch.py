@@ -92,8 +92,6 @@ def _measure_fold(run, number, histograms):
     """
     head, features = run.load(number)
     ids = run.test_ids(number)
-    # The prompts spike in a head's first call only, and are not counted.
-    head(features(ids[0]))
     watched = LayerRecorder(head)
     groups = defaultdict(lambda: FiringRates(head))
     uncalibrated = FiringRates(head)
