@@ -20,7 +20,7 @@ class FusedWeights:
 
     A change is seen by the tensors' bits: PyTorch's version counter does not
     know of writes through ``.data``, of its own fused optimizers and of
-    ``batch_norm``'s running statistics.
+    ``batch_norm``'s running statistics. A copy keeps nothing yet.
 
     Example
     -------
@@ -33,7 +33,10 @@ class FusedWeights:
     """
 
     def __init__(self):
-        self._seen = self._kept = None
+        self._places = self._bits = self._seen = self._kept = None
+
+    def __reduce__(self):
+        return FusedWeights, ()
 
     def __call__(self, compute, tensors):
         """Returns the result of ``compute()``, kept or new.
@@ -45,23 +48,24 @@ class FusedWeights:
         tensors : list of torch.Tensor
             All tensors on which the result depends.
         """
+        places = [each.data_ptr() for each in tensors]
+        if self._places != places:
+            self._places, self._bits = places, list(map(_bits, tensors))
         # A sum of bits does not see values that change places.
         versions = [each._version for each in tensors]
-        bits = torch.stack([_sum_of_bits(each) for each in tensors])
-        seen = versions, bits.tolist()
-        if self._seen != seen:
+        sums = torch.stack([each.sum() for each in self._bits]).tolist()
+        if self._seen != (versions, sums):
             device = tensors[0].device.type
             with torch.no_grad(), torch.autocast(device, enabled=False):
                 self._kept = compute()
-            self._seen = seen
+            self._seen = versions, sums
         return self._kept
 
 
-def _sum_of_bits(tensor):
-    """Another number, but for rare coincidence, after any change of values."""
-    flat = tensor.detach().reshape(-1)
-    n_bytes = flat.element_size()
-    whole = (flat.numel() * n_bytes) % 8 == 0
-    if whole and (flat.storage_offset() * n_bytes) % 8 == 0:
-        n_bytes = 8  # several values at once
-    return flat.view(INTEGERS[n_bytes]).sum()
+def _bits(tensor):
+    """The same memory as whole numbers, several values in one if they fit."""
+    values, n_bytes = tensor.detach(), tensor.element_size()
+    ends = (values.numel() * n_bytes, values.storage_offset() * n_bytes)
+    if values.is_contiguous() and not any(end % 8 for end in ends):
+        values, n_bytes = values.view(-1), 8
+    return values.view(INTEGERS[n_bytes])

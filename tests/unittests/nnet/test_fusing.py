@@ -1,11 +1,13 @@
 """Weights fused for evaluation must follow the parameters."""
 
 import copy
+import pickle
 
 import pytest
 import torch
 
 from speechbrain_ptssnn import PTSSNN
+from speechbrain_ptssnn.nnet.fusing import FusedWeights
 
 CHANGED = [
     "encoder.blocks.0.linear.weight",
@@ -67,6 +69,26 @@ def test_a_changed_tensor_is_fused_again(head, name):
     unfused, after = (evaluate(head, feats, grad) for grad in (True, False))
     torch.testing.assert_close(unfused, after, rtol=1e-4, atol=1e-4)
     assert (before - after).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.ones(3),
+        torch.ones(2, 4).half(),
+        torch.ones(5, 4).bfloat16()[:, :3],
+        torch.ones(4, 3).double().t(),
+        torch.ones(5)[1:],
+    ],
+)
+def test_bits_of_any_tensor_are_seen(tensor):
+    fused = FusedWeights()
+    for value in (1.0, 1.5, 2.0):
+        tensor.data.fill_(value)
+        assert torch.equal(fused(tensor.clone, [tensor]), tensor)
+        assert torch.equal(fused(lambda: None, [tensor]), tensor)  # kept
+    again = pickle.loads(pickle.dumps(fused))
+    assert again(lambda: "anew", [tensor]) == "anew"
 
 
 def moving_average(head):
