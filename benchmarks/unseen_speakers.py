@@ -96,11 +96,11 @@ ROWS = {
     ),
     "only centred by speaker": (False, [(centred, "speaker")]),
     "standardised by speaker": (False, [(standardised, "speaker")]),
-    "the same, and the sentence known": (
+    "standardised by speaker, the sentence known": (
         False,
         [(standardised, "speaker"), (without_means, "sentence")],
     ),
-    "the same, means and deviations": (True, [(standardised, "speaker")]),
+    "standardised by speaker, means and deviations": (True, [(standardised, "speaker")]),
 }
 
 
