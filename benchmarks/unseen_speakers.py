@@ -100,7 +100,10 @@ ROWS = {
         False,
         [(standardised, "speaker"), (without_means, "sentence")],
     ),
-    "standardised by speaker, means and deviations": (True, [(standardised, "speaker")]),
+    "standardised by speaker, means and deviations": (
+        True,
+        [(standardised, "speaker")],
+    ),
 }
 
 
@@ -147,6 +150,7 @@ def main():
     size = values[0].shape[1] // n_layers
     has_sentences = len(np.unique(groups["sentence"])) > 1
     sets = [[k] for k in range(n_layers)] + [[*range(n_layers)]]
+    origin = {key: command.condition[key] for key in ("corpus", "backbone")}
     found = {}
     for chosen in sets if n_layers > 1 else sets[:1]:
         name = "layers " + ", ".join(str(layers[k]) for k in chosen)
@@ -167,7 +171,7 @@ def main():
             for row, each in found[name].items()
         ]
         print("\n".join(["", *columns([[name, *CLASSIFIERS], *rows])]))
-        save(args.output, corpus=args.corpus, keys=keys, WA=found)
+        save(args.output, **origin, WA=found)
 
 
 if __name__ == "__main__":
