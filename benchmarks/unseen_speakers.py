@@ -140,13 +140,13 @@ def main():
     if len(np.unique(groups["speaker"])) < 3:
         sys.exit(f"{args.corpus}: has fewer than three speakers")
     labels = np.array([each.label for each in utterances])
-    layers = getattr(store.backbone, "layers", ["only"])
+    n_layers = store.backbone.n_layers
+    layers = store.backbone.layers if n_layers > 1 else ["as read"]
     frames = [store[each.id].double().numpy() for each in utterances]
     values = [
         np.stack([each.mean(0) for each in frames]),
         np.stack([each.std(0) for each in frames]),
     ]
-    n_layers = len(layers)
     size = values[0].shape[1] // n_layers
     has_sentences = len(np.unique(groups["sentence"])) > 1
     sets = [[k] for k in range(n_layers)] + [[*range(n_layers)]]
