@@ -278,11 +278,11 @@ def _with_older_rows(new, old):
     Such a row is compared with the reference's utterances of then, so the
     reference must have come out the same.
     """
-    measured = {row.name for row in new.rows if row.values}
+    rows = {row.name: row for row in new.rows}
     lost = {
         row.name: row
         for row in old.rows
-        if row.values and row.name not in measured
+        if row.values and _is_not_trained(rows.get(row.name), row)
     }
     if not lost:
         return new
@@ -294,6 +294,14 @@ def _with_older_rows(new, old):
         )
     rows = {row.name: row for row in [*old.rows, *new.rows]} | lost
     return replace(new, rows=list(rows.values()))
+
+
+def _is_not_trained(row, old):
+    """Whether a row of today is that of the older record, without a result."""
+    return row is None or (
+        not (row.values or row.why_not)
+        and (row.head, row.overrides) == (old.head, old.overrides)
+    )
 
 
 def _outcome(record):

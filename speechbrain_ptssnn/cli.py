@@ -30,6 +30,7 @@ from speechbrain_ptssnn.audio import Levels
 from speechbrain_ptssnn.corpora.checks import check_silence
 from speechbrain_ptssnn.corpora.databases import is_database
 from speechbrain_ptssnn.corpora.registry import (
+    NAMES,
     all_corpora,
     find_corpus,
     is_known,
@@ -69,7 +70,7 @@ from speechbrain_ptssnn.utils.own_files import (
     list_yaml,
 )
 from speechbrain_ptssnn.utils.suggestions import suggestion
-from speechbrain_ptssnn.utils.yaml_files import parse_yaml
+from speechbrain_ptssnn.utils.yaml_files import parse_yaml, read_yaml
 
 RUN = "results/<corpus>/<protocol>/<backbone>/<head>/<seed>"
 # The last lines of each command's help.
@@ -1052,7 +1053,7 @@ def _target(name, words, head=None):
         )
     if names[0].endswith((".yaml", ".yml")):
         corpus, file = "Custom", find_yaml("head", names[0])
-        if head:
+        if len(names) > 1 or (head and "base" in read_yaml(file)):
             rest = [*rest, f"--base={find_yaml('head', head)}"]
     else:
         is_folder = is_database(names[0])
@@ -1074,9 +1075,9 @@ def _corpus(name, command):
     if not is_known(name) and Path(name).exists():
         kind = "folder" if Path(name).is_dir() else "file"
         raise InputError(
-            f"{name} is no corpus's name, but a {kind} of yours; say in a YAML "
-            "file what it holds (docs/own_corpus.md), and write ptssnn "
-            f"{command} MY.yaml"
+            f"{name} is no corpus's name{suggestion(name, NAMES)}, but a "
+            f"{kind} of yours; say in a YAML file what it holds "
+            f"(docs/own_corpus.md), and write ptssnn {command} MY.yaml"
         )
     return find_corpus(name).name
 

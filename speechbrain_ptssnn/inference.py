@@ -850,15 +850,15 @@ def _counts(wavs, wav_lens):
             f"got lengths of shape {list(wav_lens.shape)} for {len(wavs)} "
             "waveforms; give one length for each"
         )
-    if not ((wav_lens > 0) & (wav_lens < 1 + 1e-4)).all():
-        raise InputError(
-            "lengths must be relative to the longest waveform, in (0, 1], got "
-            f"{wav_lens.min():g} to {wav_lens.max():g}"
-        )
     if wav_lens.dtype in (torch.bfloat16, torch.float16):
         raise InputError(
             f"lengths of {wav_lens.dtype} cannot count samples; keep them in "
             "float32"
+        )
+    if not ((wav_lens > 0) & (wav_lens < 1 + 1e-4)).all():
+        raise InputError(
+            "lengths must be relative to the longest waveform, in (0, 1], got "
+            f"{wav_lens.min():g} to {wav_lens.max():g}"
         )
     return (wav_lens * wavs.shape[1]).round().long().tolist()
 

@@ -23,7 +23,10 @@ from speechbrain_ptssnn.apps.corpus_facts import (
     warn,
 )
 from speechbrain_ptssnn.audio.measures import BAND_LIMITED
-from speechbrain_ptssnn.corpora.checks import check_same_audio
+from speechbrain_ptssnn.corpora.checks import (
+    check_same_audio,
+    check_tested_once,
+)
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.chance_levels import speaker_labels
 from speechbrain_ptssnn.evaluation.separability import FOLDS, linear_score
@@ -121,6 +124,7 @@ def _checks(command, readable, heard):
                 f"--protocol={command.condition['protocol']}: {error}"
             )
         try:
+            check_tested_once(folds)
             check_same_audio(readable, folds, heard.recordings)
         except InputError as error:
             refused.append(str(error))

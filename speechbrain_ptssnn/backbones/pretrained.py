@@ -291,8 +291,7 @@ def loading(source, files, *errors):
         reason = re.sub(r"\x1b\[\d*m", "", reason)  # torch prints in bold
         raise InputError(
             f"backbone {source!r} cannot be loaded ({reason}); give a hub id "
-            f"or a local folder with {files} as --hub=..., or choose a "
-            "--backbone that needs none, such as fbank"
+            f"or a local folder with {files}"
         ) from error
 
 

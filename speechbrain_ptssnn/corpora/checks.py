@@ -183,7 +183,7 @@ def check_tested_once(folds):
     Raises
     ------
     InputError
-        If there is one; names it and the folds.
+        If there is one; names it.
 
     Example
     -------
@@ -191,15 +191,15 @@ def check_tested_once(folds):
     >>> folds = [Fold(["a"], ["b"], ["c"]), Fold(["b"], ["a"], ["c"])]
     >>> check_tested_once(folds)
     Traceback (most recent call last):
-    speechbrain_ptssnn.errors.InputError: 1 utterances are tested by several ...
+    speechbrain_ptssnn.errors.InputError: several folds test the same ... c
     """
     tested = Counter(name for fold in folds for name in fold.test)
     twice = [name for name, n in tested.items() if n > 1]
     if twice:
         raise InputError(
-            f"{len(twice)} utterances are tested by several folds, but a run "
-            "has one prediction of each; make a protocol of each repetition: "
-            f"{named(twice, 'utterances tested twice')}"
+            "several folds test the same utterances, of which a run has one "
+            "prediction; make a protocol of each repetition "
+            f"({len(twice)}): {named(twice, 'utterances tested twice')}"
         )
 
 

@@ -257,7 +257,8 @@ class RunFolder:
         -------
         dict
             The content of ``settings.json``; under "hyperparams" those keys
-            of ``hyperparams.yaml`` that cannot change, in the form of today.
+            of ``hyperparams.yaml`` that cannot change, in the form of today;
+            and the order of the classes.
 
         Raises
         ------
@@ -266,7 +267,9 @@ class RunFolder:
         """
         settings = self.read_json(self.settings)
         # Old runs hold their YAML here too, as text.
-        settings["hyperparams"] = fixed_keys(self.read_hyperparams())
+        hyperparams = self.read_hyperparams()
+        settings["hyperparams"] = fixed_keys(hyperparams)
+        settings["order of the classes"] = class_orders(hyperparams)
         options = settings.get("run options", {})
         if "max_grad_norm" in options:  # was SpeechBrain's option
             norm = options.pop("max_grad_norm")
@@ -377,8 +380,7 @@ def fixed_keys(hyperparams):
     """The keys that a resumed run cannot change, with their values.
 
     Keys that are younger than the run have their default. The backbone is not
-    among them: its arguments may grow, and its fingerprint is compared. A label
-    map is a list of pairs, since its order is that of the classes.
+    among them: its arguments may grow, and its fingerprint is compared.
 
     Example
     -------
@@ -389,9 +391,23 @@ def fixed_keys(hyperparams):
     rule = {FEATURE_NORM: {"rule": keys.get("normalize")}}
     keys = _with_new_arguments(keys, {**NEW_ARGUMENTS, **rule})
     fixed = {k: v for k, v in keys.items() if k not in FREE_KEYS}
-    if fixed.get("label_map"):
-        fixed["label_map"] = [*map(list, fixed["label_map"].items())]
     return _without(hyperparams.get("backbone"), fixed)
+
+
+def class_orders(hyperparams):
+    """The classes of each label map in their order, which is that of a head's
+    outputs. Equal maps may differ in it.
+
+    Example
+    -------
+    >>> class_orders({"label_map": {"mad": "bad", "ok": None, "calm": "good"}})
+    [['bad', 'good']]
+    """
+    maps = [hyperparams.get("label_map")]
+    maps += (hyperparams.get("label_maps") or {}).values()
+    return [
+        [*dict.fromkeys(filter(None, each.values()))] for each in maps if each
+    ]
 
 
 # What the values of normalize_features are called in normalize.

@@ -126,15 +126,13 @@ def sign_flip_p(differences, draws=DRAWS, seed=1):
     return (1 + extreme) / (1 + draws)
 
 
-def smallest_p(n_speakers, draws=DRAWS):
+def smallest_p(n_speakers):
     """The smallest value that :func:`sign_flip_p` can give.
 
     Arguments
     ---------
     n_speakers : int
         One or more.
-    draws : int
-        Number of random patterns.
 
     Returns
     -------
@@ -149,4 +147,4 @@ def smallest_p(n_speakers, draws=DRAWS):
     """
     if n_speakers <= EXACT_UP_TO:
         return 2 / 2**n_speakers
-    return 1 / (1 + draws)
+    return 1 / (1 + DRAWS)

@@ -1,5 +1,6 @@
 """What came out of a set of experiments, and its JSON file."""
 
+import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import mean
@@ -12,12 +13,9 @@ from speechbrain_ptssnn.evaluation.compare import compare_predictions
 from speechbrain_ptssnn.evaluation.run_folder import CONDITION, condition_of
 from speechbrain_ptssnn.evaluation.seeds import SHARED, read_seeds
 
-# What a table's runs must have in common, of settings.json; in words.
-ORIGIN = {
-    "backbone": "another front-end",
-    "data": "another corpus",
-    "folds": "other folds",
-}
+# What a table's runs must have in common: in words, and in settings.json.
+ORIGIN = {"front-end": "backbone", "corpus": "data", "split": "folds"}
+PRECISION = re.compile(r" precision=\S+")
 
 
 @dataclass(frozen=True)
@@ -496,26 +494,33 @@ def _of_one_origin(tried, reference):
     shown = _shown(tried[reference][0])
     if not shown:
         return tried
-    wanted, result = shown.runs[0].read_settings(), {}
+    wanted, result = _origin(shown), {}
     for name, (seeds_by_folder, why_not) in tried.items():
         kept = {}
         for folder, seeds in seeds_by_folder.items():
-            settings = seeds.runs[0].read_settings()
-            other = [
-                what
-                for key, what in ORIGIN.items()
-                if settings.get(key) != wanted.get(key)
-            ]
+            found = _origin(seeds)
+            other = [what for what in ORIGIN if found[what] != wanted[what]]
             if other:
+                what = other[0]
                 why_not = (
-                    f"{folder}: was trained with {' and '.join(other)} than "
-                    f"{reference!r}; remove the older of the two folders and "
-                    "give the command again"
+                    f"{folder}: was trained with another {what} "
+                    f"({found[what]}) than {reference!r} ({wanted[what]}); "
+                    "remove the older of the two folders and give the command "
+                    "again"
                 )
             else:
                 kept[folder] = seeds
         result[name] = kept, why_not
     return result
+
+
+def _origin(seeds):
+    """What a table's runs must have in common."""
+    settings = seeds.runs[0].read_settings()
+    origin = {what: settings.get(key) for what, key in ORIGIN.items()}
+    # In which precision a machine computed the features is no difference.
+    origin["front-end"] = PRECISION.sub("", str(origin["front-end"]))
+    return origin
 
 
 def _shown(seeds_by_folder):

@@ -18,7 +18,7 @@ PAPER_KEYS = ("WA", "UA", "parameters", "mJ")
 # One table has one of each, so that no row can choose another.
 OF_THE_TABLE = (
     *("corpus", "protocol", "backbone", "data_folder", "complete"),
-    *("seed", "split_seed", "fold", "results_folder"),
+    *("seed", "split_seed", "fold", "results_folder", "base"),
 )
 
 

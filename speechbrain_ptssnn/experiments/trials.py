@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import mean
 
 from speechbrain_ptssnn.corpora.registry import find_corpus
-from speechbrain_ptssnn.energy.measure import MEAN_FRAMES, write_energy
+from speechbrain_ptssnn.energy.measure import MEAN_SECONDS, write_energy
 from speechbrain_ptssnn.errors import InputError
 from speechbrain_ptssnn.evaluation.run_folder import RunFolder, record_file
 from speechbrain_ptssnn.experiments.record import collect
@@ -90,6 +90,8 @@ def run_set(arguments, energy=False, table_only=False, as_markdown=False):
         raise InputError(
             "torchrun shares out the batches of one run; a set takes --jobs"
         )
+    if "base" in arguments.keys:
+        raise InputError("--base cannot be set here: each row names its head")
     experiments = read_set(arguments.file)
     tables = [
         _plan_table(experiments, corpus, each)
@@ -321,13 +323,18 @@ def _count_operations(record):
         values = row.values
         if not values:
             continue
-        energy, seed = values.energy, next(iter(values.seeds))
+        energy = values.energy
+        run_folder = Path(row.folder, next(iter(values.seeds)))
         if (
             not energy
             or energy.front_end_mJ is None
-            or energy.frames != MEAN_FRAMES
             or not {*values.folds_done} <= {*energy.folds}
+            or _seconds(run_folder) not in (None, MEAN_SECONDS)
         ):
-            run_folder = Path(row.folder, seed)
             print(f"operations of {run_folder}", flush=True)
             write_energy(run_folder)
+
+
+def _seconds(run_folder):
+    """The length whose energy was counted; None in files of older versions."""
+    return RunFolder(run_folder).read_energy()["scaled"].get("seconds")

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from copy import deepcopy
 from inspect import Parameter, signature
 from io import StringIO
-from itertools import product
 from pathlib import Path
 from pydoc import locate
 
@@ -85,8 +84,15 @@ class Hyperparams:
         path = find_yaml("head", path)
         overrides = with_new_names(overrides)
         other = overrides.pop("base", None)
+        if other is not None and HPARAMS in path.resolve().parents:
+            raise InputError(
+                f"--base={other}: is for a YAML file of yours, and {path.name} "
+                "is one of ours; name the head that you want instead of it"
+            )
         self.document, self._defaults, self._own = _load_on_base(
-            path, HPARAMS, other and find_yaml("head", other)
+            path,
+            HPARAMS,
+            None if other is None else find_yaml("head", other),
         )
         self.overrides = {**overrides, **fixed}
         self.backbone_name = self._choose("backbone", path.parent / "backbones")
@@ -408,8 +414,9 @@ def _load_on_base(path, folder, other=None):
         path = base if is_beside else folder / name
         changes.append(document)
         if other and HPARAMS in path.resolve().parents:
-            for each, key in product(changes, ("head", "model")):
-                each.pop(key, None)
+            for each in changes:
+                each.pop("head", None)
+                each.pop("model", None)
             path, other = other, None
         document = _load(path)
     if other:

@@ -11,7 +11,11 @@ from ruamel.yaml import YAML
 
 from speechbrain_ptssnn.corpora.manifests import write_manifest
 from speechbrain_ptssnn.errors import InputError
-from speechbrain_ptssnn.evaluation.run_folder import RunFolder, fixed_keys
+from speechbrain_ptssnn.evaluation.run_folder import (
+    RunFolder,
+    class_orders,
+    fixed_keys,
+)
 from speechbrain_ptssnn.evaluation.summary import summarize
 from speechbrain_ptssnn.evaluation.trained_run import hash_data, hash_json
 from speechbrain_ptssnn.features.store import FeatureStore
@@ -213,7 +217,12 @@ def compare_settings(files, text, **others):
         If they differ or cannot be read; names the first that do.
     """
     old = files.read_settings()
-    new = {"hyperparams": fixed_keys(plain(YAML().load(text))), **others}
+    hyperparams = plain(YAML().load(text))
+    new = {
+        "hyperparams": fixed_keys(hyperparams),
+        "order of the classes": class_orders(hyperparams),
+        **others,
+    }
     for key in new:
         what = _difference(key, old.get(key), new[key])
         if what:

@@ -67,6 +67,8 @@ def test_folds_join_and_nothing_is_trained_twice(layers, monkeypatch, capsys):
     assert "validation of folds 1, 2 of 2" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="made with other settings"):
         layers(lr=0.1)
+    with pytest.raises(SystemExit, match="is the profile of linear_probe, not"):
+        layers(head="vanilla_snn")
 
 
 def test_layers_are_compared_on_the_folds_that_all_have():

@@ -112,8 +112,7 @@ def test_values_are_the_summarys(written):
     ]
     found = measure_mismatch(TrainedRun(written.folder))
     for name, rates in s["firing_rates"].items():
-        if name != "attention.plif":  # the test counts the prompts as well
-            assert found[name].rates["all"] == pytest.approx(rates, abs=1e-6)
+        assert found[name].rates["all"] == pytest.approx(rates, abs=1e-6)
 
 
 def test_figures_have_words_and_nothing_is_fetched(written):

@@ -142,7 +142,10 @@ def test_lengths_of_a_batch_are_checked(loader):
             classifier.classify_batch(batch, torch.tensor(lengths))
     with pytest.raises(InputError, match=r"\[batch, samples\], .*\[3, 8000, 2"):
         classifier.classify_batch(torch.stack([batch, batch], -1))
-    classifier.classify_batch(batch, torch.tensor([1.0, 0.5, 0.7]))
+    lengths = torch.tensor([1.0, 0.5, 0.7])
+    with pytest.raises(InputError, match=r"bfloat16 cannot count samples"):
+        classifier.classify_batch(batch, lengths.bfloat16())
+    classifier.classify_batch(batch, lengths)
 
 
 @STOCK_AND_OURS

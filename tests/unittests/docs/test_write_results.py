@@ -235,6 +235,15 @@ def test_rows_of_the_older_record_are_kept_if_the_reference_is_the_same(
             main(argv)
     assert kept() == {"PTS-SNN": 0.5, "lif": 0.4, "bilstm": 0.3}
 
+    for changed in (
+        replace(untrained, why_not="another front-end"),
+        replace(untrained, overrides={"pooling": 5}),
+    ):  # it is no longer the older row
+        write_record(with_rows(ROW, older), file)
+        write_record(with_rows(ROW, changed), path)
+        main(argv)
+        assert json.loads(file.read_text())["rows"][1]["figures"] is None
+
     trained = with_values(replace(ROW, name="lif"), WA=0.7)
     other = with_values(ROW, seeds={"1": {"WA": 0.6}}, WA=0.6)
     write_record(with_rows(other, trained, added), path)

@@ -130,6 +130,7 @@ def test_settings_of_old_runs_are_read_in_the_form_of_today(tmp_path):
             "window": "full",
             "margin": 0.5,
         },
+        "order of the classes": [],
         "run options": {"debug": False},
     }
     run.hyperparams.write_text("lr: 0.1\nmax_grad_norm: 1.0\n")

@@ -201,10 +201,12 @@ def test_an_object_that_is_built_with_the_seed_is_no_difference(make):
         read_seeds(folder)
 
 
-def test_seeds_with_their_classes_in_another_order_are_refused(make):
-    make(1, [1], label_map="{joy: good, anger: bad}")
-    folder = make(2, [1], label_map="{anger: bad, joy: good}")
-    with pytest.raises(InputError, match="different runs: label_map="):
+@pytest.mark.parametrize("nested", ["{}", "{{EMOVO: {}}}"])
+def test_seeds_with_their_classes_in_another_order_are_refused(make, nested):
+    key = "label_map" if nested == "{}" else "label_maps"
+    make(1, [1], **{key: nested.format("{joy: good, anger: bad}")})
+    folder = make(2, [1], **{key: nested.format("{anger: bad, joy: good}")})
+    with pytest.raises(InputError, match="different runs: order of the cl"):
         read_seeds(folder)
 
 
@@ -222,5 +224,8 @@ def test_the_validation_counts_on_the_common_folds_only(make):
     folder = make(2, [1, 2, 3])
     better = {"temperature": 0.2, "valid_UA": 0.95}
     (folder / "2" / "fold_3" / "result.json").write_text(json.dumps(better))
+    file = folder / "2" / "summary.json"
+    summary = json.loads(file.read_text())
+    file.write_text(json.dumps({**summary, "valid_UA": 0.65}))
     seeds = read_seeds(folder)
     assert (seeds.folds_done, seeds.valid_UA) == ([1, 2], 0.5)

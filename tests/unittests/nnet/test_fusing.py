@@ -83,7 +83,7 @@ def test_a_changed_tensor_is_fused_again(head, name):
 )
 def test_bits_of_any_tensor_are_seen(tensor):
     fused = FusedWeights()
-    for value in (1.0, 1.5, 2.0):
+    for value in (1.0, 1.5, -1.5, 3.0):
         tensor.data.fill_(value)
         assert torch.equal(fused(tensor.clone, [tensor]), tensor)
         assert torch.equal(fused(lambda: None, [tensor]), tensor)  # kept
@@ -108,17 +108,26 @@ def refreshed_statistics(head):
 
 
 def exchanged_rows(head):
-    with torch.no_grad():
-        weight = head.encoder.blocks[0].linear.weight
-        weight.copy_(weight.flip(0))
+    weight = head.encoder.blocks[0].linear.weight
+    weight.data.copy_(weight.flip(0))
+
+
+def turned_signs(head):
+    head.encoder.blocks[0].linear.weight.data[:, 1].neg_()
 
 
 @pytest.mark.parametrize(
     "change",
-    [moving_average, fused_optimizer, refreshed_statistics, exchanged_rows],
+    [
+        moving_average,
+        fused_optimizer,
+        refreshed_statistics,
+        exchanged_rows,
+        turned_signs,
+    ],
 )
 def test_every_kind_of_change_is_seen(head, change):
-    """PyTorch's version counter sees the last one only."""
+    """PyTorch's version counter sees none of them."""
     feats = torch.randn(3, 30, 24)
     before = evaluate(head, feats, grad=False)
     change(head)

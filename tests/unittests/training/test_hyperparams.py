@@ -148,6 +148,8 @@ def test_another_head_may_stand_in_for_that_of_a_users_file(tmp_path):
     assert (hparams["lr"], hparams["weight_decay"]) == (0.01, 0.1)
     hparams = hyperparams("backbone: fbank\nbase: pts_snn", file).build()
     assert len(hparams["head"].attention.prompts) == 5
+    with pytest.raises(InputError, match=r"pts_snn\.yaml is one of ours; name"):
+        hyperparams("backbone: fbank\nbase: linear_probe")
     whole = hyperparams().text()
     file.write_text(whole)
     with pytest.raises(InputError, match=r"mine.yaml: has no base of ours"):

@@ -113,7 +113,8 @@ def test_another_order_of_the_classes_is_another_run(make):
         compute(run)
     with (
         pytest.raises(
-            InputError, match=r"label_map=\[\['anger.* \(there: \[\['joy"
+            InputError,
+            match=r"classes=\[\['bad', 'good'\]\] \(there: \[\['good",
         ),
         make(label_map="{anger: bad, calm: good, joy: good}").opened(),
     ):
