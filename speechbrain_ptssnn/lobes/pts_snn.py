@@ -94,7 +94,9 @@ class SpikingShiftBlock(torch.nn.Module):
             if self.shortcut == "membrane":
                 current = current + self.projection(h)
         else:
-            unshifted, shifted, bias = self._fused(self.fuse, tensors)
+            unshifted, shifted, bias = self._fused(
+                self.fuse, tensors, check=not state
+            )
             current = functional.linear(h, unshifted, bias)
             self.shift.add_product(current, h, shifted, **part(state, "shift"))
         spikes = self.plif(current, lengths, **part(state, "plif"))

@@ -154,7 +154,9 @@ class SpikingSparseLinearAttention(torch.nn.Module):
         if learns(self, tensors):
             weight, prompts, affine = self.fuse()
         else:
-            weight, prompts, affine = self._fused(self.fuse, tensors)
+            weight, prompts, affine = self._fused(
+                self.fuse, tensors, check=not state
+            )
         tokens = self._project(self.plif(x, lengths), weight)
         if self.causal:
             prompts, features = self._attend_so_far(

@@ -41,7 +41,7 @@ class FusedWeights:
     def __reduce__(self):
         return FusedWeights, ()
 
-    def __call__(self, compute, tensors):
+    def __call__(self, compute, tensors, check=True):
         """Returns the result of ``compute()``, kept or new.
 
         Arguments
@@ -50,12 +50,17 @@ class FusedWeights:
             Computes the result, without gradient and without autocast.
         tensors : list of torch.Tensor
             All tensors on which the result depends.
+        check : bool
+            Whether their bits are compared, which reads all of them. Within a
+            stream only other tensors are noticed.
         """
         places = [each.data_ptr() for each in tensors]
         if self._places != places:
             self._places, self._before = places, None
             self._bits = list(map(_bits, tensors))
-        if self._before is None or _differ(self._bits, self._before):
+        if self._before is None or (
+            check and _differ(self._bits, self._before)
+        ):
             device = tensors[0].device.type
             with torch.no_grad(), torch.autocast(device, enabled=False):
                 self._kept = compute()
