@@ -499,9 +499,8 @@ def _of_one_origin(tried, reference):
         kept = {}
         for folder, seeds in seeds_by_folder.items():
             found = _origin(seeds)
-            other = [what for what in ORIGIN if found[what] != wanted[what]]
-            if other:
-                what = other[0]
+            what = next((k for k in ORIGIN if found[k] != wanted[k]), None)
+            if what:
                 why_not = (
                     f"{folder}: was trained with another {what} "
                     f"({found[what]}) than {reference!r} ({wanted[what]}); "
@@ -516,7 +515,8 @@ def _of_one_origin(tried, reference):
 
 def _origin(seeds):
     """What a table's runs must have in common."""
-    settings = seeds.runs[0].read_settings()
+    run = seeds.runs[0]
+    settings = run.read_json(run.settings)
     origin = {what: settings.get(key) for what, key in ORIGIN.items()}
     # In which precision a machine computed the features is no difference.
     origin["front-end"] = PRECISION.sub("", str(origin["front-end"]))

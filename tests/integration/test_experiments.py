@@ -350,13 +350,22 @@ def test_a_row_of_another_corpus_or_front_end_is_left_out(recipe, call):
     assert call("--table_only")["rows"][0]["figures"]
 
 
-def test_an_energy_of_another_length_is_counted_again(recipe, call):
-    call(fold=1)
-    run = folder(recipe, "small_probe") / "1"
-    main(["energy", str(run), "--frames=2000"])
-    small, large = call("--table_only", "--energy")["rows"]
-    for row in (small, large):
-        assert row["figures"]["energy"]["frames"] == 226
+@pytest.mark.parametrize(
+    ("backbone", "frames"), [("fbank", 226), ("fbank_10ms", 452)]
+)
+def test_an_energy_of_another_length_is_counted_again(
+    recipe, call, capsys, backbone, frames
+):
+    small, _ = call(fold=1, backbone=backbone)["rows"]
+    main(["energy", str(Path(small["folder"], "1")), "--frames=2000"])
+    counted = []
+    for _ in range(2):
+        capsys.readouterr()
+        rows = call("--table_only", "--energy", backbone=backbone)["rows"]
+        for row in rows:
+            assert row["figures"]["energy"]["frames"] == frames
+        counted.append(capsys.readouterr().out.count("operations of "))
+    assert counted == [2, 0]
 
 
 def test_an_utterance_is_tested_once(recipe, tmp_path, monkeypatch):
